@@ -1,0 +1,31 @@
+"""A PyTorch-Lightning model zoo for biological data.
+
+>>> import zoo
+>>> zoo.pretrained()  # doctest: +SKIP
+['mlp_pima', ...]
+>>> model = zoo.load("mlp_pima")  # doctest: +SKIP
+>>> model.predict(my_table)  # doctest: +SKIP
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .commands import fit as fit
+    from .files import pretrained as pretrained
+    from .weights import export as export
+    from .weights import load as load
+
+__version__ = "0.1.0"
+__all__ = ["export", "fit", "load", "pretrained"]
+
+_HOME = {"export": "weights", "fit": "commands", "load": "weights", "pretrained": "files"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import torch only when something that needs it is asked for (PEP 562)."""
+    if name in _HOME:
+        return getattr(import_module(f".{_HOME[name]}", __name__), name)
+    if name in ("data", "encode", "latent", "models", "report", "weights"):
+        return import_module(f".{name}", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,4 @@
+"""Data modules: they read once, check, split, and hand out raw values."""
+
+from .base import Data as Data
+from .table import TableData as TableData

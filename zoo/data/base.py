@@ -1,0 +1,204 @@
+"""Base of all data modules: read once, split once, hand out whole batches of raw values."""
+
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from lightning.pytorch import LightningDataModule
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, RandomSampler, SequentialSampler
+
+from ..errors import check_range
+from ..spec import Spec
+from .balance import Balance, class_weights
+
+EVALUATION_BATCH = 1024  # without gradients there is no reason for small batches
+Batch = dict[str, Tensor]
+
+
+@dataclass
+class Content:
+    """What was read: all samples, in the order of the file.
+
+    Attributes:
+        x: Raw values, ``shape=(samples, *shape)``.
+        y: Class codes (int64) or numbers (float32), ``shape=(samples,)``; -1 or NaN where the target is missing.
+        samples: One row a sample, indexed by its name; the columns of the table, and ``split``.
+        spec: Shapes, names and target.
+    """
+
+    x: Tensor
+    y: Tensor
+    samples: pd.DataFrame
+    spec: Spec
+
+    def rows(self, split: str) -> Tensor:
+        """Positions of the samples of one split."""
+        return torch.as_tensor(np.flatnonzero(self.samples["split"].to_numpy() == split))
+
+
+class Rows(Dataset[Batch]):
+    """Rows held in memory; a list of indices gives a ready batch, which is much cheaper than collating rows."""
+
+    def __init__(self, **columns: Tensor) -> None:
+        self.columns = columns
+
+    def __len__(self) -> int:
+        return len(self.columns["row"])
+
+    def __getitem__(self, index: int) -> Batch:
+        return self.__getitems__([index])
+
+    def __getitems__(self, indices: Sequence[int]) -> Batch:
+        chosen = torch.as_tensor(indices)
+        return {name: column[chosen] for name, column in self.columns.items()}
+
+
+class Shuffle(RandomSampler):
+    """A new order every epoch that depends on the seed and the epoch alone, so that a resumed run sees the same."""
+
+    def __init__(self, data: Dataset[Any], seed: int) -> None:
+        super().__init__(data)  # type: ignore[arg-type]
+        self.seed, self.epoch = seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Lightning calls this at the start of each epoch."""
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[int]:
+        self.generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+        return super().__iter__()
+
+
+def whole_batch(batch: Batch) -> Batch:
+    """Collate nothing: the batch is ready."""
+    return batch
+
+
+class Data(LightningDataModule):
+    """Base of all data modules.
+
+    A batch is a dict: ``x`` raw values, ``y`` target, ``row`` position of the sample in ``samples`` (-1 if it was made
+    up for balance), and ``weight`` where classes are weighted.
+
+    Args:
+        batch_size: Training rows a step. A last, smaller batch is used too, even if it is a single row.
+        num_workers: Loader processes; 0 is fastest for what fits into memory.
+        seed: Of the split, the shuffling and the balance; independent of the seed of the weights.
+        folds: Number of folds of a cross-validation; None splits once.
+        fold: Which fold tests, from 0.
+        repeat: Which repeat of the cross-validation, from 0; each deals the folds anew.
+        balance: none; ``weights`` (class-weighted loss); ``undersample``, ``oversample`` or ``smote``. It touches
+            training rows only.
+    """
+
+    def __init__(
+        self,
+        batch_size: int = 32,
+        num_workers: int = 0,
+        seed: int = 0,
+        folds: int | None = None,
+        fold: int = 0,
+        repeat: int = 0,
+        balance: Balance = "none",
+    ) -> None:
+        super().__init__()
+        check_range("batch_size", batch_size, 1)
+        check_range("num_workers", num_workers, 0)
+        check_range("seed", seed, 0)
+        check_range("repeat", repeat, 0)
+        if folds is not None:
+            check_range("folds", folds, 2)
+            check_range("fold", fold, 0, folds - 1)
+        self.batch_size, self.num_workers, self.seed = batch_size, num_workers, seed
+        self.folds, self.fold, self.repeat, self.balance = folds, fold, repeat, balance
+        self.trained: Spec | None = None
+
+    @abstractmethod
+    def read(self) -> Content:
+        """Read, check and split; called once."""
+
+    @abstractmethod
+    def baseline_features(self) -> np.ndarray:
+        """What a simple model would be given, ``shape=(samples, features)``, finite, fitted on training rows only."""
+
+    def describe(self) -> dict[str, Any]:
+        """Name, checksum and licence of the data, for the card of the weights."""
+        return {}
+
+    def balanced(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Training rows after resampling, and the position each came from; a modality that can resample overrides."""
+        return x, y, torch.arange(len(y))
+
+    def conform(self, spec: Spec) -> "Data":
+        """Read as this trained model expects, in place of detecting columns, levels and classes."""
+        self.trained = spec
+        return self
+
+    @cached_property
+    def content(self) -> Content:
+        """Everything read; the first use reads."""
+        try:
+            return self.read()
+        except AttributeError as error:  # jsonargparse takes an AttributeError for "no such property" and links None
+            raise RuntimeError(f"{type(self).__name__} could not be read: {error}") from error
+
+    @property
+    def spec(self) -> Spec:
+        """What a model must know of these data."""
+        return self.content.spec
+
+    @property
+    def samples(self) -> pd.DataFrame:
+        """The sample table, with ``split``."""
+        return self.content.samples
+
+    @cached_property
+    def training(self) -> Rows:
+        """Training rows, after balance."""
+        content = self.content
+        rows = content.rows("train")
+        x, y = content.x[rows], content.y[rows]
+        if self.balance == "weights":
+            return Rows(x=x, y=y, row=rows, weight=class_weights(y))
+        x, y, origin = self.balanced(x, y)
+        return Rows(x=x, y=y, row=torch.where(origin >= 0, rows[origin], -1))
+
+    def training_inputs(self) -> Tensor:
+        """Raw values of the training rows as measured, without balance: encodings learn from these."""
+        return self.content.x[self.content.rows("train")]
+
+    def setup(self, stage: str) -> None:
+        """Read, unless it was done."""
+        _ = self.content
+
+    def loader(self, split: str) -> DataLoader[Batch]:
+        """All samples of ``"train"``, ``"validation"`` or ``"test"`` in order, without balance, for evaluation."""
+        rows = self.content.rows(split)
+        data = Rows(x=self.content.x[rows], y=self.content.y[rows], row=rows)
+        return self._loader(data, SequentialSampler(data), max(self.batch_size, EVALUATION_BATCH))
+
+    def _loader(self, data: Rows, sampler: Any, size: int) -> DataLoader[Batch]:
+        workers = {"num_workers": self.num_workers, "persistent_workers": self.num_workers > 0}
+        return DataLoader(data, batch_size=size, sampler=sampler, collate_fn=whole_batch, **workers)  # type: ignore[arg-type]
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Training rows after balance, shuffled anew each epoch."""
+        return self._loader(self.training, Shuffle(self.training, self.seed), self.batch_size)
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        """Validation rows in order."""
+        return self.loader("validation")
+
+    def test_dataloader(self) -> DataLoader[Batch]:
+        """Test rows in order."""
+        return self.loader("test")
+
+    def predict_dataloader(self) -> DataLoader[Batch]:
+        """Test rows in order."""
+        return self.loader("test")

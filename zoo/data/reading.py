@@ -1,0 +1,107 @@
+"""Tables by path or by the name of a data set, checked as they are read."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from .. import files
+from ..errors import InputError, suggest
+
+SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
+UNNAMED = "sample"  # name given to a first column without a header, as R and pandas write their row names
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """A table from CSV, TSV (also gzipped), Parquet or ``.h5ad``.
+
+    The row names of an ``.h5ad`` (and of a CSV whose first header is empty) become the column ``"sample"``; its sample
+    annotation becomes columns beside the features, and ``frame.attrs["features"]`` lists the features.
+
+    Raises:
+        InputError: No such file; empty; no rows; doubled column names; damaged.
+    """
+    if not path.is_file():
+        near = [p.name for p in path.parent.glob("*")] if path.parent.is_dir() else []
+        raise InputError(f"no file or data set {str(path)!r}; {suggest(path.name, [*near, *files.datasets()])}")
+    suffix = next((s for s in reversed(path.suffixes) if s != ".gz"), "")
+    try:
+        if suffix in SEPARATORS:
+            frame = _read_text(path, SEPARATORS[suffix])
+        elif suffix in (".parquet", ".pq"):
+            frame = pd.read_parquet(path)
+            if not isinstance(frame.index, pd.RangeIndex):
+                frame = frame.reset_index(names=frame.index.name or UNNAMED)
+        elif suffix == ".h5ad":
+            frame = _read_h5ad(path)
+        else:
+            raise InputError(f"{path}: unknown kind of table; use .csv, .tsv (also .gz), .parquet or .h5ad")
+    except pd.errors.EmptyDataError:
+        raise InputError(f"{path}: the file is empty") from None
+    except InputError:
+        raise
+    except (ValueError, OSError, EOFError, KeyError) as error:
+        raise InputError(f"{path}: cannot be read as {suffix[1:]}: {' '.join(str(error).split())[:200]}") from None
+    frame.columns = frame.columns.map(str)
+    if doubled := list(frame.columns[frame.columns.duplicated()]):
+        raise InputError(f"{path}: column {doubled[0]!r} occurs more than once; rename or remove one")
+    if frame.empty:
+        raise InputError(f"{path}: there is a header but no rows")
+    return frame
+
+
+def _read_text(path: Path, separator: str) -> pd.DataFrame:
+    options: dict[str, Any] = {"sep": separator, "encoding": "utf-8-sig"}
+    header = pd.read_csv(path, header=None, nrows=1, dtype=str, keep_default_na=False, **options).iloc[0]
+    names = [name.strip() for name in header]
+    if names[0] == "":
+        names[0] = UNNAMED
+    if len(names) == 1 and any(sign in names[0] for sign in ",;\t"):
+        raise InputError(f"{path}: only one column was found; separate columns by {separator!r}, or rename the file")
+    if doubled := [name for i, name in enumerate(names) if name in names[:i]]:  # pandas would rename it silently
+        raise InputError(f"{path}: column {doubled[0]!r} occurs more than once; rename or remove one")
+    return pd.read_csv(path, header=None, names=names, skiprows=1, index_col=False, low_memory=False, **options)
+
+
+def _read_h5ad(path: Path) -> pd.DataFrame:
+    import anndata
+
+    adata = anndata.read_h5ad(path)
+    values = adata.to_df()
+    frame = pd.concat([adata.obs.loc[:, ~adata.obs.columns.isin(values.columns)], values], axis=1)
+    frame = frame.reset_index(names=UNNAMED)
+    frame.attrs["features"] = list(map(str, values.columns))
+    return frame
+
+
+def read_dataset(card: dict[str, Any]) -> pd.DataFrame:
+    """Table of a packaged data set, its checksum compared with the card's.
+
+    Raises:
+        InputError: The content is not what the card was written for.
+    """
+    if "scikit_learn" in card:
+        frame = _scikit_learn(card["scikit_learn"])
+        found = hashlib.sha256(frame.to_csv(index=False).encode()).hexdigest()
+    else:
+        frame = read_table(card["folder"] / card["file"])
+        found = files.sha256(card["folder"] / card["file"])
+    if found != card["sha256"]:
+        raise InputError(f"data set {card['name']} is not the one of its card: sha256 {found}, expected {card['sha256']}")
+    return frame
+
+
+def _scikit_learn(name: str) -> pd.DataFrame:
+    from sklearn.datasets import load_breast_cancer, load_diabetes
+
+    match name:
+        case "breast_cancer":
+            data = load_breast_cancer(as_frame=True)
+            diagnosis = data.target.map(dict(enumerate(data.target_names)))
+            return data.data.assign(diagnosis=diagnosis)  # type: ignore[no-any-return]
+        case "diabetes_progression":
+            data = load_diabetes(as_frame=True, scaled=False)
+            return data.data.assign(progression=data.target)  # type: ignore[no-any-return]
+        case _:
+            raise InputError(f"scikit-learn data set {name!r} is not known here")

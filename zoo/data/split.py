@@ -1,0 +1,93 @@
+"""Who trains, who validates, who tests: whole groups, stratified by class."""
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+SPLITS = ("train", "validation", "test")
+
+
+def related(*columns: pd.Series) -> np.ndarray:
+    """Numbers of groups of samples that belong together: equal in any of the columns, directly or through others.
+
+    Args:
+        *columns: Labels, ``shape=(samples,)`` each, such as the patient and a hash of the features. A missing label
+            relates a sample to nothing.
+
+    Returns:
+        Group numbers, ``shape=(samples,)``.
+
+    Example:
+        >>> related(pd.Series(["anna", "anna", "bob", "carl"]), pd.Series([1, 2, 2, 3]))
+        array([0, 0, 0, 1], dtype=int32)
+    """
+    count, rows, links, offset = len(columns[0]), [], [], len(columns[0])
+    for column in columns:
+        codes, labels = pd.factorize(column)
+        rows.append(np.flatnonzero(codes >= 0))
+        links.append(codes[codes >= 0] + offset)
+        offset += len(labels)
+    pair = np.concatenate(rows), np.concatenate(links)
+    _, component = connected_components(coo_array((np.ones(len(pair[0])), pair), shape=(offset, offset)), directed=False)
+    return np.unique(component[:count], return_inverse=True)[1].astype(np.int32)
+
+
+def _deal(groups: np.ndarray, labels: np.ndarray | None, shares: np.ndarray, seed: int) -> np.ndarray:
+    """Part number of each sample: groups are shuffled within their (majority) class, then dealt by share."""
+    rng = np.random.default_rng(seed)
+    count = int(groups.max()) + 1
+    majority = np.zeros(count, dtype=int)
+    if labels is not None:
+        votes = np.zeros((count, int(labels.max()) + 1))
+        np.add.at(votes, (groups, labels), 1)
+        majority = votes.argmax(1)
+    part = np.empty(count, dtype=int)
+    for label in np.unique(majority):
+        members = rng.permutation(np.flatnonzero(majority == label))
+        edges = np.rint(np.cumsum(shares)[:-1] * len(members)).astype(int)
+        for number, piece in enumerate(np.split(members, edges)):
+            part[piece] = number
+    return part[groups]
+
+
+def fractions(groups: np.ndarray, labels: np.ndarray | None, shares: list[float], seed: int) -> np.ndarray:
+    """Split by shares.
+
+    Args:
+        groups: Group of each sample, 0 to the number of groups - 1; no group straddles two splits.
+        labels: Class code of each sample, to stratify by; None for a number.
+        shares: Of train, validation and test; each class is shared out so, up to rounding.
+        seed: Same seed, same split.
+
+    Returns:
+        ``"train"``, ``"validation"`` or ``"test"`` for each sample.
+    """
+    return np.array(SPLITS)[_deal(groups, labels, np.asarray(shares), seed)]
+
+
+def folds(
+    groups: np.ndarray, labels: np.ndarray | None, count: int, fold: int, validation: float, seed: int
+) -> np.ndarray:
+    """One fold of a cross-validation.
+
+    Args:
+        groups: As in `fractions`.
+        labels: As in `fractions`.
+        count: Number of folds.
+        fold: Which of them is the test split, 0 to ``count - 1``.
+        validation: Share of the other rows that validates.
+        seed: Same seed, same folds; another seed makes a repeat.
+
+    Returns:
+        ``"train"``, ``"validation"`` or ``"test"`` for each sample.
+    """
+    number = _deal(groups, labels, np.full(count, 1 / count), seed)
+    split = np.where(number == fold, "test", "train").astype("<U10")
+    rest = np.flatnonzero(number != fold)
+    renumbered = np.unique(groups[rest], return_inverse=True)[1]
+    inner = _deal(
+        renumbered, None if labels is None else labels[rest], np.array([1 - validation, validation]), seed + 1000 + fold
+    )
+    split[rest[inner == 1]] = "validation"
+    return split

@@ -1,0 +1,256 @@
+"""Tables: clinical data, expression matrices, anything with one sample a row."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from .. import files
+from ..encode.table import TableEncoder, as_text, table_to_tensor
+from ..errors import InputError, check_choice, check_range, suggest
+from ..spec import Modality, Spec, Target, TargetKind, only_modality
+from . import split as splitting
+from . import target as targets
+from .balance import Balance, resample
+from .base import Content, Data
+from .reading import UNNAMED, read_dataset, read_table
+
+log = logging.getLogger("zoo")
+
+
+class TableData(Data):
+    """A table with one sample a row: CSV, TSV (also gzipped), Parquet or ``.h5ad``, or a packaged data set by name.
+
+    What is not said is detected: a text column is a category (unless most of its values are numbers, then the rest are
+    reported as errors), the target is a class or a number by its values. Exact duplicates among the samples always
+    share a split.
+
+    Args:
+        path: A file, or the name of a data set with a card (``pima``).
+        target: Column to predict. A data set's card knows its own.
+        features: Columns to learn from. Default: all but target, id, group and split columns.
+        categorical: Columns of numbers that are categories (1 = male, 2 = female).
+        ordered: Categories with an order, with their levels from low to high: ``{stage: [I, II, III]}``.
+        target_kind: binary, multiclass or regression; detected by default.
+        positive: The positive one of two classes; by default the last in alphabetical order.
+        missing: Numbers that stand for a missing value, by column: ``{insulin: [0]}``.
+        id: Column of unique sample names. Default: a first column without a header, else rows are counted from 1.
+        group: Column whose samples belong together (a patient, a litter): no group straddles a split.
+        fractions: Shares of train, validation and test, stratified by class. Validation tunes (early stopping); test is
+            not looked at before the end. (Clinical journals often call the test rows 'validation cohort'.)
+        split: Column that says train, validation or test, in place of ``fractions``.
+        test_path: Separate file of test samples; ``fractions`` then share out the others.
+        batch_size: See `Data`.
+        num_workers: See `Data`.
+        seed: See `Data`.
+        folds: See `Data`.
+        fold: See `Data`.
+        repeat: See `Data`.
+        balance: See `Data`.
+
+    Raises:
+        InputError: Anything that is wrong with the table, in one line.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        target: str | None = None,
+        features: list[str] | None = None,
+        categorical: list[str] | None = None,
+        ordered: dict[str, list[str]] | None = None,
+        target_kind: TargetKind | None = None,
+        positive: str | None = None,
+        missing: dict[str, list[float]] | None = None,
+        id: str | None = None,
+        group: str | None = None,
+        fractions: list[float] = [0.7, 0.15, 0.15],  # noqa: B006 (never changed; shown by --help)
+        split: str | None = None,
+        test_path: str | None = None,
+        batch_size: int = 32,
+        num_workers: int = 0,
+        seed: int = 0,
+        folds: int | None = None,
+        fold: int = 0,
+        repeat: int = 0,
+        balance: Balance = "none",
+    ) -> None:
+        super().__init__(batch_size, num_workers, seed, folds, fold, repeat, balance)
+        if len(fractions) != 3 or min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6:
+            raise InputError(f"fractions must be three shares of train, validation and test that sum to 1: {fractions}")
+        check_choice("balance", balance, ["none", "weights", "undersample", "oversample", "smote"])
+        self.path, self.test_path = path, test_path
+        self.card = files.card(path) if path in files.datasets() else {}
+        columns = self.card.get("columns", {})
+        self.target = target or self.card.get("target")
+        self.features, self.categorical, self.ordered = features, categorical or [], ordered or {}
+        self.target_kind, self.positive = target_kind, positive or self.card.get("positive")
+        self.missing = missing or {name: facts["missing"] for name, facts in columns.items() if "missing" in facts}
+        self.units = {name: facts["unit"] for name, facts in columns.items() if "unit" in facts}
+        self.id, self.group, self.split, self.fractions = id, group, split, list(fractions)
+
+    def describe(self) -> dict[str, Any]:
+        """Name, checksum, licence and citation of the data."""
+        if self.card:
+            return {key: self.card[key] for key in ("name", "sha256", "licence", "citation", "source")}
+        return {"name": Path(self.path).name, "sha256": files.sha256(Path(self.path)), "licence": "not stated"}
+
+    def read(self) -> Content:
+        """Read, check and split the table."""
+        frame = self._frame()
+        if self.trained:
+            modality, target = only_modality(self.trained), self.trained["target"]
+        else:
+            target = self._target(frame)
+            modality = self._modality(frame)
+        self._column(frame, target["name"], "target")
+        y = targets.encode(frame[target["name"]], target, self.path)
+        if (unlabelled := (y < 0 if target["classes"] else y.isnan()).numpy()).any():
+            log.info("%d samples without a value of %s are left out", unlabelled.sum(), target["name"])
+            frame, y = frame[~unlabelled], y[torch.from_numpy(~unlabelled)]
+        samples = frame.drop(columns=["split"], errors="ignore") if self.split != "split" else frame
+        samples = samples.assign(split=self._split(frame, modality["features"], target, y))
+        if not self.trained:
+            self._check_training(samples, target, y)
+            modality["levels"] = self._levels(samples)
+        x = table_to_tensor(samples, modality, self.path)
+        name = self._id(frame) or ""
+        samples.index = pd.Index(frame[name].map(str) if name else frame["__row__"].map(str), name=name or "row")
+        spec = self.trained or Spec(modalities={"table": modality}, target=target, id=name)
+        return Content(x, y, samples.drop(columns="__row__"), spec)
+
+    def balanced(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Training rows after under- or over-sampling or SMOTE."""
+        if self.balance == "none":
+            return super().balanced(x, y)
+        if not self.spec["target"]["classes"]:
+            raise InputError(f"balance {self.balance!r} is for classes; {self.spec['target']['name']!r} is a number")
+        return resample(self.balance, x, y, only_modality(self.spec), self.seed)
+
+    def baseline_features(self) -> np.ndarray:
+        """Imputed, standardised, one-hot columns."""
+        layer = TableEncoder(only_modality(self.spec))
+        layer.fit(self.training_inputs())
+        return layer(self.content.x).numpy()
+
+    def _frame(self) -> pd.DataFrame:
+        frame = read_dataset(self.card) if self.card else read_table(Path(self.path))
+        frame["__row__"] = np.arange(1, len(frame) + 1)
+        if self.test_path is None:
+            return frame
+        test = read_table(Path(self.test_path))
+        test["__row__"] = [f"test {row}" for row in range(1, len(test) + 1)]
+        return pd.concat([frame.assign(__test__=False), test.assign(__test__=True)], ignore_index=True)
+
+    def _column(self, frame: pd.DataFrame, name: str, role: str) -> None:
+        if name not in frame:
+            raise InputError(f"{self.path}: no column {name!r} (given as {role}); {suggest(name, frame.columns)}")
+
+    def _id(self, frame: pd.DataFrame) -> str | None:
+        return self.id or (UNNAMED if frame.columns[0] == UNNAMED else None)
+
+    def _target(self, frame: pd.DataFrame) -> Target:
+        if self.target is None:
+            raise InputError(
+                f"{self.path}: which column is to be predicted? Give --data.target; {suggest('', frame.columns[:-1])}"
+            )
+        self._column(frame, self.target, "target")
+        column = frame[self.target].replace([np.inf, -np.inf], np.nan)
+        if len(column.dropna()) < len(frame[self.target].dropna()):
+            raise InputError(f"{self.path}: target {self.target!r} has an infinite value")
+        return targets.detect(column, self.target_kind, self.positive, self.units.get(self.target, ""))
+
+    def _modality(self, frame: pd.DataFrame) -> Modality:
+        roles = {"id": self._id(frame), "group": self.group, "split": self.split}
+        for role, name in roles.items():
+            if name is not None:
+                self._column(frame, name, role)
+        taken = {*roles.values(), self.target, "__row__", "__test__"}
+        features = self.features or frame.attrs.get("features") or [n for n in frame.columns if n not in taken]
+        for name in [*features, *self.categorical, *self.ordered, *self.missing]:
+            self._column(frame, name, "feature")
+        if self.target in features:
+            raise InputError(f"target {self.target!r} is among the features; a model would only copy it")
+        if (name := roles["id"]) and (doubled := frame[name].duplicated()).any():
+            raise InputError(f"{self.path}: id {frame[name][doubled].iloc[0]!r} occurs more than once in column {name!r}")
+        for column in (frame[name] for name in features):
+            if not pd.api.types.is_numeric_dtype(column) and column.name not in {*self.categorical, *self.ordered}:
+                present = column.dropna()
+                is_text = len(present) > 0 and pd.to_numeric(present, errors="coerce").notna().mean() < 0.5
+                if is_text and column.name not in self.categorical:
+                    self.categorical.append(str(column.name))
+        for name in self.categorical:
+            if (count := frame[name].nunique()) > max(20, len(frame) // 2):
+                raise InputError(
+                    f"{self.path}: text column {name!r} has {count} different values in {len(frame)} rows; if it names "
+                    "the samples, give it as --data.id, else leave it out of --data.features"
+                )
+        return Modality(
+            kind="table",
+            shape=[len(features)],
+            features=list(features),
+            ordered=[name for name in self.ordered if name in features],
+            missing_values={name: [float(v) for v in self.missing[name]] for name in features if name in self.missing},
+            units={name: self.units[name] for name in features if name in self.units},
+        )
+
+    def _levels(self, samples: pd.DataFrame) -> dict[str, list[str]]:
+        """Levels seen in training rows; one that occurs elsewhere only is 'unknown', as it will be in new data."""
+        training = samples[samples["split"] == "train"]
+        seen = {name: sorted(as_text(training[name]).dropna().unique()) for name in self.categorical}
+        for name, levels in self.ordered.items():
+            known = [str(level) for level in levels]
+            if strange := [level for level in as_text(samples[name]).dropna().unique() if level not in known]:
+                raise InputError(f"{self.path}: column {name!r} has the level {strange[0]!r}, not among {known}")
+            seen[name] = known
+        return seen
+
+    def _split(self, frame: pd.DataFrame, features: list[str], target: Target, y: Tensor) -> np.ndarray:
+        hashes = pd.util.hash_pandas_object(frame[features].astype(str), index=False)
+        groups = splitting.related(hashes, *([frame[self.group]] if self.group else []))
+        labels = y.numpy() if target["classes"] else None
+        if (copies := int(hashes.duplicated().sum())) and not self.trained:
+            log.info("%d samples are exact duplicates of others; duplicates share a split", copies)
+        if self.split:
+            given = as_text(frame[self.split])
+            if not (valid := given.isin(splitting.SPLITS)).all():
+                raise InputError(
+                    f"{self.path}: column {self.split!r} must say train, validation or test, not {given[~valid].iloc[0]!r}"
+                )
+            result = given.to_numpy(dtype="<U10")
+        elif self.folds is not None:
+            check_range("validation share of fractions", self.fractions[1], 0, 0.9)
+            share = self.fractions[1] / (self.fractions[0] + self.fractions[1])
+            result = splitting.folds(groups, labels, self.folds, self.fold, share, self.seed + self.repeat * 7919)
+        elif self.test_path:
+            is_test = frame["__test__"].to_numpy(dtype=bool)
+            train, validation, _ = self.fractions
+            own, shares = np.unique(groups[~is_test], return_inverse=True)[1], [train, validation, 0.0]
+            result = np.full(len(frame), "test", dtype="<U10")
+            result[~is_test] = splitting.fractions(
+                own, None if labels is None else labels[~is_test], [s / (train + validation) for s in shares], self.seed
+            )
+        else:
+            result = splitting.fractions(groups, labels, self.fractions, self.seed)
+        if straddling := int((pd.Series(result).groupby(groups).nunique() > 1).sum()):
+            log.warning("%d groups or duplicates straddle the splits given by the table", straddling)
+        return result
+
+    def _check_training(self, samples: pd.DataFrame, target: Target, y: Tensor) -> None:
+        training = (samples["split"] == "train").to_numpy()
+        if training.sum() < 2 or not (samples["split"] == "validation").any():
+            raise InputError(
+                f"{self.path}: {training.sum()} training and {(samples['split'] == 'validation').sum()} validation "
+                "samples are too few; change fractions, split or folds"
+            )
+        if target["classes"]:
+            counts = np.bincount(y.numpy()[training], minlength=len(target["classes"]))
+            if counts.min() == 0:
+                raise InputError(
+                    f"{self.path}: class {target['classes'][int(counts.argmin())]!r} of {target['name']!r} has no "
+                    "training sample (its samples are too few, or all of one group); remove it or merge it with another"
+                )

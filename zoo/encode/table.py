@@ -1,0 +1,168 @@
+"""Tables: numbers are imputed and standardised, categories become one-hot, ranks stay ranks."""
+
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from ..errors import InputError, check_choice, suggest
+from ..spec import Modality
+
+
+def as_text(column: pd.Series) -> pd.Series:
+    """Levels as text; 1.0 and 1 are the same level, for a missing value turns integers into floats."""
+    if pd.api.types.is_float_dtype(column):
+        return column.map(lambda value: str(int(value) if value.is_integer() else value), na_action="ignore")
+    return column.map(str, na_action="ignore")
+
+
+def numbers(frame: pd.DataFrame, source: str) -> np.ndarray:
+    """Columns as float32, missing values as NaN.
+
+    Raises:
+        InputError: A text or infinite value; the column and the data row (the first is 1) are named.
+    """
+    if not all(pd.api.types.is_numeric_dtype(kind) for kind in frame.dtypes.unique()):
+        parsed = frame.apply(pd.to_numeric, errors="coerce")
+        if (bad := parsed.isna().to_numpy() & frame.notna().to_numpy()).any():
+            row, column = np.argwhere(bad)[0]
+            raise InputError(
+                f"{source}: column {frame.columns[column]!r}, data row {row + 1}: {str(frame.iloc[row, column])!r} is "
+                f"not a number; mend it, leave it empty if missing, or list the column under 'categorical'"
+            )
+        frame = parsed
+    with np.errstate(over="ignore"):
+        values = frame.to_numpy(dtype=np.float32, na_value=np.nan)
+    if (bad := np.isinf(values)).any():
+        row, column = np.argwhere(bad)[0]
+        raise InputError(
+            f"{source}: column {frame.columns[column]!r}, data row {row + 1}: the value is infinite or beyond float32; "
+            "mend it, or leave it empty if missing"
+        )
+    return values
+
+
+def table_to_tensor(frame: pd.DataFrame, modality: Modality, source: str = "the table") -> Tensor:
+    """Raw values of a table, columns matched by name in any order.
+
+    Args:
+        frame: One sample a row; more columns than needed are allowed.
+        modality: Names, levels and missing values to expect.
+        source: What to call the table in an error.
+
+    Returns:
+        float32, ``shape=(samples, features)``. Numbers as measured, NaN where missing. A category is the index of its
+        level; a level that is not listed is ``len(levels)``, and NaN if the levels are ordered.
+
+    Raises:
+        InputError: A column is missing (the nearest name is suggested), or a value is not a number or infinite.
+    """
+    features, levels = modality["features"], modality.get("levels", {})
+    if absent := [name for name in features if name not in frame.columns]:
+        raise InputError(
+            f"{source} lacks {len(absent)} of {len(features)} features, first {absent[0]!r}; "
+            f"{suggest(absent[0], map(str, frame.columns))}"
+        )
+    numeric = [name for name in features if name not in levels]
+    values = np.empty((len(frame), len(features)), dtype=np.float32)
+    values[:, [name not in levels for name in features]] = numbers(frame[numeric], source)
+    for name, known in levels.items():
+        text = as_text(frame[name])
+        codes = pd.Categorical(text, categories=known).codes.astype(np.float32)
+        codes[codes < 0] = np.nan if name in modality.get("ordered", []) else len(known)
+        values[:, features.index(name)] = np.where(text.isna(), np.nan, codes)
+    for name, stand_ins in modality.get("missing_values", {}).items():
+        if name in features:
+            column = values[:, features.index(name)]
+            column[np.isin(column, np.asarray(stand_ins, dtype=np.float32))] = np.nan
+    return torch.from_numpy(values)
+
+
+class TableEncoder(nn.Module):
+    """Impute, standardise and one-hot a table, with statistics of the training rows held in buffers.
+
+    Numbers and ranks become ``(x - mean) / standard deviation``; a missing one becomes 0, the training mean. A category
+    becomes one column a level and one for 'unknown', which a level never seen in training and a missing value share.
+
+    Args:
+        modality: Features, and levels of the categorical ones.
+        categories: ``"one-hot"``: a column for each level. ``"full-rank"``: none for the first level, so that columns
+            of one category do not sum to one (wanted by linear models that are read coefficient by coefficient).
+        missing_indicator: Add for each number a column that is 1 where it is missing.
+
+    Attributes:
+        out_features: Width of the output.
+        feature_names: Names of the output columns, such as ``"sex=female"``.
+
+    Shape:
+        ``(batch, features) -> (batch, out_features)``
+
+    Example:
+        >>> layer = TableEncoder({"kind": "table", "shape": [1], "features": ["age"]})
+        >>> layer.fit(torch.tensor([[20.0], [40.0], [float("nan")]]))
+        >>> layer(torch.tensor([[40.0], [float("nan")]]))
+        tensor([[1.],
+                [0.]])
+    """
+
+    mean: Tensor
+    scale: Tensor
+    fitted: Tensor
+    numeric: Tensor
+    source: Tensor
+    level: Tensor
+    unknown: Tensor
+
+    def __init__(
+        self,
+        modality: Modality,
+        categories: Literal["one-hot", "full-rank"] = "one-hot",
+        missing_indicator: bool = False,
+    ) -> None:
+        super().__init__()
+        check_choice("categories", categories, ("one-hot", "full-rank"))
+        self.missing_indicator = missing_indicator
+        features, levels = modality["features"], modality.get("levels", {})
+        nominal = {name: known for name, known in levels.items() if name not in modality.get("ordered", [])}
+        numeric = [name for name in features if name not in nominal]
+        columns = [
+            (features.index(name), code, known)
+            for name, known in nominal.items()
+            for code in range(1 if categories == "full-rank" else 0, len(known) + 1)
+        ]
+        self.feature_names = numeric + [f"{name} missing" for name in numeric if missing_indicator]
+        self.feature_names += [f"{features[i]}={[*known, 'unknown'][code]}" for i, code, known in columns]
+        self.out_features = len(self.feature_names)
+        # Not saved: they follow from the modality alone.
+        self.register_buffer("numeric", torch.tensor([features.index(n) for n in numeric], dtype=torch.long), False)
+        self.register_buffer("source", torch.tensor([i for i, _, _ in columns], dtype=torch.long), False)
+        self.register_buffer("level", torch.tensor([float(code) for _, code, _ in columns]), False)
+        self.register_buffer("unknown", torch.tensor([float(len(known)) for _, _, known in columns]), False)
+        self.register_buffer("mean", torch.zeros(len(numeric)))
+        self.register_buffer("scale", torch.ones(len(numeric)))
+        self.register_buffer("fitted", torch.tensor(False))
+
+    def fit(self, x: Tensor) -> None:
+        """Learn mean and standard deviation from raw training rows, ``shape=(samples, features)``.
+
+        A column that is constant or all missing keeps the scale 1.
+        """
+        values = x[:, self.numeric.to(x.device)].double()
+        mean = values.nanmean(0).nan_to_num(0.0)
+        scale = (values - mean).square().nanmean(0).sqrt().nan_to_num(0.0)
+        self.mean.copy_(mean)
+        self.scale.copy_(torch.where(scale > 1e-12 * mean.abs().clamp(min=1e-30), scale, 1.0))
+        self.fitted.fill_(True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(batch, features) -> (batch, out_features)``."""
+        numeric = x[:, self.numeric] if len(self.source) else x
+        parts = [((numeric - self.mean) / self.scale).nan_to_num(0.0)]
+        if self.missing_indicator:
+            parts.append(numeric.isnan().to(x.dtype))
+        if len(self.source):
+            codes = x[:, self.source]
+            parts.append((torch.where(codes.isnan(), self.unknown, codes) == self.level).to(x.dtype))
+        return parts[0] if len(parts) == 1 else torch.cat(parts, 1)

@@ -1,0 +1,39 @@
+"""Errors that a user can mend, told in one line, with the nearest right spelling."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class InputError(ValueError):
+    """What the user gave cannot be used.
+
+    The message is one line that names the file, column, row, key or sample at fault and what to do about it.
+    The command line prints it without a traceback and exits with status 2.
+    """
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """Nearest known names, else the first of all of them.
+
+    >>> suggest("mlp_pma", ["mlp_pima", "vae"])
+    'did you mean mlp_pima?'
+    """
+    known = [str(item) for item in known]
+    lower = {item.lower(): item for item in known}
+    if close := [lower[match] for match in get_close_matches(name.lower(), lower, n=3)]:
+        return f"did you mean {' or '.join(close)}?"
+    return f"known: {', '.join(known[:12])}{', ...' if len(known) > 12 else ''}"
+
+
+def check_range(name: str, value: float, low: float, high: float = float("inf")) -> None:
+    """Raise an `InputError` unless ``low <= value <= high``."""
+    if not low <= value <= high:
+        limits = f"at least {low:g}" if high == float("inf") else f"between {low:g} and {high:g}"
+        raise InputError(f"{name} must be {limits}, not {value:g}")
+
+
+def check_choice(name: str, value: str, choices: Iterable[str]) -> None:
+    """Raise an `InputError` unless ``value`` is one of ``choices``."""
+    choices = list(choices)
+    if value not in choices:
+        raise InputError(f"{name} {value!r} is unknown; {suggest(value, choices)}")

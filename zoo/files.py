@@ -1,0 +1,117 @@
+"""Files found by name (packaged or the user's), run folders, and writing without half-written files."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from .errors import InputError, suggest
+
+HERE = Path(__file__).parent
+BEST, LAST = "checkpoints/best.ckpt", "checkpoints/last.ckpt"
+
+
+def folder(kind: str) -> Path:
+    """Folder of the packaged ``configs`` or ``datasets``: in the wheel, or beside the package in a checkout."""
+    return next(base / kind for base in (HERE, HERE.parent) if (base / kind).is_dir())
+
+
+def recipes() -> list[str]:
+    """Names of the packaged recipes."""
+    return sorted(path.stem for path in folder("configs").glob("*.yaml"))
+
+
+def datasets() -> list[str]:
+    """Names of the packaged data-set cards."""
+    return sorted(path.parent.name for path in folder("datasets").glob("*/card.yaml"))
+
+
+def pretrained() -> list[str]:
+    """Names that `zoo.load` accepts without a download."""
+    return sorted(path.parent.name for path in (HERE / "pretrained").glob("*/config.json"))
+
+
+def config(name: str) -> Path:
+    """Path of a config: a file, a run folder, or the name of a packaged recipe.
+
+    Raises:
+        InputError: Nothing of that name; the nearest name is suggested.
+    """
+    if (run := run_folder(name)) is not None:
+        return run / "config.yaml"
+    if (path := Path(name)).is_file():
+        return path
+    if (path := folder("configs") / f"{name.removesuffix('.yaml')}.yaml").is_file():
+        return path
+    raise InputError(f"no recipe, config file or run folder {name!r}; {suggest(name, recipes())}")
+
+
+def run_folder(name: str) -> Path | None:
+    """The run folder meant by ``runs/NAME/3``, or by ``runs/NAME`` (its newest); None if it is no such folder."""
+    path = Path(name)
+    if (path / "config.yaml").is_file():
+        return path
+    runs = [run for run in numbered(path) if (run / "config.yaml").is_file()]
+    return runs[-1] if runs else None
+
+
+def numbered(path: Path) -> list[Path]:
+    """Sub-folders whose name is a number, in order."""
+    return sorted((p for p in path.glob("*") if p.name.isdigit() and p.is_dir()), key=lambda p: int(p.name))
+
+
+def new_run_folder(parent: Path) -> Path:
+    """Make and return ``parent/1``, ``parent/2``, ... whichever comes next."""
+    number = int(runs[-1].name) + 1 if (runs := numbered(parent)) else 1
+    while True:
+        try:
+            (path := parent / str(number)).mkdir(parents=True)
+        except FileExistsError:  # another run started at the same moment
+            number += 1
+        else:
+            return path
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A YAML mapping.
+
+    Raises:
+        InputError: The file is not YAML, or not a mapping.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not readable as YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: expected keys and values, found {'nothing' if content is None else repr(content)}")
+    return content
+
+
+def card(name: str) -> dict[str, Any]:
+    """Card of a packaged data set; ``card["folder"]`` is where its file lies."""
+    path = folder("datasets") / name / "card.yaml"
+    if not path.is_file():
+        raise InputError(f"no data set {name!r}; {suggest(name, datasets())}")
+    return {**read_yaml(path), "folder": path.parent}
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary neighbour that takes the place of ``path`` when the block ends well, and vanishes otherwise."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def sha256(path: Path) -> str:
+    """Checksum of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

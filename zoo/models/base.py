@@ -1,0 +1,151 @@
+"""What every model shares: its spec, its encoding, its latent space, its optimiser and its place in the registry."""
+
+from abc import abstractmethod
+from typing import Any, Self
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+
+from ..encode import encoder
+from ..errors import InputError, check_choice, check_range
+from ..spec import Spec, only_modality
+from ..training.optimisers import OptimizerName, ScheduleName, optimizer, schedule
+
+REGISTRY: dict[str, type["Model"]] = {}
+Batch = dict[str, Tensor]
+
+
+class Model(LightningModule):
+    """Base of all models: raw values -> ``encode`` -> ``embed`` -> ``head``.
+
+    A subclass builds ``self.body`` (and ``self.head``) and writes ``loss``. Everything else has a default here.
+
+    Args:
+        spec: What the data look like, given by ``data.spec``.
+        encoding: Options of the first layer, such as ``{missing_indicator: true}`` (see `zoo.encode`).
+        optimizer: SGD, Adagrad, Adadelta, RMSprop, Adam or AdamW, in lower case.
+        lr: Learning rate; the highest one where a schedule changes it.
+        momentum: Of SGD and RMSprop; the other optimisers have their own.
+        weight_decay: As the optimiser defines it: decoupled from the loss in AdamW, an L2 term in the others.
+        l1: Penalty ``l1 * sum(|w|)`` on the weights (not the biases), added to the loss.
+        l2: Penalty ``l2 * sum(w^2)`` on the weights (not the biases), added to the loss.
+        schedule: How the learning rate changes: constant, step, cosine, reduce_on_plateau or one_cycle.
+        schedule_epochs: Epochs between two steps, or without improvement before a plateau is called.
+        schedule_factor: What a step or a plateau multiplies the learning rate by.
+
+    Attributes:
+        encode: First layer, from raw values to numbers that a network can learn from.
+        body: From encoded values to the latent space.
+        card: Provenance, licence and metrics of weights loaded by `zoo.load`; empty otherwise.
+    """
+
+    encode: nn.Module
+    body: nn.Module
+
+    def __init_subclass__(cls, abstract: bool = False, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if not abstract:
+            if cls.__name__ in REGISTRY:
+                raise TypeError(f"two models are called {cls.__name__}")
+            REGISTRY[cls.__name__] = cls
+
+    def __init__(
+        self,
+        spec: Spec,
+        encoding: dict[str, Any] | None = None,
+        optimizer: OptimizerName = "adamw",
+        lr: float = 1e-3,
+        momentum: float = 0.9,
+        weight_decay: float = 0.01,
+        l1: float = 0.0,
+        l2: float = 0.0,
+        schedule: ScheduleName = "constant",
+        schedule_epochs: int = 10,
+        schedule_factor: float = 0.1,
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters()
+        check_choice("optimizer", optimizer, OptimizerName.__args__)  # type: ignore[attr-defined]
+        check_choice("schedule", schedule, ScheduleName.__args__)  # type: ignore[attr-defined]
+        for name, value in {"momentum": momentum, "weight_decay": weight_decay, "l1": l1, "l2": l2}.items():
+            check_range(name, value, 0)
+        check_range("lr", lr, 1e-12)
+        check_range("schedule_epochs", schedule_epochs, 1)
+        check_range("schedule_factor", schedule_factor, 0, 1)
+        self.spec, self.l1, self.l2 = spec, l1, l2
+        self.encode = encoder(only_modality(spec), encoding)
+        self.card: dict[str, Any] = {}
+        self._train_loss: list[Tensor] = []
+
+    @abstractmethod
+    def loss(self, batch: Batch) -> Tensor:
+        """Loss of one batch, a scalar, without the penalties."""
+
+    def embed(self, x: Tensor) -> Tensor:
+        """Latent representation of raw values: ``(batch, *shape) -> (batch, latent)``."""
+        return self.body(self.encode(x))  # type: ignore[no-any-return]
+
+    def fit_encoders(self, x: Tensor) -> None:
+        """Let the encoding learn its statistics from raw training rows; `setup` does it with those of the data."""
+        self.encode.fit(x)  # type: ignore[operator]
+
+    def setup(self, stage: str) -> None:
+        """Before training: fit the encoding, unless it came with trained weights."""
+        if stage == "fit" and not self.encode.fitted:
+            data = getattr(self.trainer, "datamodule", None)
+            if data is None:
+                raise InputError("the encoding is not fitted: call model.fit_encoders(x) or train with a zoo data module")
+            self.fit_encoders(data.training_inputs())
+
+    def penalty(self) -> Tensor | float:
+        """L1 and L2 penalties on all weight matrices."""
+        if not (self.l1 or self.l2):
+            return 0.0
+        weights = [w for w in self.parameters() if w.ndim > 1]
+        return sum(self.l1 * w.abs().sum() + self.l2 * w.square().sum() for w in weights)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Loss with penalties; the loss is kept on the device until the epoch ends, for logging a step costs as much."""
+        loss = self.loss(batch) + self.penalty()
+        self._train_loss.append(loss.detach())
+        return loss
+
+    def on_validation_start(self) -> None:
+        """Runs before any checkpoint of this epoch is written, so that the last good one stays."""
+        self._stop_if_not_finite()
+
+    def on_train_epoch_end(self) -> None:
+        """Log the mean loss of the epoch."""
+        self._stop_if_not_finite()
+        self.log("train_loss", torch.stack(self._train_loss).mean(), sync_dist=True)
+        self._train_loss.clear()
+
+    def _stop_if_not_finite(self) -> None:
+        if self._train_loss and not torch.stack(self._train_loss).isfinite().all():
+            raise InputError(
+                f"the training loss is not finite in epoch {self.current_epoch}: lower lr ({self.hparams['lr']:g}), set "
+                "trainer.gradient_clip_val, or look for extreme values in the data; the last good checkpoint is kept"
+            )
+
+    def configure_optimizers(self) -> Any:
+        """Optimiser and schedule by name."""
+        h = self.hparams
+        optimiser = optimizer(h["optimizer"], self.parameters(), h["lr"], h["momentum"], h["weight_decay"])
+        end = self.trainer.max_epochs or -1, self.trainer.estimated_stepping_batches if h["schedule"] == "one_cycle" else 0
+        plan = schedule(h["schedule"], optimiser, h["lr"], h["schedule_epochs"], h["schedule_factor"], *end)
+        return {"optimizer": optimiser, "lr_scheduler": plan} if plan else optimiser
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Note the class by name, so that a checkpoint can be read without importing what it says."""
+        checkpoint["model"] = type(self).__name__
+
+    @property
+    def init_args(self) -> dict[str, Any]:
+        """Arguments that build this model again, JSON values only."""
+        return dict(self.hparams)
+
+    @classmethod
+    def like(cls, other: "Model") -> Self:
+        """A model of the same arguments with fresh weights."""
+        return cls(**other.init_args)

@@ -1,0 +1,105 @@
+"""Models that predict a target: losses, metrics and predictions shared by classifiers and regressors."""
+
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from ..encode import to_tensor
+from ..spec import only_modality
+from ..training.losses import loss_function
+from ..training.metrics import HEADLINE, Outputs, headline, probabilities
+from .base import Batch, Model
+
+
+class Supervised(Model, abstract=True):
+    """A model of a class or a number: ``head(embed(x))``.
+
+    Args:
+        loss: ``"auto"`` (the usual one), or for two classes ``bce`` or ``focal``, for more ``cce`` or ``focal``, for a
+            number ``mse``, ``mae`` or ``huber``.
+        **shared: Arguments of `Model`.
+    """
+
+    head: nn.Module
+
+    def __init__(self, loss: str = "auto", **shared: Any) -> None:
+        super().__init__(**shared)
+        self.target = self.spec["target"]
+        self.loss_of_rows = loss_function(loss, self.target["kind"])
+        self.outputs = Outputs()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Raw values to raw outputs: ``(batch, *shape) -> (batch, 1 or classes)``."""
+        return self.head(self.embed(x))  # type: ignore[no-any-return]
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Mean loss of the rows, weighted where the batch carries ``weight``."""
+        rows = self.loss_of_rows(self(batch["x"]), batch["y"])
+        return (rows * batch["weight"]).mean() if "weight" in batch else rows.mean()
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Keep the outputs; metrics are computed once, on the whole epoch."""
+        self.outputs.update(self(batch["x"]), batch["y"])
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """As in validation."""
+        self.validation_step(batch, batch_idx)
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Raw outputs of a batch."""
+        return self(batch["x"])  # type: ignore[no-any-return]
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the loss and the headline metric of the validation rows."""
+        self._log_epoch("validation")
+
+    def on_test_epoch_end(self) -> None:
+        """Log the loss and the headline metric of the test rows."""
+        self._log_epoch("test")
+
+    def _log_epoch(self, split: str) -> None:
+        output, y = self.outputs.compute()
+        self.outputs.reset()
+        kind = self.target["kind"]
+        self.log(f"{split}_loss", self.loss_of_rows(output, y).mean())
+        self.log(f"{split}_{HEADLINE[kind]}", headline(self.answer(output), y, self.target))
+
+    def answer(self, output: Tensor) -> Tensor:
+        """Raw outputs as probabilities ``(batch, classes)``, or as numbers ``(batch,)``."""
+        if self.target["kind"] == "regression":
+            return output.squeeze(1)
+        return probabilities(output, self.target)
+
+    def table(self, output: Tensor, index: pd.Index) -> pd.DataFrame:
+        """Raw outputs as users read them: one probability column a class, and the prediction."""
+        answer = self.answer(output.float().cpu()).numpy()
+        if self.target["kind"] == "regression":
+            return pd.DataFrame({"prediction": answer}, index=index)
+        classes = self.target["classes"]
+        frame = pd.DataFrame(answer, index=index, columns=[f"probability_{name}" for name in classes])
+        frame["prediction"] = [classes[code] for code in answer.argmax(1)]
+        return frame
+
+    @torch.inference_mode()
+    def predict(self, frame: pd.DataFrame, batch_size: int = 4096) -> pd.DataFrame:
+        """Predict the samples of a raw table.
+
+        Args:
+            frame: One sample a row, columns found by name in any order; more columns than needed are ignored.
+            batch_size: Rows at a time.
+
+        Returns:
+            One row a sample, named by the id column of the training table if there is one, else by the index:
+            ``probability_CLASS`` for each class, and ``prediction``. For a number, ``prediction`` in ``target["unit"]``.
+
+        Raises:
+            InputError: A feature that the model needs is absent, or a value cannot be used.
+        """
+        x = to_tensor(frame, only_modality(self.spec))
+        training, _ = self.training, self.eval()
+        output = torch.cat([self(part.to(self.device)) for part in x.split(batch_size)])
+        self.train(training)
+        name = self.spec["id"]
+        return self.table(output, pd.Index(frame[name], name=name) if name and name in frame else frame.index)

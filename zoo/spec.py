@@ -1,0 +1,68 @@
+"""What a model must know of its data: one plain dict of JSON values, saved with the weights."""
+
+from typing import Literal, NotRequired, TypedDict
+
+TargetKind = Literal["binary", "multiclass", "regression"]
+
+
+class Modality(TypedDict):
+    """One kind of measurement, as a data module hands it out (raw) and a model takes it.
+
+    Attributes:
+        kind: ``"table"``; it chooses the encoding layer (`zoo.encode.encoder`).
+        shape: Shape of one sample.
+        features: Names of the columns, in order.
+        levels: Levels of each categorical column, as seen in training rows.
+        ordered: Those of ``levels`` that have an order; they enter the model as one rank.
+        missing_values: Numbers that stand for a missing value, by column (0 for an insulin that was not measured).
+        units: Unit of each column, where known.
+    """
+
+    kind: str
+    shape: list[int]
+    features: NotRequired[list[str]]
+    levels: NotRequired[dict[str, list[str]]]
+    ordered: NotRequired[list[str]]
+    missing_values: NotRequired[dict[str, list[float]]]
+    units: NotRequired[dict[str, str]]
+
+
+class Target(TypedDict):
+    """What is to be predicted.
+
+    Attributes:
+        kind: ``"binary"``, ``"multiclass"`` or ``"regression"``.
+        name: Its column.
+        classes: Names of the classes; the last of two is the positive one. Empty for a regression.
+        unit: Unit of a regression target, or ``""``.
+    """
+
+    kind: TargetKind
+    name: str
+    classes: list[str]
+    unit: str
+
+
+class Spec(TypedDict):
+    """The only link from data to model: ``MLP(spec=data.spec)``.
+
+    Attributes:
+        modalities: What goes in, by name.
+        target: What comes out.
+        id: Column of the sample names in the table that the model was trained on, or ``""``.
+    """
+
+    modalities: dict[str, Modality]
+    target: Target
+    id: str
+
+
+def only_modality(spec: Spec) -> Modality:
+    """The modality of a spec that has exactly one."""
+    (modality,) = spec["modalities"].values()
+    return modality
+
+
+def output_width(target: Target) -> int:
+    """Output nodes: one for two classes (logistic) and for a number, else one a class (softmax)."""
+    return len(target["classes"]) if target["kind"] == "multiclass" else 1
