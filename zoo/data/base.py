@@ -124,6 +124,10 @@ class Data(LightningDataModule):
         """Read, check and split; called once."""
 
     @abstractmethod
+    def frame(self) -> pd.DataFrame:
+        """All samples as they lie in the file, for `predict`; no target is needed."""
+
+    @abstractmethod
     def baseline_features(self) -> np.ndarray:
         """What a simple model would be given, ``shape=(samples, features)``, finite, fitted on training rows only."""
 

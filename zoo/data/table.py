@@ -101,7 +101,7 @@ class TableData(Data):
 
     def read(self) -> Content:
         """Read, check and split the table."""
-        frame = self._frame()
+        frame = self._frame_with_test()
         if self.trained:
             modality, target = only_modality(self.trained), self.trained["target"]
         else:
@@ -137,7 +137,16 @@ class TableData(Data):
         layer.fit(self.training_inputs())
         return layer(self.content.x).numpy()
 
-    def _frame(self) -> pd.DataFrame:
+    def frame(self) -> pd.DataFrame:
+        """The table as it lies in the file; rows are named by the id column, or counted from 1."""
+        frame = read_dataset(self.card) if self.card else read_table(Path(self.path))
+        name = self._id(frame)
+        if name:
+            self._column(frame, name, "id")
+        frame.index = pd.Index(frame[name].map(str), name=name) if name else pd.RangeIndex(1, len(frame) + 1, name="row")
+        return frame
+
+    def _frame_with_test(self) -> pd.DataFrame:
         frame = read_dataset(self.card) if self.card else read_table(Path(self.path))
         frame["__row__"] = np.arange(1, len(frame) + 1)
         if self.test_path is None:

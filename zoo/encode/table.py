@@ -156,6 +156,17 @@ class TableEncoder(nn.Module):
         self.scale.copy_(torch.where(scale > 1e-12 * mean.abs().clamp(min=1e-30), scale, 1.0))
         self.fitted.fill_(True)
 
+    def example(self, rows: int, seed: int = 0) -> Tensor:
+        """Made-up raw values that show no real sample, a few of them missing: ``shape=(rows, features)``."""
+        generator = torch.Generator().manual_seed(seed)
+        x = torch.empty(rows, len(self.numeric) + len(self.source.unique()))
+        x[:, self.numeric] = self.mean.cpu() + self.scale.cpu() * torch.randn(rows, len(self.numeric), generator=generator)
+        for column in self.source.unique():
+            unknown = int(self.unknown[self.source == column][0])
+            x[:, column] = torch.randint(unknown + 1, (rows,), generator=generator).float()
+        x[torch.rand(x.shape, generator=generator) < 0.1] = torch.nan
+        return x
+
     def forward(self, x: Tensor) -> Tensor:
         """``(batch, features) -> (batch, out_features)``."""
         numeric = x[:, self.numeric] if len(self.source) else x

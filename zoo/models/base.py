@@ -1,5 +1,6 @@
 """What every model shares: its spec, its encoding, its latent space, its optimiser and its place in the registry."""
 
+import os
 from abc import abstractmethod
 from typing import Any, Self
 
@@ -65,7 +66,7 @@ class Model(LightningModule):
         schedule_factor: float = 0.1,
     ) -> None:
         super().__init__()
-        self.save_hyperparameters()
+        self.save_hyperparameters(logger=False)  # config.yaml holds them
         check_choice("optimizer", optimizer, OptimizerName.__args__)  # type: ignore[attr-defined]
         check_choice("schedule", schedule, ScheduleName.__args__)  # type: ignore[attr-defined]
         for name, value in {"momentum": momentum, "weight_decay": weight_decay, "l1": l1, "l2": l2}.items():
@@ -110,6 +111,11 @@ class Model(LightningModule):
         loss = self.loss(batch) + self.penalty()
         self._train_loss.append(loss.detach())
         return loss
+
+    def on_train_epoch_start(self) -> None:
+        """Let dropout and other noise depend on seed and epoch alone, so that a resumed run draws the same."""
+        if seed := os.environ.get("PL_GLOBAL_SEED"):
+            torch.manual_seed(int(seed) * 1_000_003 + self.current_epoch)
 
     def on_validation_start(self) -> None:
         """Runs before any checkpoint of this epoch is written, so that the last good one stays."""

@@ -51,7 +51,7 @@ def scores(prediction: Tensor, y: Tensor, target: Target) -> dict[str, float]:
     ranked = count if target["kind"] == "multiclass" else 2
     every_class = len(y.unique()) == ranked
     if target["kind"] == "binary":
-        macro, by_rank = {"task": "binary", "validate_args": False}, prediction[:, 1]
+        macro, by_rank = {"task": "binary", "validate_args": False}, prediction[:, 1].contiguous()
     else:
         by_rank = prediction
     guess = prediction.argmax(1)

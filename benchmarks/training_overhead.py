@@ -1,0 +1,203 @@
+"""Seconds per epoch of our `Trainer.fit` against bare PyTorch loops: same network, batches and optimiser, on the CPU.
+
+Every round runs each loop once, in turn and in one process, so that whatever else the machine does reaches all of them;
+the table gives the median over the rounds, and the median of the ratios within a round. An epoch is timed from the
+start of one to the start of the next (validation, logging and checkpoints are inside; set-up, the sanity check and the
+first epochs are not).
+
+    ours       TableData and MLP, with logs to TensorBoard, best and last checkpoint and early stopping, as shipped
+    plain      DataLoader(TensorDataset(x, y), shuffle=True), as most people write it
+    tight      torch.randperm and whole-batch indexing: the fastest simple loop
+    lightning  bare Lightning (barebones=True, nothing logged) on our loaders
+
+`plain` and `tight` compute the validation loss each epoch, `lightning` runs its validation loop; none of them ranks, logs
+or saves. They use the optimiser that ours uses; `plain/torch` and `tight/torch` take torch's own default instead.
+
+    python benchmarks/training_overhead.py --rounds 5
+"""
+
+import argparse
+import logging
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import lightning.pytorch as pl
+import numpy as np
+import pandas as pd
+import torch
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch import Tensor
+from torch.optim import AdamW, Optimizer
+from torch.utils.data import DataLoader, TensorDataset
+
+from zoo.data.base import EVALUATION_BATCH
+from zoo.data.table import TableData
+from zoo.models.mlp import MLP
+from zoo.training.optimisers import optimizer
+
+Loop = Callable[[TableData, int], list[float]]
+LR, WEIGHT_DECAY = 1e-3, 0.01
+
+
+def network(data: TableData) -> MLP:
+    """The same weights for every loop."""
+    pl.seed_everything(0, verbose=False)
+    model = MLP(spec=data.spec, hidden=[64, 32], lr=LR, weight_decay=WEIGHT_DECAY)
+    model.fit_encoders(data.training_inputs())
+    return model
+
+
+def our_optimizer(model: torch.nn.Module) -> Optimizer:
+    """What the zoo makes of ``optimizer: adamw``."""
+    return optimizer("adamw", model.parameters(), LR, 0.9, WEIGHT_DECAY)
+
+
+def torch_optimizer(model: torch.nn.Module) -> Optimizer:
+    """What most people write."""
+    return AdamW(model.parameters(), lr=LR, weight_decay=WEIGHT_DECAY)
+
+
+class Clock(pl.Callback):
+    """When each epoch starts, and when the last one has ended."""
+
+    def __init__(self) -> None:
+        self.times: list[float] = []
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.times.append(time.perf_counter())
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.times.append(time.perf_counter())
+
+
+def ours(data: TableData, epochs: int) -> list[float]:
+    """Epoch boundaries of `fit` as users run it."""
+    clock, model = Clock(), network(data)
+    with tempfile.TemporaryDirectory() as folder:
+        best = ModelCheckpoint(folder, "best", monitor="validation_loss", save_last=True, enable_version_counter=False)
+        stop = EarlyStopping("validation_loss", patience=10**6)
+        trainer = pl.Trainer(
+            accelerator="cpu",
+            callbacks=[best, stop, clock],
+            enable_model_summary=False,
+            enable_progress_bar=False,
+            logger=TensorBoardLogger(folder),
+            max_epochs=epochs,
+        )
+        trainer.fit(model, data)
+    return clock.times
+
+
+class Bare(pl.LightningModule):
+    """The least that Lightning asks for."""
+
+    def __init__(self, model: MLP, clock: Clock) -> None:
+        super().__init__()
+        self.model, self.clock = model, clock
+
+    def training_step(self, batch: dict[str, Tensor], index: int) -> Tensor:
+        return self.model.loss_of_rows(self.model(batch["x"]), batch["y"]).mean()
+
+    def validation_step(self, batch: dict[str, Tensor], index: int) -> None:
+        self.model.loss_of_rows(self.model(batch["x"]), batch["y"]).mean()
+
+    def on_train_epoch_start(self) -> None:
+        self.clock.times.append(time.perf_counter())
+
+    def on_train_end(self) -> None:
+        self.clock.times.append(time.perf_counter())
+
+    def configure_optimizers(self) -> Optimizer:
+        return our_optimizer(self)
+
+
+def bare_lightning(data: TableData, epochs: int) -> list[float]:
+    """Epoch boundaries of Lightning without anything of ours but the loaders."""
+    clock = Clock()
+    trainer = pl.Trainer(accelerator="cpu", barebones=True, max_epochs=epochs)
+    trainer.fit(Bare(network(data), clock), data.train_dataloader(), data.val_dataloader())
+    return clock.times
+
+
+def bare(data: TableData, epochs: int, tight: bool, make: Callable[[torch.nn.Module], Optimizer]) -> list[float]:
+    """Epoch boundaries of a loop without Lightning."""
+    model, times, content = network(data), [], data.content
+    optimiser = make(model)
+    (x, y), (x_valid, y_valid) = ((content.x[r], content.y[r]) for r in map(content.rows, ("train", "validation")))
+    loader = DataLoader(TensorDataset(x, y), batch_size=data.batch_size, shuffle=True)
+    valid = DataLoader(TensorDataset(x_valid, y_valid), batch_size=EVALUATION_BATCH)
+    for _ in range(epochs):
+        times.append(time.perf_counter())
+        model.train()
+        batches = ((x[i], y[i]) for i in torch.randperm(len(x)).split(data.batch_size)) if tight else loader
+        for xb, yb in batches:
+            optimiser.zero_grad()
+            model.loss_of_rows(model(xb), yb).mean().backward()
+            optimiser.step()
+        model.eval()
+        with torch.inference_mode():
+            parts = zip(x_valid.split(EVALUATION_BATCH), y_valid.split(EVALUATION_BATCH), strict=True) if tight else valid
+            torch.cat([model.loss_of_rows(model(xb), yb) for xb, yb in parts]).mean().item()
+    return [*times, time.perf_counter()]
+
+
+LOOPS: dict[str, Loop] = {
+    "ours": ours,
+    "plain": lambda data, epochs: bare(data, epochs, False, our_optimizer),
+    "plain/torch": lambda data, epochs: bare(data, epochs, False, torch_optimizer),
+    "tight": lambda data, epochs: bare(data, epochs, True, our_optimizer),
+    "tight/torch": lambda data, epochs: bare(data, epochs, True, torch_optimizer),
+    "lightning": bare_lightning,
+}
+
+
+def compare(name: str, data: TableData, epochs: int, rounds: int, warm: int) -> None:
+    """Time every loop in turn, and print a table."""
+    seconds: dict[str, list[float]] = {loop: [] for loop in LOOPS}
+    for number in range(rounds + 1):  # the first round warms up and is not counted
+        for loop, run in LOOPS.items():
+            times = run(data, warm + epochs)
+            if number:
+                seconds[loop].append((times[-1] - times[warm]) / epochs)
+    rows, steps = len(data.training), -(-len(data.training) // data.batch_size)
+    print(f"\n{name}: {rows} training rows, batch {data.batch_size}, {steps} steps an epoch, {rounds} x {epochs} epochs")
+    print(f"{'loop':<12} {'ms/epoch':>9} {'ours/loop':>10}   range")
+    for loop, values in seconds.items():
+        ratios = [a / b for a, b in zip(seconds["ours"], values, strict=True)]
+        print(f"{loop:<12} {1000 * median(values):>9.2f} {median(ratios):>10.2f}   {min(ratios):.2f} to {max(ratios):.2f}")
+
+
+def synthetic(path: Path, rows: int = 50_000, features: int = 20) -> Path:
+    """A table of normal numbers and a class that depends on them."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(rows, features))
+    frame = pd.DataFrame(x, columns=[f"x{i}" for i in range(features)])
+    frame["y"] = np.where(x @ rng.normal(size=features) + rng.normal(size=rows) > 0, "case", "control")
+    frame.to_parquet(path)
+    return path
+
+
+def main() -> None:
+    """Print both tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5, help="counted rounds (one more warms up)")
+    parser.add_argument("--pima-epochs", type=int, default=60, help="epochs a round on Pima")
+    parser.add_argument("--large-epochs", type=int, default=8, help="epochs a round on 50,000 rows")
+    parser.add_argument("--threads", type=int, default=1, help="threads of torch")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    warnings.filterwarnings("ignore", module="lightning")
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    compare("Pima", TableData("pima"), options.pima_epochs, options.rounds, warm=3)
+    with tempfile.TemporaryDirectory() as folder:
+        data = TableData(str(synthetic(Path(folder) / "large.parquet")), target="y", batch_size=256)
+        compare("50,000 x 20", data, options.large_epochs, options.rounds, warm=1)
+
+
+if __name__ == "__main__":
+    main()

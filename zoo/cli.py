@@ -1,0 +1,121 @@
+"""Command line; torch is imported by the commands that need it only."""
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from . import __version__, files
+from .errors import InputError, suggest
+
+HELP = """usage: zoo COMMAND [OPTIONS]
+
+A model zoo for biological data. Recipes are YAML files; name a packaged one, or give a path of your own.
+
+  zoo list                                     recipes: model, data, task, score, size, weights
+  zoo show NAME                                a recipe with its scores, or a data set's card
+  zoo fit --config NAME                        train; everything goes to runs/NAME/1, 2, ...
+  zoo validate --config RUN                    score training and validation rows
+  zoo test --config NAME_OR_RUN                score all rows, test included, beside simple baselines
+  zoo predict --config NAME_OR_RUN --data.path my.csv --output predictions.csv
+  zoo crossval --config NAME --folds 5 --repeats 3
+  zoo explore NAME_OR_RUN                      figures of the latent space of each layer
+  zoo export RUN --to FOLDER [--push hf:owner/repo]
+
+NAME alone stands for a recipe and its packaged weights; RUN is a folder such as runs/mlp_pima/1 and stands for its
+config and best checkpoint. Any option of the YAML file can be given: --model.lr 0.01 --data.batch_size 64
+--trainer.max_epochs 20. 'zoo fit --config NAME --print_config' prints them all, 'zoo fit --help' explains them.
+"""
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the command line. A mistake of the user's ends with one line and exit status 2."""
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("zoo").setLevel(logging.INFO)
+    try:
+        dispatch(sys.argv[1:] if args is None else args)
+    except InputError as error:
+        raise SystemExit(_fail(str(error))) from None
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # as after 'zoo list | head'
+    except OSError as error:
+        if error.errno is None:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        raise SystemExit(_fail(f"{where}{error.strerror}; files written before are intact")) from None
+
+
+def _fail(message: str) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    return 2
+
+
+def dispatch(args: list[str]) -> None:
+    """Call the command."""
+    match args:
+        case [] | ["-h" | "--help" | "help"]:
+            print(HELP, end="")
+        case ["--version" | "version"]:
+            print(f"biozoo {__version__}")
+        case ["list"]:
+            from .listing import recipe_table
+
+            print(recipe_table())
+        case ["show", name]:
+            from .listing import show
+
+            print(show(name))
+        case ["export", *rest]:
+            _export(rest)
+        case ["crossval", *rest]:
+            parser = _parser("zoo crossval --config NAME [--folds 5] [--repeats 3] [--any.option value]")
+            parser.add_argument("--folds", type=int, default=5)
+            parser.add_argument("--repeats", type=int, default=1)
+            known, options = parser.parse_known_args(rest)
+            _commands().crossval(options, known.folds, known.repeats)
+        case ["explore", name, *rest] if not name.startswith("-"):
+            _commands().explore(["--config", name, *rest])
+        case ["explore", *rest]:
+            _commands().explore(rest)
+        case ["fit", *rest]:
+            _commands().train(rest)
+        case ["validate", *rest]:
+            _commands().assess(rest, ("train", "validation"))
+        case ["test", *rest]:
+            _commands().assess(rest, ("train", "validation", "test"))
+        case ["predict", *rest]:
+            _commands().predict(rest)
+        case [command, *_]:
+            known_commands = ["list", "show", "fit", "validate", "test", "predict", "crossval", "explore", "export"]
+            raise InputError(f"zoo {command}: cannot be understood; {suggest(command, known_commands)}; see 'zoo --help'")
+
+
+def _export(args: list[str]) -> None:
+    parser = _parser("zoo export RUN --to FOLDER [--push hf:owner/repo]")
+    parser.add_argument("run")
+    parser.add_argument("--to", required=True)
+    parser.add_argument("--push")
+    options = parser.parse_args(args)
+    from .publish import export
+
+    folder = export(options.run, Path(options.to), options.push)
+    print(f'{folder}: load it with zoo.load("{folder}")')
+    if options.push:
+        print(f'{options.push}: load it with zoo.load("{options.push}")')
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> None:  # type: ignore[override]
+        raise InputError(f"{message}; usage: {self.usage}")
+
+
+def _parser(usage: str) -> argparse.ArgumentParser:
+    return _Parser(usage=usage, allow_abbrev=False)
+
+
+def _commands():  # type: ignore[no-untyped-def]  # noqa: ANN202 (a module, imported late: it costs seconds)
+    from . import commands
+
+    return commands

@@ -1,0 +1,259 @@
+"""What the command line does once torch is needed: fit, validate, test, predict, crossval, explore."""
+
+import json
+import logging
+import sys
+import tempfile
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from lightning.pytorch import Trainer, seed_everything
+from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from . import files, weights
+from .data import Data
+from .errors import InputError, check_range
+from .models import Supervised
+from .parsing import CLI
+from .report import Evaluation, evaluate
+from .report.figures import write_figures
+from .report.history import History
+from .report.tables import show_crossval, show_scores
+
+log = logging.getLogger("zoo")
+
+
+@dataclass
+class Run:
+    """A finished training.
+
+    Attributes:
+        folder: Where everything was written.
+        model: The model of the best epoch.
+        data: Its data.
+        evaluation: Scores and predictions of training and validation rows.
+    """
+
+    folder: Path
+    model: Supervised
+    data: Data
+    evaluation: Evaluation
+
+
+def fit(name: str, *options: str) -> Run:
+    """Train a recipe, as ``zoo fit --config NAME OPTIONS`` does.
+
+    Args:
+        name: Name of a recipe, path of a config, or a run folder (to repeat it).
+        *options: As on the command line, such as ``"--trainer.max_epochs=5"``. ``"--ckpt_path=last"`` resumes a run.
+
+    Returns:
+        Folder, model of the best epoch, data, and scores of training and validation rows.
+
+    Raises:
+        InputError: Anything wrong with the options or the data, or a loss that is not finite.
+    """
+    return train(["--config", name, *options])
+
+
+def train(args: list[str]) -> Run:
+    """``zoo fit``: train and leave one tidy folder; see `fit`."""
+    quieten()
+    cli = CLI(args)
+    seed_everything(cli.config.seed_everything, workers=True, verbose=False)
+    data = cli.make_data()
+    model = cli.make_model(data)
+    cli.make_trainer(logger=False)  # a mistake in the trainer's options must not leave a folder behind
+    folder = _folder_of(cli)
+    with files.replacing(folder / "config.yaml") as path:
+        path.write_text(cli.as_yaml(), encoding="utf-8")
+    with files.replacing(folder / "data.json") as path:
+        path.write_text(json.dumps(_facts(cli, data), indent=2, ensure_ascii=False), encoding="utf-8")
+    sizes = ", ".join(f"{count} {split}" for split, count in _sizes(data).items())
+    log.info("%s on %s (%s) -> %s", type(model).__name__, data.describe()["name"], sizes, folder)
+    trainer = cli.make_trainer(
+        History(folder / "metrics.csv"), _checkpoints(folder), *_progress(), **_trainer_options(folder)
+    )
+    _run_trainer(trainer, model, data, cli.ckpt_path, folder)
+    if (folder / files.BEST).is_file():  # not after a fast_dev_run
+        model = weights.from_checkpoint(folder / files.BEST)
+    evaluation = evaluate(model, data, ("train", "validation"))
+    _report(evaluation, cli.name, folder)
+    log.info("written to %s; score the test rows, once all is chosen, with: zoo test --config %s", folder, folder)
+    return Run(folder, model, data, evaluation)
+
+
+def _run_trainer(trainer: Trainer, model: Supervised, data: Data, ckpt_path: str | None, folder: Path) -> None:
+    """Fit; Ctrl-C and a checkpoint that does not fit end with one line."""
+    try:
+        trainer.fit(model, datamodule=data, ckpt_path=ckpt_path, weights_only=True)
+    except (KeyboardInterrupt, SystemExit):
+        if not trainer.interrupted:
+            raise
+        kept = "the best and the last checkpoint are kept" if (folder / files.LAST).is_file() else "no epoch was finished"
+        log.warning("stopped by Ctrl-C; %s; go on with: zoo fit --config %s --ckpt_path last", kept, folder)
+        raise SystemExit(130) from None
+    except RuntimeError as error:
+        if ckpt_path and "state_dict" in str(error):
+            raise InputError(f"checkpoint {ckpt_path} is of another architecture than the config") from None
+        raise
+
+
+def assess(args: list[str], splits: tuple[str, ...]) -> Evaluation:
+    """Score a trained model: ``zoo validate`` (training and validation rows) and ``zoo test`` (all)."""
+    quieten()
+    cli = CLI(args)
+    model, folder = _trained(cli)
+    data = cli.make_data().conform(model.spec)
+    log.info("%s of %s on %s", type(model).__name__, model.card.get("name", folder), data.describe()["name"])
+    evaluation = evaluate(model, data, splits)
+    _report(evaluation, cli.name, folder)
+    log.info("written to %s", folder)
+    return evaluation
+
+
+def predict(args: list[str]) -> pd.DataFrame:
+    """Predict every sample of ``--data.path``; to ``--output`` (.csv, .tsv, .parquet) or as CSV to the screen."""
+    quieten()
+    cli = CLI(args)
+    output = Path(cli.output) if cli.output else None
+    if output and output.suffix not in (".csv", ".tsv", ".parquet"):
+        raise InputError(f"--output {output}: use .csv, .tsv or .parquet")
+    model, _ = _trained(cli)
+    predictions = model.predict(cli.make_data().frame())
+    if output is None:
+        predictions.to_csv(sys.stdout)
+        return predictions
+    with files.replacing(output) as path:
+        if output.suffix == ".parquet":
+            predictions.to_parquet(path)
+        else:
+            predictions.to_csv(path, sep="\t" if output.suffix == ".tsv" else ",")
+    log.info("%d predictions written to %s", len(predictions), output)
+    return predictions
+
+
+def crossval(args: list[str], folds: int, repeats: int) -> pd.DataFrame:
+    """Train and test on every fold; prints mean and standard deviation beside the baselines'.
+
+    Returns:
+        One row a value: ``repeat``, ``fold``, ``model``, ``metric``, ``value`` (test rows of the fold).
+    """
+    quieten()
+    cli = CLI(args)
+    check_range("repeats", repeats, 1)
+    folder = cli.run or Path(cli.config.trainer.default_root_dir) / cli.name / "crossval"
+    results = []
+    for repeat in range(repeats):
+        for fold in range(folds):
+            seed_everything(cli.config.seed_everything + repeat * folds + fold, workers=True, verbose=False)
+            data = cli.make_data(folds=folds, fold=fold, repeat=repeat)
+            model = cli.make_model(data)
+            with tempfile.TemporaryDirectory() as temporary:
+                checkpoints = _checkpoints(Path(temporary), last=False)
+                trainer = cli.make_trainer(checkpoints, logger=False, enable_progress_bar=False)
+                _run_trainer(trainer, model, data, None, Path(temporary))
+                model = weights.from_checkpoint(Path(temporary) / files.BEST)
+            scores = evaluate(model, data, ("test",)).scores.drop(columns="split")
+            results.append(scores.assign(repeat=repeat, fold=fold))
+            log.info("repeat %d of %d, fold %d of %d", repeat + 1, repeats, fold + 1, folds)
+            with files.replacing(folder / "crossval.csv") as path:
+                pd.concat(results)[["repeat", "fold", "model", "metric", "value"]].to_csv(path, index=False)
+    table = pd.concat(results)
+    show_crossval(table, f"{cli.name}: {folds} folds x {repeats}, mean ± standard deviation")
+    log.info("written to %s", folder / "crossval.csv")
+    return table
+
+
+def explore(args: list[str]) -> list[Path]:
+    """Figures of the latent space of every layer of a trained model."""
+    from . import latent
+
+    quieten()
+    cli = CLI(args)
+    model, folder = _trained(cli)
+    written = latent.explore(model, cli.make_data().conform(model.spec), folder / "latent")
+    log.info("written: %s", ", ".join(map(str, written)))
+    return written
+
+
+def quieten() -> None:
+    """Lightning's tips and hardware notes are not news to a biologist."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for message in (
+        ".*does not have many workers.*",
+        ".*smaller than the logging interval.*",
+        ".*isinstance.treespec, LeafSpec.*",
+        ".*exists and is not empty.*",
+        ".*`LeafSpec`.*",
+    ):
+        warnings.filterwarnings("ignore", message)
+
+
+def _trained(cli: CLI) -> tuple[Supervised, Path]:
+    """The model meant by the options, and the folder for what is found out about it."""
+    root = Path(cli.config.trainer.default_root_dir) / cli.name
+    if cli.ckpt_path:
+        return weights.from_checkpoint(cli.ckpt_path), _run_of(cli.ckpt_path) or root / "checkpoint"
+    if cli.run:
+        return weights.from_checkpoint(cli.run / files.BEST), cli.run
+    if cli.name in files.pretrained():
+        return weights.load(cli.name), root / "pretrained"
+    newest = files.run_folder(str(root))
+    hint = f"use your run: --config {newest}" if newest else f"train it first: zoo fit --config {cli.name}"
+    raise InputError(f"no weights are shipped for {cli.name!r}; {hint}")
+
+
+def _run_of(ckpt_path: str) -> Path | None:
+    return files.run_folder(str(Path(ckpt_path).parent.parent))
+
+
+def _folder_of(cli: CLI) -> Path:
+    """The folder of the run that is resumed, else a new one."""
+    if cli.ckpt_path:
+        weights.read_checkpoint(cli.ckpt_path)
+        if folder := _run_of(cli.ckpt_path):
+            return folder
+    return files.new_run_folder(Path(cli.config.trainer.default_root_dir) / cli.name)
+
+
+def _sizes(data: Data) -> dict[str, int]:
+    counts = data.samples["split"].value_counts()
+    return {split: int(counts.get(split, 0)) for split in ("train", "validation", "test")}
+
+
+def _facts(cli: CLI, data: Data) -> dict[str, Any]:
+    """What the card of the weights will say of the data."""
+    modalities = data.spec["modalities"].values()
+    return {
+        "recipe": cli.name,
+        "target": data.spec["target"]["name"],
+        "inputs": [name for modality in modalities for name in modality.get("features", [])],
+        "data": {**data.describe(), "samples": _sizes(data), "seed": data.seed},
+        "seed": cli.config.seed_everything,
+    }
+
+
+def _checkpoints(folder: Path, last: bool = True) -> ModelCheckpoint:
+    path = (folder / files.BEST).parent
+    return ModelCheckpoint(path, "best", "validation_loss", save_last=last, enable_version_counter=False)
+
+
+def _progress() -> list[RichProgressBar]:
+    return [RichProgressBar()] if sys.stderr.isatty() else []
+
+
+def _trainer_options(folder: Path) -> dict[str, Any]:
+    logger = TensorBoardLogger(folder.parent, name="", version=folder.name, default_hp_metric=False)
+    return {"logger": logger, "enable_progress_bar": sys.stderr.isatty()}
+
+
+def _report(evaluation: Evaluation, name: str, folder: Path) -> None:
+    evaluation.write(folder)
+    write_figures(evaluation, name, folder)
+    show_scores(evaluation, name)

@@ -1,0 +1,12 @@
+"""The latent space: any layer of any model as AnnData, its projections, clusters and figures."""
+
+from .clustering import cluster as cluster
+from .embedding import embed as embed
+from .exploring import explore as explore
+from .heat import heatmap as heatmap
+from .probe import layers as layers
+from .projection import pca as pca
+from .projection import umap as umap
+from .scatter import plot as plot
+
+__all__ = ["cluster", "embed", "explore", "heatmap", "layers", "pca", "plot", "umap"]

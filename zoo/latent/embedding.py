@@ -1,0 +1,107 @@
+"""Any layer of a model as AnnData: samples by units, beside what is known and predicted of each sample."""
+
+from itertools import zip_longest
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from anndata.utils import make_index_unique
+
+from ..data import Data
+from ..encode import to_tensor
+from ..encode.table import as_text, numbers
+from ..errors import InputError
+from ..models import Supervised
+from ..spec import Spec, Target, only_modality
+from .probe import run
+
+
+def embed(model: Supervised, data: Data | pd.DataFrame, layer: str | None = None) -> AnnData:
+    """Output of a layer for every sample.
+
+    Args:
+        model: A trained model; it runs on its own device, 4096 samples at a time.
+        data: A data module (all its samples, of every split), or a raw table, whose columns are found by name.
+        layer: A name given by `zoo.latent.layers`. Default: the latent space, ``model.embed``.
+
+    Returns:
+        ``X`` float32 ``(samples, units)``. ``obs``: the sample table (with ``split``, if from a data module), then
+        ``target`` (class or number; absent if a raw table has no such column), ``probability_CLASS`` for each class, and
+        ``prediction``; columns of these names in the table are replaced. So that it can be written to ``.h5ad``, text
+        and mixed columns become categories and a "/" in a column name becomes "_". ``obs_names`` are the sample names,
+        made unique by a suffix if need be; ``var_names`` the units, such as ``"body.linear1:0"``. ``uns["layer"]`` is
+        the layer (``"latent"`` for the default), ``uns["target"]`` the name, kind and unit of the target.
+
+    Raises:
+        InputError: No such layer or one without a ``(batch, width)`` output; a data module whose features or levels are
+            not those of the model; a raw table that lacks a feature.
+    """
+    if isinstance(data, Data):
+        _check_same(data.spec, model.spec)
+        x, samples, about = data.content.x, data.samples, data.spec["target"]
+        target: pd.Series | None = _decode(data.content.y.numpy(), about, samples.index)
+    else:
+        x, samples, about = to_tensor(data, only_modality(model.spec)), data, model.spec["target"]
+        name = model.spec["id"]
+        samples = samples.set_axis(pd.Index(data[name] if name and name in data else data.index), axis=0)
+        target = _column(samples, about) if about["name"] in samples else None
+    values, output = run(model, x, layer)
+    obs = pd.DataFrame({str(name).replace("/", "_"): _writable(column) for name, column in samples.items()})
+    obs.index = make_index_unique(pd.Index(samples.index.map(str), name=None))
+    answers = model.table(output, obs.index)
+    if about["classes"]:
+        answers["prediction"] = pd.Categorical(answers["prediction"], model.spec["target"]["classes"])
+    obs = obs.drop(columns=["target", *answers.columns], errors="ignore")
+    if target is not None:
+        obs["target"] = target.to_numpy() if not about["classes"] else target.array
+    layer = layer or "latent"
+    return AnnData(
+        X=values,
+        obs=obs.join(answers.rename(columns=lambda name: name.replace("/", "_"))),
+        var=pd.DataFrame(index=[f"{layer}:{unit}" for unit in range(values.shape[1])]),
+        uns={"layer": layer, "target": {key: about[key] for key in ("name", "kind", "unit")}},  # type: ignore[literal-required]
+    )
+
+
+def _check_same(data: Spec, model: Spec) -> None:
+    for name, theirs in model["modalities"].items():
+        ours = data["modalities"].get(name)
+        if ours is None:
+            raise InputError(f"the model takes {name!r}, the data have {', '.join(data['modalities'])}")
+        for number, (here, there) in enumerate(zip_longest(ours.get("features", []), theirs.get("features", [])), 1):
+            if here != there:
+                raise InputError(
+                    f"the data are not what the model was trained on: feature {number} is {here!r}, the model expects "
+                    f"{there!r}; call data.conform(model.spec) before the data are read"
+                )
+        for column, known in theirs.get("levels", {}).items():
+            if ours.get("levels", {}).get(column) != known:
+                raise InputError(
+                    f"the data are not what the model was trained on: the levels of {column!r} differ; call "
+                    "data.conform(model.spec) before the data are read"
+                )
+
+
+def _decode(y: np.ndarray, target: Target, index: pd.Index) -> pd.Series:
+    """Codes (-1 if missing) as classes; numbers as they are."""
+    return pd.Series(pd.Categorical.from_codes(y, target["classes"]) if target["classes"] else y, index=index)
+
+
+def _column(frame: pd.DataFrame, target: Target) -> pd.Series:
+    """Target of a raw table; a class that the model does not know stays, for it is worth seeing where it lies."""
+    if not target["classes"]:
+        return pd.Series(numbers(frame[[target["name"]]], "the table")[:, 0], index=frame.index)
+    text = as_text(frame[target["name"]])
+    strange = sorted(set(text.dropna()) - set(target["classes"]))
+    return text.astype(pd.CategoricalDtype([*target["classes"], *strange]))
+
+
+def _writable(column: pd.Series) -> pd.Series:
+    """A column that ``write_h5ad`` accepts: numpy's numbers and booleans, or categories of text."""
+    if isinstance(column.dtype, np.dtype) and column.dtype.kind in "biuf":
+        return column.reset_index(drop=True)
+    if isinstance(column.dtype, pd.CategoricalDtype) and pd.api.types.infer_dtype(column.cat.categories) == "string":
+        return column.reset_index(drop=True)
+    if pd.api.types.is_numeric_dtype(column):
+        return column.astype(float).reset_index(drop=True)
+    return as_text(column.astype(object)).astype("category").reset_index(drop=True)

@@ -1,0 +1,92 @@
+"""What goes on inside a model: which layers there are, and what each one puts out."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..errors import InputError, suggest
+from ..models import Supervised
+from ..spec import only_modality
+
+ROWS = 4096  # samples at a time
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Evaluation and inference mode; each layer gets its own mode back, for a frozen one may differ from the rest."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+
+
+def layers(model: Supervised) -> dict[str, int]:
+    """Layers that `embed` can read, with their width, in the order in which they give their output.
+
+    Args:
+        model: A trained or an untrained model.
+
+    Returns:
+        Width of every named sub-module that turns a batch of raw values into ``(batch, width)``, such as
+        ``{"encode": 8, "body.linear1": 64, "body.relu1": 64, "body": 64, "head": 1}``. A container comes after what it
+        contains. Found by one forward pass of two samples of zeros.
+    """
+    found: dict[str, int] = {}
+
+    def note(name: str) -> Callable[[nn.Module, Any, Any], None]:
+        def hook(module: nn.Module, inputs: Any, output: Any) -> None:
+            if isinstance(output, Tensor) and output.ndim == 2 and len(output) == 2:
+                found[name] = output.shape[1]
+
+        return hook
+
+    hooks = [module.register_forward_hook(note(name)) for name, module in model.named_modules() if name]
+    try:
+        with evaluating(model):
+            model(torch.zeros(2, *only_modality(model.spec)["shape"], device=model.device))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return found
+
+
+def run(model: Supervised, x: Tensor, layer: str | None) -> tuple[np.ndarray, Tensor]:
+    """Output of one layer and of the model, for all samples.
+
+    Args:
+        model: Stays on its device.
+        x: Raw values, ``shape=(samples, *shape)``.
+        layer: A name given by `layers`; None is ``model.embed``.
+
+    Returns:
+        The layer's output, float32 ``shape=(samples, width)``, and the model's raw output, ``(samples, 1 or classes)``.
+
+    Raises:
+        InputError: No such layer, or its output is not ``(batch, width)``.
+    """
+    if layer is not None and layer not in (known := layers(model)):
+        if layer in dict(model.named_modules()):
+            raise InputError(f"layer {layer!r} gives no (batch, width) output; {suggest(layer, known)}")
+        raise InputError(f"{type(model).__name__} has no layer {layer!r}; {suggest(layer, known)}")
+    latents, outputs = [], []
+    caught: list[Tensor] = []
+    hook = layer and model.get_submodule(layer).register_forward_hook(lambda module, inputs, out: caught.append(out))
+    try:
+        with evaluating(model):
+            for part in x.split(ROWS):
+                part = part.to(model.device)
+                outputs.append(model(part).float().cpu())
+                latents.append((caught[-1] if layer else model.embed(part)).float().cpu())
+                caught.clear()
+    finally:
+        if hook:
+            hook.remove()
+    return torch.cat(latents).numpy(), torch.cat(outputs)

@@ -1,0 +1,48 @@
+"""``zoo list`` and ``zoo show``: what there is, without importing torch."""
+
+import json
+from typing import Any
+
+from . import files
+from .errors import InputError, suggest
+
+HEADLINE = {"binary": "roc_auc", "multiclass": "roc_auc", "regression": "r2"}
+
+
+def recipe_table() -> str:
+    """One line a recipe: model, data set, task, headline test score, number of weights, and whether they are shipped."""
+    rows = [("recipe", "model", "data", "task", "test score", "parameters", "weights")]
+    for name in files.recipes():
+        recipe = files.read_yaml(files.config(name))
+        data = recipe["data"]["init_args"]["path"]
+        card = _weights_card(name)
+        metric = HEADLINE[files.card(data)["task"]]
+        score = f"{metric} {card['scores'][card['model']]['test'][metric]:.3f}" if card else "-"
+        size = f"{card['parameters']:,}" if card else "-"
+        rows.append(
+            (name, recipe["model"]["class_path"], data, files.card(data)["task"], score, size, "yes" if card else "no")
+        )
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows)
+
+
+def _weights_card(name: str) -> dict[str, Any] | None:
+    path = files.HERE / "pretrained" / name / "config.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def show(name: str) -> str:
+    """A recipe followed by the card of its weights, or the card of a data set.
+
+    Raises:
+        InputError: Neither of that name.
+    """
+    if name in files.datasets():
+        return (files.folder("datasets") / name / "card.yaml").read_text(encoding="utf-8")
+    if name not in files.recipes() and files.run_folder(name) is None:
+        raise InputError(f"no recipe, data set or run {name!r}; {suggest(name, [*files.recipes(), *files.datasets()])}")
+    text = files.config(name).read_text(encoding="utf-8")
+    card = files.HERE / "pretrained" / name / "README.md"
+    if card.is_file():
+        text += "\n" + card.read_text(encoding="utf-8").split("---\n", 2)[2]
+    return text

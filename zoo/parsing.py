@@ -1,0 +1,189 @@
+"""LightningCLI with short class names, recipes by name and one-line errors."""
+
+import re
+from inspect import signature
+from pathlib import Path
+from typing import Any, NoReturn
+
+import yaml
+from jsonargparse import Namespace
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import Callback, EarlyStopping
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+
+from . import files
+from .data import Data
+from .errors import InputError, suggest
+from .models import REGISTRY, Model, Supervised
+
+TRUSTED = ("zoo.", "lightning.pytorch.")  # what a config file may name by import path
+
+
+def subclasses(base: type) -> list[type]:
+    """All classes below this one."""
+    return [c for child in base.__subclasses__() for c in (child, *subclasses(child))]
+
+
+KNOWN: dict[str, type] = {**REGISTRY, **{c.__name__: c for c in subclasses(Data)}}
+
+
+class Parser(LightningArgumentParser):
+    """Parser that answers a mistake with the message and the nearest right spelling, in place of the whole usage."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, allow_abbrev=False, **kwargs)
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Always one line."""
+        raise InputError(explain(message))
+
+
+def explain(message: str) -> str:
+    """The cause in a message of jsonargparse, which puts it last, after every type that it tried."""
+    options = sorted({p for c in KNOWN.values() for p in signature(c).parameters if p not in ("spec", "shared")})
+    options += sorted(signature(Model.__init__).parameters) + sorted(signature(Supervised.__init__).parameters)
+    if found := re.search(r"import path string: ([\w.]+)", message):
+        return f"no model or data module {found[1]!r}; {suggest(found[1], KNOWN)}"
+    if found := re.search(r"(?:Option|[Kk]ey|Group key) '([\w.]+)' is not (?:accepted|expected)", message):
+        name = found[1].rpartition(".")[2]
+        return f"no option {found[1]!r}; {suggest(name, options)}"
+    if found := re.search(r"[Uu]nrecognized arguments: --([\w.]+)", message):
+        head, _, name = found[1].rpartition(".")
+        known = options if head else ["config", "ckpt_path", "seed_everything", "output", "print_config"]
+        if head == "trainer":
+            from lightning.pytorch import Trainer
+
+            known = list(signature(Trainer).parameters)
+        return f"no option --{found[1]}; {suggest(name, known)}"
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    key = re.search(r"[Kk]ey \"([\w.]+)\"|--([\w.]+)", message)
+    cause = next((line for line in reversed(lines) if not line.startswith("Given value type")), message)
+    where = (key[1] or key[2]) if key else ""
+    return cause if where in cause else f"{where}: {cause}"
+
+
+def check_class_paths(value: Any, path: Path) -> None:
+    """Refuse a config file that names code outside the zoo and Lightning.
+
+    Raises:
+        InputError: Such a ``class_path``. (On the command line, users may name their own callbacks and loggers.)
+    """
+    if isinstance(value, dict):
+        name = value.get("class_path")
+        if isinstance(name, str) and "." in name and not name.startswith(TRUSTED):
+            raise InputError(f"{path}: class_path {name!r} is neither of the zoo nor of Lightning; give it as an option")
+        for item in value.values():
+            check_class_paths(item, path)
+    elif isinstance(value, list):
+        for item in value:
+            check_class_paths(item, path)
+
+
+class CLI(LightningCLI):
+    """Parsed configuration; models, data and trainer are made by the commands that need them.
+
+    Args:
+        args: Options, with ``--config NAME_OR_PATH``.
+
+    Attributes:
+        name: Name of the recipe.
+        run: Run folder that ``--config`` named, or None.
+        ckpt_path: Checkpoint given, or None.
+        output: File given for predictions, or None.
+    """
+
+    def __init__(self, args: list[str]) -> None:
+        self.name, self.run = "run", None
+        super().__init__(
+            Model,
+            Data,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            save_config_callback=None,
+            parser_class=Parser,
+            seed_everything_default=0,
+            auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,
+            trainer_defaults={"default_root_dir": "runs", "max_epochs": 100, "enable_model_summary": False},
+            args=args,
+            run=False,
+        )
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """The link from data to model, early stopping, and two paths."""
+        parser.link_arguments("data.spec", "model.init_args.spec", apply_on="instantiate")
+        parser.add_lightning_class_args(EarlyStopping, "early_stopping")
+        parser.set_defaults({"early_stopping.monitor": "validation_loss", "early_stopping.patience": 20})
+        parser.add_argument("--ckpt_path", type=str | None, default=None, help="Checkpoint; 'last' or 'best' of a run.")
+        parser.add_argument("--output", type=str | None, default=None, help="File for predictions.")
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Replace the name of a recipe or run by its path, and parse."""
+        config = Namespace()
+        words = list(args)
+        for i, word in enumerate(words):
+            flag, _, value = word.partition("=")
+            if flag not in ("-c", "--config"):
+                continue
+            if not value and i + 1 == len(words):
+                raise InputError("--config needs the name of a recipe, a file or a run folder")
+            name = value or words[i + 1]
+            path = files.config(name)
+            check_class_paths(files.read_yaml(path), path)
+            self.run = files.run_folder(name)
+            self.name = path.stem if self.run is None else self.run.resolve().parent.name
+            words[i : i + (1 if value else 2)] = ["--config", str(path)] if not value else [f"--config={path}"]
+            break
+        else:
+            if not {"-h", "--help"} & set(words):
+                raise InputError(f"--config is missing: name a recipe ({', '.join(files.recipes()[:5])}, ...) or a file")
+        config = parser.parse_args(words)
+        self.config = config
+        for key in ("model", "data"):
+            if not config.get(key):
+                raise InputError(f"the config has no {key!r}")
+        self.output = config.pop("output")
+        self.ckpt_path = self._checkpoint(config.pop("ckpt_path"))
+
+    def _checkpoint(self, path: str | None) -> str | None:
+        if path in ("last", "best"):
+            if self.run is None:
+                raise InputError(f"--ckpt_path {path} needs --config to name a run folder")
+            return str(self.run / (files.LAST if path == "last" else files.BEST))
+        return path
+
+    def instantiate_classes(self) -> None:
+        """Nothing yet: each command makes what it needs."""
+
+    def as_yaml(self) -> str:
+        """The whole configuration, which reproduces the run."""
+        content = yaml.safe_load(self.parser.dump(self.config, skip_none=False))
+        content.pop("config", None)
+        return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+
+    def make_data(self, **changes: Any) -> Data:
+        """The data module, with some of its arguments changed."""
+        data = self._make("data", changes)
+        assert isinstance(data, Data)
+        return data
+
+    def make_model(self, data: Data) -> Supervised:
+        """A fresh model for these data."""
+        model = self._make("model", {"spec": data.spec})
+        assert isinstance(model, Supervised)
+        return model
+
+    def _make(self, key: str, changes: dict[str, Any]) -> Any:
+        chosen = self.config[key]
+        classes = {c.__name__: c for c in subclasses(Model if key == "model" else Data)}
+        return classes[chosen.class_path.rpartition(".")[2]](**{**chosen.init_args.as_dict(), **changes})
+
+    def make_trainer(self, *callbacks: Callback, **changes: Any) -> Trainer:
+        """The trainer with its configured callbacks, early stopping, and these callbacks."""
+        parser = LightningArgumentParser()
+        parser.add_lightning_class_args(Trainer, "trainer")
+        made = parser.instantiate_classes(Namespace(trainer=self.config.trainer.clone()))
+        options = {**made.trainer.as_dict(), **changes}
+        stopping = EarlyStopping(**self.config.early_stopping.as_dict())
+        options["callbacks"] = [*(options["callbacks"] or []), stopping, *callbacks]
+        return Trainer(**options)

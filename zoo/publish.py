@@ -1,0 +1,196 @@
+"""From a run folder to a folder of weights that strangers can load and judge."""
+
+import json
+import platform
+import shutil
+import subprocess
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from safetensors.torch import save_file
+
+from . import __version__, files
+from .errors import InputError
+from .models import Supervised
+from .weights import CARD, GOLDEN, README, WEIGHTS, from_checkpoint
+
+PACKAGES = ("torch", "lightning", "numpy", "pandas", "scikit-learn")
+LIMITS = (
+    "For research and teaching. Not a medical device: not validated for the diagnosis or treatment of anybody. "
+    "Expect lower performance on other populations, instruments and laboratories than the data named above."
+)
+
+
+def export(run: str | Path, to: str | Path, push: str | None = None) -> Path:
+    """Write the best checkpoint of a run as a folder of weights.
+
+    The folder holds ``model.safetensors``, ``config.json`` (the card: recipe, data and checksum, split, scores beside
+    the baselines, licence, limits, versions), ``golden.safetensors`` (made-up inputs and their outputs, to test a
+    loader with) and ``README.md`` (the card for people). Run ``zoo test`` before, and ``zoo crossval`` for the spread.
+
+    Args:
+        run: Folder of a run.
+        to: Folder to write; one that was exported before is replaced as a whole.
+        push: ``hf:owner/repo`` to upload to as well.
+
+    Returns:
+        The folder.
+
+    Raises:
+        InputError: No such run, not tested yet, or ``to`` holds something else.
+    """
+    folder, target = files.run_folder(str(run)), Path(to)
+    if folder is None:
+        raise InputError(f"no run folder {str(run)!r}; train with 'zoo fit' first")
+    if target.exists() and not (target / CARD).is_file() and (target.is_file() or any(target.iterdir())):
+        raise InputError(f"{target} exists and is not a folder of weights; choose another")
+    if push is not None and not push.startswith("hf:"):
+        raise InputError(f"--push takes hf:owner/repo, not {push!r}")
+    model = from_checkpoint(folder / files.BEST)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as temporary:
+        new = Path(temporary) / "new"
+        _write(model, folder, new, name=target.resolve().name)
+        if target.exists():
+            target.rename(Path(temporary) / "old")
+        new.rename(target)
+    if push is not None:
+        upload(target, push[3:])
+    return target
+
+
+def _write(model: Supervised, run: Path, folder: Path, name: str) -> None:
+    folder.mkdir()
+    save_file({k: v.contiguous() for k, v in model.state_dict().items()}, folder / WEIGHTS)
+    x = model.encode.example(8)  # type: ignore[operator]
+    with torch.inference_mode():
+        golden = {"input": x, "output": model(x), "embedding": model.embed(x)}
+    save_file({k: v.contiguous() for k, v in golden.items()}, folder / GOLDEN)
+    card = {
+        "name": name,
+        "model": type(model).__name__,
+        "task": model.spec["target"]["kind"],
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "sha256": {file: files.sha256(folder / file) for file in (WEIGHTS, GOLDEN)},
+        **_facts(run),
+        "limits": LIMITS,
+        "versions": {"biozoo": __version__, "python": platform.python_version(), **{p: version(p) for p in PACKAGES}},
+        "git": revision(),
+        "init_args": model.init_args,
+    }
+    (folder / CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    (folder / README).write_text(readme(card), encoding="utf-8")
+    shutil.copy(run / "config.yaml", folder / "recipe.yaml")
+
+
+def _facts(run: Path) -> dict[str, Any]:
+    """Data, scores and spread that the run left."""
+    try:
+        facts: dict[str, Any] = json.loads((run / "data.json").read_text(encoding="utf-8"))
+        scores = pd.read_csv(run / "scores.csv")
+    except FileNotFoundError as error:
+        raise InputError(f"{error.filename} is missing; run 'zoo test --config {run}' before the export") from None
+    if "test" not in set(scores["split"]):
+        raise InputError(f"{run} was not tested; run 'zoo test --config {run}' before the export")
+    nested: dict[str, Any] = {}
+    for model, split, metric, value in scores.itertuples(index=False):
+        nested.setdefault(model, {}).setdefault(split, {})[metric] = None if pd.isna(value) else round(value, 6)
+    facts["scores"] = nested
+    if (path := run / "crossval.csv").is_file():
+        folds = pd.read_csv(path)
+        spread = folds.groupby(["model", "metric"], sort=False)["value"].agg(["mean", "std"]).round(4)
+        facts["crossval"] = {
+            "folds": int(folds["fold"].nunique()),
+            "repeats": int(folds["repeat"].nunique()),
+            "scores": {
+                model: {metric: {"mean": row["mean"], "sd": row["std"]} for (_, metric), row in rows.iterrows()}
+                for model, rows in spread.groupby(level="model", sort=False)
+            },
+        }
+    return facts
+
+
+def readme(card: dict[str, Any]) -> str:
+    """The card for people, with the front matter that the Hugging Face Hub reads."""
+    data, models = card["data"], list(card["scores"])
+    unit = {"binary": "classification", "multiclass": "classification", "regression": "regression"}[card["task"]]
+    test = {model: card["scores"][model].get("test", {}) for model in models}
+    spread = card.get("crossval")
+
+    def number(value: float | None) -> str:
+        return "" if value is None else f"{value:.3f}"
+
+    head = f"| metric | {' | '.join(f'{m}, test' for m in models)} |" + (
+        "".join(f" {m}, {spread['folds']} folds x {spread['repeats']} |" for m in models) if spread else ""
+    )
+    rows = []
+    for metric in test[models[0]]:
+        cells = [number(test[model].get(metric)) for model in models]
+        if spread:
+            found = [spread["scores"][model].get(metric, {}) for model in models]
+            cells += [f"{number(s.get('mean'))} ± {number(s.get('sd'))}" for s in found]
+        rows.append(f"| {metric} | " + " | ".join(cells) + " |")
+    columns = head.count("|") - 1
+    sizes = ", ".join(f"{count} {split}" for split, count in data["samples"].items())
+    return f"""---
+license: other
+license_name: see-card
+library_name: biozoo
+tags: [biology, tabular-{unit}, {card["model"].lower()}]
+---
+# {card["name"]}
+
+`{card["model"]}` with {card["parameters"]:,} weights, trained to predict **{card["target"]}** ({card["task"]}).
+
+```python
+import zoo
+model = zoo.load("{card["name"]}")   # or the path of this folder
+model.predict(table)                 # a raw pandas table; columns are found by name
+```
+
+## Data
+{data["name"]}, sha256 `{data["sha256"]}`. {data.get("source", "")}
+Licence: {data["licence"]}. {data.get("citation", "").strip()}
+Samples: {sizes}; split seed {data["seed"]}. Validation rows chose the epoch; test rows were not looked at before the end.
+
+Inputs, in any order: {", ".join(f"`{name}`" for name in card["inputs"])}.
+
+## Scores
+{head}
+|{"---|" * columns}
+{chr(10).join(rows)}
+
+The baselines were trained on the same training rows. ± is the standard deviation over folds and repeats.
+
+## Use and limits
+{card["limits"]}
+{data.get("limits", "").strip()}
+
+Recipe: `recipe.yaml`. Made with {", ".join(f"{name} {number}" for name, number in card["versions"].items())}{f"; git {card['git']}" if card["git"] else ""}.
+"""
+
+
+def upload(folder: Path, repo: str) -> None:
+    """Send a folder of weights to the Hugging Face Hub, with the user's own token."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    try:
+        api = HfApi()
+        api.create_repo(repo, exist_ok=True)
+        api.upload_folder(repo_id=repo, folder_path=folder, commit_message=f"biozoo {__version__}")
+    except (HfHubHTTPError, HFValidationError, OSError) as error:
+        raise InputError(f"hf:{repo} cannot be written: {str(error).strip().splitlines()[0]}") from None
+
+
+def revision() -> str | None:
+    """Git revision of a checkout; None for an installed package."""
+    if not (files.HERE.parent / ".git").exists():
+        return None
+    command = ["git", "describe", "--always", "--dirty"]
+    run = subprocess.run(command, capture_output=True, text=True, cwd=files.HERE, check=False)
+    return run.stdout.strip() or None

@@ -1,0 +1,166 @@
+"""Figures of a run: learning curve, ROC, confusion matrix, calibration; measured against predicted for a number."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from sklearn.calibration import calibration_curve
+from sklearn.metrics import confusion_matrix, roc_auc_score, roc_curve
+
+from .. import files
+from ..spec import Target
+from .evaluation import Evaluation
+
+# Okabe and Ito's palette: told apart by colour-blind readers.
+COLOURS = {"train": "#999999", "validation": "#E69F00", "test": "#0072B2"}
+CLASS_COLOURS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#F0E442", "#000000"]
+
+
+def new_figure(title: str, x: str, y: str, size: tuple[float, float] = (5.4, 4.0)) -> tuple[Figure, Axes]:
+    """An empty figure with a title and named axes; not bound to any window or backend."""
+    figure = Figure(figsize=size, layout="constrained", dpi=150)
+    axes = figure.add_subplot()
+    axes.set(xlabel=x, ylabel=y)
+    axes.set_title(title, loc="left", fontsize=10)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def legend_outside(axes: Axes) -> None:
+    """Legend to the right of the data."""
+    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=8)
+
+
+def learning_curve(metrics: pd.DataFrame, title: str) -> Figure:
+    """Loss of training and validation rows by epoch; the lowest validation loss is marked."""
+    figure, axes = new_figure(title, "epoch", "loss")
+    axes.plot(metrics["epoch"], metrics["train_loss"], color=COLOURS["train"], label="train")
+    axes.plot(metrics["epoch"], metrics["validation_loss"], color=COLOURS["validation"], label="validation")
+    if metrics["validation_loss"].notna().any():
+        best = metrics.loc[metrics["validation_loss"].idxmin()]
+        axes.plot(best["epoch"], best["validation_loss"], "o", color="black", label=f"best, epoch {best['epoch']:.0f}")
+    legend_outside(axes)
+    return figure
+
+
+def roc(predictions: pd.DataFrame, target: Target, title: str) -> Figure:
+    """ROC of each split (two classes), or of each class against the rest on the last split (more)."""
+    figure, axes = new_figure(title, "1 - specificity", "sensitivity", (6.2, 4.0))
+    axes.plot([0, 1], [0, 1], ":", color="#bbbbbb", label="chance")
+    splits = predictions["split"].unique()
+    if target["kind"] == "binary":
+        positive = target["classes"][-1]
+        curves = [(split, predictions[predictions["split"] == split], positive, COLOURS[split]) for split in splits]
+    else:
+        last = predictions[predictions["split"] == splits[-1]]
+        colours = (CLASS_COLOURS * 9)[: len(target["classes"])]
+        curves = [(name, last, name, colour) for name, colour in zip(target["classes"], colours, strict=False)]
+    for label, rows, positive, colour in curves:
+        truth, rank = rows["target"].astype(str) == positive, rows[f"probability_{positive}"]
+        if truth.nunique() == 2:
+            axes.plot(*roc_curve(truth, rank)[:2], color=colour, label=f"{label}, AUC {roc_auc_score(truth, rank):.3f}")
+    axes.set_aspect("equal")
+    legend_outside(axes)
+    return figure
+
+
+def confusion(predictions: pd.DataFrame, target: Target, title: str) -> Figure:
+    """Counts of true and predicted classes on the last split, shaded by their share of the true class."""
+    rows = predictions[predictions["split"] == predictions["split"].iloc[-1]]
+    classes = target["classes"]
+    counts = confusion_matrix(rows["target"].astype(str), rows["prediction"], labels=classes)
+    share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    side = 2.6 + 0.45 * len(classes)
+    figure, axes = new_figure(title, "predicted class", "true class", (side + 1.4, side))
+    image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    axes.set_xticks(range(len(classes)), classes, rotation=45 if len(classes) > 3 else 0)
+    axes.set_yticks(range(len(classes)), classes)
+    if len(classes) <= 20:
+        for (i, j), count in np.ndenumerate(counts):
+            text = f"{count}\n{share[i, j]:.0%}" if len(classes) <= 5 else f"{count}"
+            axes.text(j, i, text, ha="center", va="center", fontsize=9, color="white" if share[i, j] > 0.6 else "black")
+    axes.spines[:].set_visible(False)
+    figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.8)
+    return figure
+
+
+def calibration(predictions: pd.DataFrame, target: Target, title: str) -> Figure:
+    """Observed frequency against predicted probability (of the positive class, or of the predicted one)."""
+    figure, axes = new_figure(title, "predicted probability", "observed frequency", (6.2, 4.0))
+    axes.plot([0, 1], [0, 1], ":", color="#bbbbbb", label="perfect")
+    for split, rows in predictions.groupby("split", sort=False):
+        if target["kind"] == "binary":
+            positive = target["classes"][-1]
+            truth, probability = rows["target"].astype(str) == positive, rows[f"probability_{positive}"]
+        else:
+            probability = rows[[f"probability_{name}" for name in target["classes"]]].max(axis=1)
+            truth = rows["target"].astype(str) == rows["prediction"]
+        bins = int(np.clip(len(rows) // 20, 3, 10))
+        observed, predicted = calibration_curve(truth, probability.clip(0, 1), n_bins=bins, strategy="quantile")
+        axes.plot(predicted, observed, "o-", markersize=4, color=COLOURS[str(split)], label=f"{split}, {len(rows)} samples")
+    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+    axes.set_aspect("equal")
+    legend_outside(axes)
+    return figure
+
+
+def measured_against_predicted(predictions: pd.DataFrame, target: Target, title: str) -> Figure:
+    """One point a sample, and the line on which both agree."""
+    unit = f" [{target['unit']}]" if target["unit"] else ""
+    name = target["name"]
+    figure, axes = new_figure(title, f"predicted {name}{unit}", f"measured {name}{unit}", (6.2, 4.0))
+    for split, rows in predictions.groupby("split", sort=False):
+        axes.plot(rows["prediction"], rows["target"], "o", markersize=3, alpha=0.6, color=COLOURS[str(split)], label=split)
+    ends = [predictions[["prediction", "target"]].min().min(), predictions[["prediction", "target"]].max().max()]
+    axes.plot(ends, ends, ":", color="#888888", label="equal")
+    legend_outside(axes)
+    return figure
+
+
+def residuals(predictions: pd.DataFrame, target: Target, title: str) -> Figure:
+    """Measured minus predicted, by predicted value."""
+    unit = f" [{target['unit']}]" if target["unit"] else ""
+    figure, axes = new_figure(title, f"predicted {target['name']}{unit}", f"measured - predicted{unit}", (6.2, 4.0))
+    for split, rows in predictions.groupby("split", sort=False):
+        error, colour = rows["target"] - rows["prediction"], COLOURS[str(split)]
+        axes.plot(rows["prediction"], error, "o", markersize=3, alpha=0.6, color=colour, label=split)
+    axes.axhline(0, color="#888888", linestyle=":")
+    legend_outside(axes)
+    return figure
+
+
+def write_figures(evaluation: Evaluation, name: str, folder: Path) -> list[Path]:
+    """All figures that fit the target, and the learning curve if ``folder`` has the metrics of a training.
+
+    Args:
+        evaluation: Of the model.
+        name: Recipe, for the titles.
+        folder: Run folder; figures go to ``folder/figures``.
+
+    Returns:
+        What was written.
+    """
+    predictions, target = evaluation.predictions, evaluation.target
+    last = predictions["split"].iloc[-1]
+    if target["kind"] == "regression":
+        figures = {
+            "measured_against_predicted": measured_against_predicted(predictions, target, f"{name}: measured against predicted"),
+            "residuals": residuals(predictions, target, f"{name}: residuals"),
+        }
+    else:
+        what = f"{target['name']} = {target['classes'][-1]}" if target["kind"] == "binary" else f"each class, {last} rows"
+        figures = {
+            "roc": roc(predictions, target, f"{name}: ROC of {what}"),
+            "confusion_matrix": confusion(predictions, target, f"{name}: {last} rows"),
+            "calibration": calibration(predictions, target, f"{name}: calibration"),
+        }
+    if (path := folder / "metrics.csv").is_file() and len(metrics := pd.read_csv(path)):
+        figures["learning_curve"] = learning_curve(metrics, f"{name}: learning curve")
+    written = []
+    for stem, figure in figures.items():
+        with files.replacing(folder / "figures" / f"{stem}.png") as path:
+            figure.savefig(path)
+        written.append(folder / "figures" / f"{stem}.png")
+    return written

@@ -1,0 +1,52 @@
+"""Metrics of each epoch, in a table that a resumed run continues."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint
+
+
+class History(Checkpoint):
+    """Write ``metrics.csv``, one row an epoch; the rows so far are part of every checkpoint.
+
+    Lightning's own CSV logger forgets the epochs before a resume. It is a `Checkpoint` because those run last, when all
+    metrics of the epoch are known; place it before the checkpoint that is to contain it.
+
+    Args:
+        path: File to write.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows: list[dict[str, float]] = []
+
+    def state_dict(self) -> dict[str, Any]:
+        """Rows so far."""
+        return {"rows": self.rows}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue after these rows."""
+        self.rows = list(state_dict["rows"])
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin the file anew, with the rows of a resumed run."""
+        self.path.write_text("")
+        for row in self.rows:
+            self._append(row, header=row is self.rows[0])
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Add this epoch."""
+        row: dict[str, float] = {"epoch": trainer.current_epoch, "lr": trainer.optimizers[0].param_groups[0]["lr"]}
+        row |= {name: float(value) for name, value in trainer.callback_metrics.items()}
+        self.rows.append(row)
+        if trainer.is_global_zero:
+            self._append(row, header=len(self.rows) == 1)
+
+    def _append(self, row: dict[str, float], header: bool) -> None:
+        with self.path.open("a", newline="") as file:
+            writer = csv.DictWriter(file, self.rows[0], extrasaction="ignore")
+            if header:
+                writer.writeheader()
+            writer.writerow(row)

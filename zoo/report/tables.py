@@ -1,0 +1,48 @@
+"""Scores on the screen."""
+
+import pandas as pd
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from .evaluation import Evaluation
+
+
+def show_scores(evaluation: Evaluation, title: str) -> None:
+    """Metrics of all splits side by side, so that overfitting shows, and the baselines' beside them."""
+    wide = evaluation.table()
+    table = Table(title=title, box=SIMPLE_HEAD, title_justify="left")
+    table.add_column("metric")
+    for model, split in wide.columns:
+        table.add_column(f"{model}\n{split}", justify="right")
+    for metric, values in wide.iterrows():
+        table.add_row(str(metric), *(_number(value) for value in values))
+    _print(table)
+
+
+def show_crossval(scores: pd.DataFrame, title: str) -> None:
+    """Mean and standard deviation over folds and repeats.
+
+    Args:
+        scores: One row a value, with columns ``model``, ``metric`` and ``value``.
+        title: Above the table.
+    """
+    summary = scores.groupby(["metric", "model"], sort=False)["value"].agg(["mean", "std"])
+    table = Table(title=title, box=SIMPLE_HEAD, title_justify="left")
+    table.add_column("metric")
+    models = scores["model"].unique()
+    for model in models:
+        table.add_column(model, justify="right")
+    for metric in scores["metric"].unique():
+        pairs = (summary.loc[(metric, model)] for model in models)
+        table.add_row(metric, *(f"{_number(pair['mean'])} ± {_number(pair['std'])}" for pair in pairs))
+    _print(table)
+
+
+def _number(value: float) -> str:
+    return f"{value:.3f}" if abs(value) < 100 else f"{value:.0f}"
+
+
+def _print(table: Table) -> None:
+    console = Console()
+    console.print(table, width=None if console.is_terminal else 120)
