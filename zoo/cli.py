@@ -4,10 +4,10 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from . import __version__, files
+from . import __version__
 from .errors import InputError, suggest
 
 HELP = """usage: zoo COMMAND [OPTIONS]
@@ -89,7 +89,9 @@ def dispatch(args: list[str]) -> None:
             _commands().predict(rest)
         case [command, *_]:
             known_commands = ["list", "show", "fit", "validate", "test", "predict", "crossval", "explore", "export"]
-            raise InputError(f"zoo {command}: cannot be understood; {suggest(command, known_commands)}; see 'zoo --help'")
+            raise InputError(
+                f"zoo {command}: cannot be understood; {suggest(command, known_commands)}; see 'zoo --help'"
+            )
 
 
 def _export(args: list[str]) -> None:
@@ -115,7 +117,8 @@ def _parser(usage: str) -> argparse.ArgumentParser:
     return _Parser(usage=usage, allow_abbrev=False)
 
 
-def _commands():  # type: ignore[no-untyped-def]  # noqa: ANN202 (a module, imported late: it costs seconds)
+def _commands() -> Any:
+    """The module of the commands, imported late: it costs seconds."""
     from . import commands
 
     return commands

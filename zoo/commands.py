@@ -94,12 +94,16 @@ def _run_trainer(trainer: Trainer, model: Supervised, data: Data, ckpt_path: str
     except (KeyboardInterrupt, SystemExit):
         if not trainer.interrupted:
             raise
-        kept = "the best and the last checkpoint are kept" if (folder / files.LAST).is_file() else "no epoch was finished"
+        kept = (
+            "the best and the last checkpoint are kept" if (folder / files.LAST).is_file() else "no epoch was finished"
+        )
         log.warning("stopped by Ctrl-C; %s; go on with: zoo fit --config %s --ckpt_path last", kept, folder)
         raise SystemExit(130) from None
     except RuntimeError as error:
         if ckpt_path and "state_dict" in str(error):
             raise InputError(f"checkpoint {ckpt_path} is of another architecture than the config") from None
+        if "Early stopping conditioned on metric" in str(error):
+            raise InputError(f"early_stopping.monitor: {' '.join(str(error).split())}") from None
         raise
 
 

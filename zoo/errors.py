@@ -20,7 +20,8 @@ def suggest(name: str, known: Iterable[str]) -> str:
     """
     known = [str(item) for item in known]
     lower = {item.lower(): item for item in known}
-    if close := [lower[match] for match in get_close_matches(name.lower(), lower, n=3)]:
+    close = [lower[match] for match in get_close_matches(name.lower(), lower, n=3)]
+    if close := close or [item for item in known if len(name) > 2 and name.lower() in item.lower()][:3]:
         return f"did you mean {' or '.join(close)}?"
     return f"known: {', '.join(known[:12])}{', ...' if len(known) > 12 else ''}"
 

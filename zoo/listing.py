@@ -10,7 +10,7 @@ HEADLINE = {"binary": "roc_auc", "multiclass": "roc_auc", "regression": "r2"}
 
 
 def recipe_table() -> str:
-    """One line a recipe: model, data set, task, headline test score, number of weights, and whether they are shipped."""
+    """One line a recipe: model, data set, task, headline test score, number of weights, whether they are shipped."""
     rows = [("recipe", "model", "data", "task", "test score", "parameters", "weights")]
     for name in files.recipes():
         recipe = files.read_yaml(files.config(name))

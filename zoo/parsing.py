@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 import yaml
 from jsonargparse import Namespace
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback, EarlyStopping
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
@@ -21,10 +22,15 @@ TRUSTED = ("zoo.", "lightning.pytorch.")  # what a config file may name by impor
 
 def subclasses(base: type) -> list[type]:
     """All classes below this one."""
-    return [c for child in base.__subclasses__() for c in (child, *subclasses(child))]
+    children: list[type] = base.__subclasses__()
+    return [c for child in children for c in (child, *subclasses(child))]
 
 
 KNOWN: dict[str, type] = {**REGISTRY, **{c.__name__: c for c in subclasses(Data)}}
+
+
+class _Refused(BaseException):
+    """Carries a message past jsonargparse, which would wrap an ordinary exception in many lines of its own."""
 
 
 class Parser(LightningArgumentParser):
@@ -35,31 +41,44 @@ class Parser(LightningArgumentParser):
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Always one line."""
-        raise InputError(explain(message))
+        raise _Refused(explain(message))
 
 
 def explain(message: str) -> str:
-    """The cause in a message of jsonargparse, which puts it last, after every type that it tried."""
-    options = sorted({p for c in KNOWN.values() for p in signature(c).parameters if p not in ("spec", "shared")})
-    options += sorted(signature(Model.__init__).parameters) + sorted(signature(Supervised.__init__).parameters)
+    """A message of jsonargparse in one line, with the nearest right spelling."""
     if found := re.search(r"import path string: ([\w.]+)", message):
-        return f"no model or data module {found[1]!r}; {suggest(found[1], KNOWN)}"
-    if found := re.search(r"(?:Option|[Kk]ey|Group key) '([\w.]+)' is not (?:accepted|expected)", message):
-        name = found[1].rpartition(".")[2]
-        return f"no option {found[1]!r}; {suggest(name, options)}"
-    if found := re.search(r"[Uu]nrecognized arguments: --([\w.]+)", message):
+        return f"no class {found[1]!r}; {suggest(found[1], KNOWN)}"
+    if found := re.search(r"(?:Option|[Kk]ey) '([\w.]+)' is not (?:accepted|expected)", message):
+        return f"no option {found[1]!r}; {suggest(found[1].rpartition('.')[2], options('model') + options('data'))}"
+    if found := re.search(r"[Uu]nrecognized arguments: (?:--)?([\w.]+)", message):
         head, _, name = found[1].rpartition(".")
-        known = options if head else ["config", "ckpt_path", "seed_everything", "output", "print_config"]
-        if head == "trainer":
-            from lightning.pytorch import Trainer
+        return f"no option --{found[1]}; {suggest(name, options(head))}"
+    key = re.search(r'key "([\w.]+)"', message)
+    value = re.search(r"(?:Got|Given) value: (.*)", message)
+    if key and value:
+        if literal := re.search(r"Literal\[(.*?)\]", message):
+            choices = re.findall(r"'([^']*)'", literal[1])
+            return f"{key[1]} {value[1]!r} is unknown; {suggest(value[1], choices)}"
+        expected = re.findall(r"Expected an? (?:<class ')?([\w.]+)", message)
+        kinds = [kind.replace("NoneType", "null") for kind in dict.fromkeys(expected) if kind not in ("path", "dot")]
+        return f"{key[1]}: expected {' or '.join(kinds)}, got {value[1]!r}"
+    return " ".join(message.split())
 
-            known = list(signature(Trainer).parameters)
-        return f"no option --{found[1]}; {suggest(name, known)}"
-    lines = [line.strip() for line in message.splitlines() if line.strip()]
-    key = re.search(r"[Kk]ey \"([\w.]+)\"|--([\w.]+)", message)
-    cause = next((line for line in reversed(lines) if not line.startswith("Given value type")), message)
-    where = (key[1] or key[2]) if key else ""
-    return cause if where in cause else f"{where}: {cause}"
+
+def options(group: str) -> list[str]:
+    """Names of the options of ``model``, ``data``, ``trainer`` or ``early_stopping``, or those without a group."""
+    match group:
+        case "model":
+            classes: list[type] = [*REGISTRY.values(), Supervised, Model]
+        case "data":
+            classes = subclasses(Data)
+        case "trainer":
+            classes = [Trainer]
+        case "early_stopping":
+            classes = [EarlyStopping]
+        case _:
+            return ["config", "ckpt_path", "seed_everything", "output", "print_config", "model", "data", "trainer"]
+    return sorted({name for c in classes for name in signature(c).parameters} - {"spec", "shared"})
 
 
 def check_class_paths(value: Any, path: Path) -> None:
@@ -71,7 +90,9 @@ def check_class_paths(value: Any, path: Path) -> None:
     if isinstance(value, dict):
         name = value.get("class_path")
         if isinstance(name, str) and "." in name and not name.startswith(TRUSTED):
-            raise InputError(f"{path}: class_path {name!r} is neither of the zoo nor of Lightning; give it as an option")
+            raise InputError(
+                f"{path}: class_path {name!r} is neither of the zoo nor of Lightning; give it as an option"
+            )
         for item in value.values():
             check_class_paths(item, path)
     elif isinstance(value, list):
@@ -93,21 +114,25 @@ class CLI(LightningCLI):
     """
 
     def __init__(self, args: list[str]) -> None:
-        self.name, self.run = "run", None
-        super().__init__(
-            Model,
-            Data,
-            subclass_mode_model=True,
-            subclass_mode_data=True,
-            save_config_callback=None,
-            parser_class=Parser,
-            seed_everything_default=0,
-            auto_configure_optimizers=False,
-            load_from_checkpoint_support=False,
-            trainer_defaults={"default_root_dir": "runs", "max_epochs": 100, "enable_model_summary": False},
-            args=args,
-            run=False,
-        )
+        self.name = "run"
+        self.run: Path | None = None
+        try:
+            super().__init__(
+                Model,
+                Data,
+                subclass_mode_model=True,
+                subclass_mode_data=True,
+                save_config_callback=None,
+                parser_class=Parser,
+                seed_everything_default=0,
+                auto_configure_optimizers=False,
+                load_from_checkpoint_support=False,
+                trainer_defaults={"default_root_dir": "runs", "max_epochs": 100, "enable_model_summary": False},
+                args=args,
+                run=False,
+            )
+        except _Refused as error:
+            raise InputError(str(error)) from None
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """The link from data to model, early stopping, and two paths."""
@@ -136,7 +161,9 @@ class CLI(LightningCLI):
             break
         else:
             if not {"-h", "--help"} & set(words):
-                raise InputError(f"--config is missing: name a recipe ({', '.join(files.recipes()[:5])}, ...) or a file")
+                raise InputError(
+                    f"--config is missing: name a recipe ({', '.join(files.recipes()[:5])}, ...) or a file"
+                )
         config = parser.parse_args(words)
         self.config = config
         for key in ("model", "data"):
@@ -182,8 +209,11 @@ class CLI(LightningCLI):
         """The trainer with its configured callbacks, early stopping, and these callbacks."""
         parser = LightningArgumentParser()
         parser.add_lightning_class_args(Trainer, "trainer")
-        made = parser.instantiate_classes(Namespace(trainer=self.config.trainer.clone()))
-        options = {**made.trainer.as_dict(), **changes}
-        stopping = EarlyStopping(**self.config.early_stopping.as_dict())
-        options["callbacks"] = [*(options["callbacks"] or []), stopping, *callbacks]
-        return Trainer(**options)
+        try:
+            made = parser.instantiate_classes(Namespace(trainer=self.config.trainer.clone()))
+            arguments = {**made.trainer.as_dict(), **changes}
+            stopping = EarlyStopping(**self.config.early_stopping.as_dict())
+            arguments["callbacks"] = [*(arguments["callbacks"] or []), stopping, *callbacks]
+            return Trainer(**arguments)
+        except (ValueError, TypeError, MisconfigurationException) as error:
+            raise InputError(f"trainer: {' '.join(str(error).split())}") from None

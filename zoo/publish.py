@@ -66,7 +66,7 @@ def export(run: str | Path, to: str | Path, push: str | None = None) -> Path:
 def _write(model: Supervised, run: Path, folder: Path, name: str) -> None:
     folder.mkdir()
     save_file({k: v.contiguous() for k, v in model.state_dict().items()}, folder / WEIGHTS)
-    x = model.encode.example(8)  # type: ignore[operator]
+    x = model.encode.example(8)
     with torch.inference_mode():
         golden = {"input": x, "output": model(x), "embedding": model.embed(x)}
     save_file({k: v.contiguous() for k, v in golden.items()}, folder / GOLDEN)
@@ -135,6 +135,7 @@ def readme(card: dict[str, Any]) -> str:
             cells += [f"{number(s.get('mean'))} ± {number(s.get('sd'))}" for s in found]
         rows.append(f"| {metric} | " + " | ".join(cells) + " |")
     columns = head.count("|") - 1
+    versions = ", ".join(f"{name} {number}" for name, number in {**card["versions"], "git": card["git"] or "-"}.items())
     sizes = ", ".join(f"{count} {split}" for split, count in data["samples"].items())
     return f"""---
 license: other
@@ -148,14 +149,15 @@ tags: [biology, tabular-{unit}, {card["model"].lower()}]
 
 ```python
 import zoo
-model = zoo.load("{card["name"]}")   # or the path of this folder
-model.predict(table)                 # a raw pandas table; columns are found by name
+model = zoo.load("{card["name"]}")  # or the path of this folder
+model.predict(table)  # a raw pandas table; columns are found by name
 ```
 
 ## Data
 {data["name"]}, sha256 `{data["sha256"]}`. {data.get("source", "")}
 Licence: {data["licence"]}. {data.get("citation", "").strip()}
-Samples: {sizes}; split seed {data["seed"]}. Validation rows chose the epoch; test rows were not looked at before the end.
+Samples: {sizes}; split seed {data["seed"]}.
+Validation rows chose the epoch; test rows were not looked at before the end.
 
 Inputs, in any order: {", ".join(f"`{name}`" for name in card["inputs"])}.
 
@@ -170,7 +172,7 @@ The baselines were trained on the same training rows. ± is the standard deviati
 {card["limits"]}
 {data.get("limits", "").strip()}
 
-Recipe: `recipe.yaml`. Made with {", ".join(f"{name} {number}" for name, number in card["versions"].items())}{f"; git {card['git']}" if card["git"] else ""}.
+Recipe: `recipe.yaml`. Made with {versions}.
 """
 
 

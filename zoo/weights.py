@@ -24,7 +24,8 @@ def load(name: str | Path) -> Supervised:
         name: A packaged name (see `zoo.pretrained`), a folder made by `zoo export`, or ``hf:owner/repo[@revision]``.
 
     Returns:
-        The model; ``model.card`` holds provenance, licence, metrics and limits; ``model.predict(df)`` takes a raw table.
+        The model. ``model.card`` holds provenance, licence, metrics and limits; ``model.predict(df)`` takes a raw
+        table.
 
     Raises:
         InputError: Nothing of that name; a file is missing, damaged or not the one that was published.

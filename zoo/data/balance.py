@@ -47,7 +47,9 @@ def resample(how: Balance, x: Tensor, y: Tensor, modality: Modality, seed: int) 
         chosen = torch.as_tensor(np.sort(sampler.sample_indices_))
         return x[chosen], y[chosen], chosen
     levels = modality.get("levels", {})
-    categorical = np.array([name in levels and name not in modality.get("ordered", []) for name in modality["features"]])
+    categorical = np.array(
+        [name in levels and name not in modality.get("ordered", []) for name in modality["features"]]
+    )
     values = x.double().numpy().copy()
     mean = np.nan_to_num(np.nanmean(np.where(categorical, np.nan, values), 0)) if not categorical.all() else 0.0
     scale = np.where(categorical, 1.0, np.nan_to_num(np.nanstd(values, 0)))

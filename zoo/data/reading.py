@@ -88,7 +88,9 @@ def read_dataset(card: dict[str, Any]) -> pd.DataFrame:
         frame = read_table(card["folder"] / card["file"])
         found = files.sha256(card["folder"] / card["file"])
     if found != card["sha256"]:
-        raise InputError(f"data set {card['name']} is not the one of its card: sha256 {found}, expected {card['sha256']}")
+        raise InputError(
+            f"data set {card['name']} is not the one of its card: sha256 {found}, expected {card['sha256']}"
+        )
     return frame
 
 
@@ -99,9 +101,9 @@ def _scikit_learn(name: str) -> pd.DataFrame:
         case "breast_cancer":
             data = load_breast_cancer(as_frame=True)
             diagnosis = data.target.map(dict(enumerate(data.target_names)))
-            return data.data.assign(diagnosis=diagnosis)  # type: ignore[no-any-return]
+            return data.data.assign(diagnosis=diagnosis)
         case "diabetes_progression":
             data = load_diabetes(as_frame=True, scaled=False)
-            return data.data.assign(progression=data.target)  # type: ignore[no-any-return]
+            return data.data.assign(progression=data.target)
         case _:
             raise InputError(f"scikit-learn data set {name!r} is not known here")

@@ -29,7 +29,9 @@ def related(*columns: pd.Series) -> np.ndarray:
         links.append(codes[codes >= 0] + offset)
         offset += len(labels)
     pair = np.concatenate(rows), np.concatenate(links)
-    _, component = connected_components(coo_array((np.ones(len(pair[0])), pair), shape=(offset, offset)), directed=False)
+    _, component = connected_components(
+        coo_array((np.ones(len(pair[0])), pair), shape=(offset, offset)), directed=False
+    )
     return np.unique(component[:count], return_inverse=True)[1].astype(np.int32)
 
 
@@ -48,7 +50,8 @@ def _deal(groups: np.ndarray, labels: np.ndarray | None, shares: np.ndarray, see
         edges = np.rint(np.cumsum(shares)[:-1] * len(members)).astype(int)
         for number, piece in enumerate(np.split(members, edges)):
             part[piece] = number
-    return part[groups]
+    result: np.ndarray = part[groups]
+    return result
 
 
 def fractions(groups: np.ndarray, labels: np.ndarray | None, shares: list[float], seed: int) -> np.ndarray:
@@ -63,7 +66,8 @@ def fractions(groups: np.ndarray, labels: np.ndarray | None, shares: list[float]
     Returns:
         ``"train"``, ``"validation"`` or ``"test"`` for each sample.
     """
-    return np.array(SPLITS)[_deal(groups, labels, np.asarray(shares), seed)]
+    result: np.ndarray = np.array(SPLITS)[_deal(groups, labels, np.asarray(shares), seed)]
+    return result
 
 
 def folds(

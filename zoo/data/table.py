@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from .. import files
-from ..encode.table import TableEncoder, as_text, table_to_tensor
+from ..encode.table import TableEncoder, as_text, check_features, table_to_tensor
 from ..errors import InputError, check_choice, check_range, suggest
 from ..spec import Modality, Spec, Target, TargetKind, only_modality
+from . import columns
 from . import split as splitting
 from . import target as targets
 from .balance import Balance, resample
@@ -20,6 +21,7 @@ from .base import Content, Data
 from .reading import UNNAMED, read_dataset, read_table
 
 log = logging.getLogger("zoo")
+HELPERS = ("__row__", "__test__")  # columns that this module adds while it works
 
 
 class TableData(Data):
@@ -66,7 +68,7 @@ class TableData(Data):
         target_kind: TargetKind | None = None,
         positive: str | None = None,
         missing: dict[str, list[float]] | None = None,
-        id: str | None = None,
+        id: str | None = None,  # noqa: A002 (the word that users look for)
         group: str | None = None,
         fractions: list[float] = [0.7, 0.15, 0.15],  # noqa: B006 (never changed; shown by --help)
         split: str | None = None,
@@ -85,12 +87,12 @@ class TableData(Data):
         check_choice("balance", balance, ["none", "weights", "undersample", "oversample", "smote"])
         self.path, self.test_path = path, test_path
         self.card = files.card(path) if path in files.datasets() else {}
-        columns = self.card.get("columns", {})
+        facts = self.card.get("columns", {})
         self.target = target or self.card.get("target")
         self.features, self.categorical, self.ordered = features, categorical or [], ordered or {}
         self.target_kind, self.positive = target_kind, positive or self.card.get("positive")
-        self.missing = missing or {name: facts["missing"] for name, facts in columns.items() if "missing" in facts}
-        self.units = {name: facts["unit"] for name, facts in columns.items() if "unit" in facts}
+        self.missing = missing or {name: fact["missing"] for name, fact in facts.items() if "missing" in fact}
+        self.units = {name: fact["unit"] for name, fact in facts.items() if "unit" in fact}
         self.id, self.group, self.split, self.fractions = id, group, split, list(fractions)
 
     def describe(self) -> dict[str, Any]:
@@ -104,10 +106,11 @@ class TableData(Data):
         frame = self._frame_with_test()
         if self.trained:
             modality, target = only_modality(self.trained), self.trained["target"]
+            check_features(frame, modality["features"], self.path)
+            self._column(frame, target["name"], "target")
         else:
             target = self._target(frame)
             modality = self._modality(frame)
-        self._column(frame, target["name"], "target")
         y = targets.encode(frame[target["name"]], target, self.path)
         if (unlabelled := (y < 0 if target["classes"] else y.isnan()).numpy()).any():
             log.info("%d samples without a value of %s are left out", unlabelled.sum(), target["name"])
@@ -115,13 +118,14 @@ class TableData(Data):
         samples = frame.drop(columns=["split"], errors="ignore") if self.split != "split" else frame
         samples = samples.assign(split=self._split(frame, modality["features"], target, y))
         if not self.trained:
-            self._check_training(samples, target, y)
-            modality["levels"] = self._levels(samples)
+            columns.check_training(samples["split"], target, y, self.path)
+            training = samples[samples["split"] == "train"]
+            modality["levels"] = columns.levels(samples, training, modality["levels"], self.ordered, self.path)
         x = table_to_tensor(samples, modality, self.path)
         name = self._id(frame) or ""
         samples.index = pd.Index(frame[name].map(str) if name else frame["__row__"].map(str), name=name or "row")
         spec = self.trained or Spec(modalities={"table": modality}, target=target, id=name)
-        return Content(x, y, samples.drop(columns="__row__"), spec)
+        return Content(x, y, samples.drop(columns=list(HELPERS), errors="ignore"), spec)
 
     def balanced(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Training rows after under- or over-sampling or SMOTE."""
@@ -135,7 +139,8 @@ class TableData(Data):
         """Imputed, standardised, one-hot columns."""
         layer = TableEncoder(only_modality(self.spec))
         layer.fit(self.training_inputs())
-        return layer(self.content.x).numpy()
+        features: np.ndarray = layer(self.content.x).numpy()
+        return features
 
     def frame(self) -> pd.DataFrame:
         """The table as it lies in the file; rows are named by the id column, or counted from 1."""
@@ -143,7 +148,9 @@ class TableData(Data):
         name = self._id(frame)
         if name:
             self._column(frame, name, "id")
-        frame.index = pd.Index(frame[name].map(str), name=name) if name else pd.RangeIndex(1, len(frame) + 1, name="row")
+        frame.index = (
+            pd.Index(frame[name].map(str), name=name) if name else pd.RangeIndex(1, len(frame) + 1, name="row")
+        )
         return frame
 
     def _frame_with_test(self) -> pd.DataFrame:
@@ -178,48 +185,31 @@ class TableData(Data):
         for role, name in roles.items():
             if name is not None:
                 self._column(frame, name, role)
-        taken = {*roles.values(), self.target, "__row__", "__test__"}
+        taken = {*roles.values(), self.target, *HELPERS}
         features = self.features or frame.attrs.get("features") or [n for n in frame.columns if n not in taken]
         for name in [*features, *self.categorical, *self.ordered, *self.missing]:
             self._column(frame, name, "feature")
         if self.target in features:
             raise InputError(f"target {self.target!r} is among the features; a model would only copy it")
         if (name := roles["id"]) and (doubled := frame[name].duplicated()).any():
-            raise InputError(f"{self.path}: id {frame[name][doubled].iloc[0]!r} occurs more than once in column {name!r}")
-        for column in (frame[name] for name in features):
-            if not pd.api.types.is_numeric_dtype(column) and column.name not in {*self.categorical, *self.ordered}:
-                present = column.dropna()
-                is_text = len(present) > 0 and pd.to_numeric(present, errors="coerce").notna().mean() < 0.5
-                if is_text and column.name not in self.categorical:
-                    self.categorical.append(str(column.name))
-        for name in self.categorical:
-            if (count := frame[name].nunique()) > max(20, len(frame) // 2):
-                raise InputError(
-                    f"{self.path}: text column {name!r} has {count} different values in {len(frame)} rows; if it names "
-                    "the samples, give it as --data.id, else leave it out of --data.features"
-                )
+            raise InputError(
+                f"{self.path}: id {frame[name][doubled].iloc[0]!r} occurs more than once in column {name!r}"
+            )
+        text = columns.text_columns(frame[features], self.path)
+        categorical = [n for n in features if n in {*self.categorical, *text} and n not in self.ordered]
         return Modality(
             kind="table",
             shape=[len(features)],
             features=list(features),
+            levels={name: [] for name in [*categorical, *self.ordered] if name in features},
             ordered=[name for name in self.ordered if name in features],
             missing_values={name: [float(v) for v in self.missing[name]] for name in features if name in self.missing},
             units={name: self.units[name] for name in features if name in self.units},
         )
 
-    def _levels(self, samples: pd.DataFrame) -> dict[str, list[str]]:
-        """Levels seen in training rows; one that occurs elsewhere only is 'unknown', as it will be in new data."""
-        training = samples[samples["split"] == "train"]
-        seen = {name: sorted(as_text(training[name]).dropna().unique()) for name in self.categorical}
-        for name, levels in self.ordered.items():
-            known = [str(level) for level in levels]
-            if strange := [level for level in as_text(samples[name]).dropna().unique() if level not in known]:
-                raise InputError(f"{self.path}: column {name!r} has the level {strange[0]!r}, not among {known}")
-            seen[name] = known
-        return seen
-
     def _split(self, frame: pd.DataFrame, features: list[str], target: Target, y: Tensor) -> np.ndarray:
-        hashes = pd.util.hash_pandas_object(frame[features].astype(str), index=False)
+        text = {name: str for name in features if not pd.api.types.is_numeric_dtype(frame[name])}
+        hashes = pd.util.hash_pandas_object(frame[features].astype(text), index=False)
         groups = splitting.related(hashes, *([frame[self.group]] if self.group else []))
         labels = y.numpy() if target["classes"] else None
         if (copies := int(hashes.duplicated().sum())) and not self.trained:
@@ -227,10 +217,9 @@ class TableData(Data):
         if self.split:
             given = as_text(frame[self.split])
             if not (valid := given.isin(splitting.SPLITS)).all():
-                raise InputError(
-                    f"{self.path}: column {self.split!r} must say train, validation or test, not {given[~valid].iloc[0]!r}"
-                )
-            result = given.to_numpy(dtype="<U10")
+                wrong = given[~valid].iloc[0]
+                raise InputError(f"{self.path}: column {self.split!r} says {wrong!r}, not train, validation or test")
+            result: np.ndarray = given.to_numpy(dtype="<U10")
         elif self.folds is not None:
             check_range("validation share of fractions", self.fractions[1], 0, 0.9)
             share = self.fractions[1] / (self.fractions[0] + self.fractions[1])
@@ -248,18 +237,3 @@ class TableData(Data):
         if straddling := int((pd.Series(result).groupby(groups).nunique() > 1).sum()):
             log.warning("%d groups or duplicates straddle the splits given by the table", straddling)
         return result
-
-    def _check_training(self, samples: pd.DataFrame, target: Target, y: Tensor) -> None:
-        training = (samples["split"] == "train").to_numpy()
-        if training.sum() < 2 or not (samples["split"] == "validation").any():
-            raise InputError(
-                f"{self.path}: {training.sum()} training and {(samples['split'] == 'validation').sum()} validation "
-                "samples are too few; change fractions, split or folds"
-            )
-        if target["classes"]:
-            counts = np.bincount(y.numpy()[training], minlength=len(target["classes"]))
-            if counts.min() == 0:
-                raise InputError(
-                    f"{self.path}: class {target['classes'][int(counts.argmin())]!r} of {target['name']!r} has no "
-                    "training sample (its samples are too few, or all of one group); remove it or merge it with another"
-                )

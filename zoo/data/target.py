@@ -25,7 +25,9 @@ def detect(column: pd.Series, kind: TargetKind | None, positive: str | None, uni
     text = as_text(present)
     values = text.unique()
     if len(values) < 2:
-        raise InputError(f"target {name!r} is constant ({values[0] if len(values) else 'empty'}); nothing can be learnt")
+        raise InputError(
+            f"target {name!r} is constant ({values[0] if len(values) else 'empty'}); nothing can be learnt"
+        )
     numeric = pd.api.types.is_numeric_dtype(column)
     if kind is None:
         whole = numeric and bool((present.astype(float) % 1 == 0).all()) and len(values) <= MOST_CLASSES
@@ -34,13 +36,19 @@ def detect(column: pd.Series, kind: TargetKind | None, positive: str | None, uni
         numbers(column.to_frame(), "the table")
         return Target(kind=kind, name=name, classes=[], unit=unit)
     if kind == "binary" and len(values) != 2:
-        raise InputError(f"target {name!r} has {len(values)} values ({', '.join(values[:5])}, ...), a binary one has two")
+        raise InputError(
+            f"target {name!r} has {len(values)} values ({', '.join(values[:5])}, ...), a binary one has two"
+        )
     classes = [str(value) for value in sorted(values, key=_natural)]
     if len(classes) > max(MOST_CLASSES, len(present) // 2):
-        raise InputError(f"target {name!r} has {len(classes)} classes for {len(present)} samples; is it a name or an id?")
+        raise InputError(
+            f"target {name!r} has {len(classes)} classes for {len(present)} samples; is it a name or an id?"
+        )
     if positive is not None:
         if positive not in classes:
-            raise InputError(f"positive class {positive!r} does not occur in {name!r}; its classes: {', '.join(classes)}")
+            raise InputError(
+                f"positive class {positive!r} does not occur in {name!r}; its classes: {', '.join(classes)}"
+            )
         if kind == "binary":
             classes.sort(key=positive.__eq__)
     counts = text.value_counts()

@@ -4,17 +4,18 @@ from inspect import signature
 from typing import Any
 
 import pandas as pd
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..errors import InputError, suggest
 from ..spec import Modality
+from .base import Encoder as Encoder
 from .table import TableEncoder, table_to_tensor
 
 ENCODERS = {"table": TableEncoder}
 READERS = {"table": table_to_tensor}
 
 
-def encoder(modality: Modality, options: dict[str, Any] | None = None) -> nn.Module:
+def encoder(modality: Modality, options: dict[str, Any] | None = None) -> Encoder:
     """First layer of a model, for raw values of this modality.
 
     Args:

@@ -5,10 +5,11 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..errors import InputError, check_choice, suggest
 from ..spec import Modality
+from .base import Encoder
 
 
 def as_text(column: pd.Series) -> pd.Series:
@@ -34,7 +35,7 @@ def numbers(frame: pd.DataFrame, source: str) -> np.ndarray:
             )
         frame = parsed
     with np.errstate(over="ignore"):
-        values = frame.to_numpy(dtype=np.float32, na_value=np.nan)
+        values: np.ndarray = frame.to_numpy(dtype=np.float32, na_value=np.nan)
     if (bad := np.isinf(values)).any():
         row, column = np.argwhere(bad)[0]
         raise InputError(
@@ -42,6 +43,15 @@ def numbers(frame: pd.DataFrame, source: str) -> np.ndarray:
             "mend it, or leave it empty if missing"
         )
     return values
+
+
+def check_features(frame: pd.DataFrame, features: list[str], source: str) -> None:
+    """Raise an `InputError` that names the first feature which the table lacks, and the nearest column."""
+    if absent := [name for name in features if name not in frame.columns]:
+        raise InputError(
+            f"{source} lacks {len(absent)} of {len(features)} features, first {absent[0]!r}; "
+            f"{suggest(absent[0], map(str, frame.columns))}"
+        )
 
 
 def table_to_tensor(frame: pd.DataFrame, modality: Modality, source: str = "the table") -> Tensor:
@@ -60,11 +70,7 @@ def table_to_tensor(frame: pd.DataFrame, modality: Modality, source: str = "the 
         InputError: A column is missing (the nearest name is suggested), or a value is not a number or infinite.
     """
     features, levels = modality["features"], modality.get("levels", {})
-    if absent := [name for name in features if name not in frame.columns]:
-        raise InputError(
-            f"{source} lacks {len(absent)} of {len(features)} features, first {absent[0]!r}; "
-            f"{suggest(absent[0], map(str, frame.columns))}"
-        )
+    check_features(frame, features, source)
     numeric = [name for name in features if name not in levels]
     values = np.empty((len(frame), len(features)), dtype=np.float32)
     values[:, [name not in levels for name in features]] = numbers(frame[numeric], source)
@@ -80,7 +86,7 @@ def table_to_tensor(frame: pd.DataFrame, modality: Modality, source: str = "the 
     return torch.from_numpy(values)
 
 
-class TableEncoder(nn.Module):
+class TableEncoder(Encoder):
     """Impute, standardise and one-hot a table, with statistics of the training rows held in buffers.
 
     Numbers and ranks become ``(x - mean) / standard deviation``; a missing one becomes 0, the training mean. A category
@@ -109,7 +115,6 @@ class TableEncoder(nn.Module):
 
     mean: Tensor
     scale: Tensor
-    fitted: Tensor
     numeric: Tensor
     source: Tensor
     level: Tensor
@@ -160,7 +165,9 @@ class TableEncoder(nn.Module):
         """Made-up raw values that show no real sample, a few of them missing: ``shape=(rows, features)``."""
         generator = torch.Generator().manual_seed(seed)
         x = torch.empty(rows, len(self.numeric) + len(self.source.unique()))
-        x[:, self.numeric] = self.mean.cpu() + self.scale.cpu() * torch.randn(rows, len(self.numeric), generator=generator)
+        x[:, self.numeric] = self.mean.cpu() + self.scale.cpu() * torch.randn(
+            rows, len(self.numeric), generator=generator
+        )
         for column in self.source.unique():
             unknown = int(self.unknown[self.source == column][0])
             x[:, column] = torch.randint(unknown + 1, (rows,), generator=generator).float()

@@ -26,7 +26,7 @@ def embed(model: Supervised, data: Data | pd.DataFrame, layer: str | None = None
 
     Returns:
         ``X`` float32 ``(samples, units)``. ``obs``: the sample table (with ``split``, if from a data module), then
-        ``target`` (class or number; absent if a raw table has no such column), ``probability_CLASS`` for each class, and
+        ``target`` (class or number; absent if a raw table has none), ``probability_CLASS`` for each class, and
         ``prediction``; columns of these names in the table are replaced. So that it can be written to ``.h5ad``, text
         and mixed columns become categories and a "/" in a column name becomes "_". ``obs_names`` are the sample names,
         made unique by a suffix if need be; ``var_names`` the units, such as ``"body.linear1:0"``. ``uns["layer"]`` is
@@ -39,7 +39,7 @@ def embed(model: Supervised, data: Data | pd.DataFrame, layer: str | None = None
     if isinstance(data, Data):
         _check_same(data.spec, model.spec)
         x, samples, about = data.content.x, data.samples, data.spec["target"]
-        target: pd.Series | None = _decode(data.content.y.numpy(), about, samples.index)
+        target: pd.Series | None = _decode(data.content.y.numpy(), about)
     else:
         x, samples, about = to_tensor(data, only_modality(model.spec)), data, model.spec["target"]
         name = model.spec["id"]
@@ -53,13 +53,13 @@ def embed(model: Supervised, data: Data | pd.DataFrame, layer: str | None = None
         answers["prediction"] = pd.Categorical(answers["prediction"], model.spec["target"]["classes"])
     obs = obs.drop(columns=["target", *answers.columns], errors="ignore")
     if target is not None:
-        obs["target"] = target.to_numpy() if not about["classes"] else target.array
+        obs["target"] = target.array
     layer = layer or "latent"
     return AnnData(
         X=values,
         obs=obs.join(answers.rename(columns=lambda name: name.replace("/", "_"))),
         var=pd.DataFrame(index=[f"{layer}:{unit}" for unit in range(values.shape[1])]),
-        uns={"layer": layer, "target": {key: about[key] for key in ("name", "kind", "unit")}},  # type: ignore[literal-required]
+        uns={"layer": layer, "target": {key: about[key] for key in ("name", "kind", "unit")}},
     )
 
 
@@ -82,9 +82,9 @@ def _check_same(data: Spec, model: Spec) -> None:
                 )
 
 
-def _decode(y: np.ndarray, target: Target, index: pd.Index) -> pd.Series:
+def _decode(y: np.ndarray, target: Target) -> pd.Series:
     """Codes (-1 if missing) as classes; numbers as they are."""
-    return pd.Series(pd.Categorical.from_codes(y, target["classes"]) if target["classes"] else y, index=index)
+    return pd.Series(pd.Categorical.from_codes(y.tolist(), pd.Index(target["classes"])) if target["classes"] else y)
 
 
 def _column(frame: pd.DataFrame, target: Target) -> pd.Series:

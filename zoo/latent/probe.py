@@ -81,7 +81,7 @@ def run(model: Supervised, x: Tensor, layer: str | None) -> tuple[np.ndarray, Te
     hook = layer and model.get_submodule(layer).register_forward_hook(lambda module, inputs, out: caught.append(out))
     try:
         with evaluating(model):
-            for part in x.split(ROWS):
+            for part in torch.split(x, ROWS):
                 part = part.to(model.device)
                 outputs.append(model(part).float().cpu())
                 latents.append((caught[-1] if layer else model.embed(part)).float().cpu())

@@ -83,7 +83,7 @@ def umap(adata: AnnData, neighbors: int = 15, min_dist: float = 0.1, seed: int =
     x, rows = values(adata), training_rows(adata)
     if (count := int(rows.sum())) <= max(neighbors, 3):
         raise InputError(
-            f"UMAP with {neighbors} neighbours needs more than {max(neighbors, 3)} training samples, there are {count}; "
+            f"UMAP with {neighbors} neighbours needs more than {max(neighbors, 3)} training samples, not {count}; "
             "give fewer neighbors, or use pca"
         )
     from umap import UMAP

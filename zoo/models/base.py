@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
-from ..encode import encoder
+from ..encode import Encoder, encoder
 from ..errors import InputError, check_choice, check_range
 from ..spec import Spec, only_modality
 from ..training.optimisers import OptimizerName, ScheduleName, optimizer, schedule
@@ -41,7 +41,7 @@ class Model(LightningModule):
         card: Provenance, licence and metrics of weights loaded by `zoo.load`; empty otherwise.
     """
 
-    encode: nn.Module
+    encode: Encoder
     body: nn.Module
 
     def __init_subclass__(cls, abstract: bool = False, **kwargs: Any) -> None:
@@ -89,14 +89,16 @@ class Model(LightningModule):
 
     def fit_encoders(self, x: Tensor) -> None:
         """Let the encoding learn its statistics from raw training rows; `setup` does it with those of the data."""
-        self.encode.fit(x)  # type: ignore[operator]
+        self.encode.fit(x)
 
     def setup(self, stage: str) -> None:
         """Before training: fit the encoding, unless it came with trained weights."""
         if stage == "fit" and not self.encode.fitted:
             data = getattr(self.trainer, "datamodule", None)
             if data is None:
-                raise InputError("the encoding is not fitted: call model.fit_encoders(x) or train with a zoo data module")
+                raise InputError(
+                    "the encoding is not fitted: call model.fit_encoders(x), or train with a zoo.data module"
+                )
             self.fit_encoders(data.training_inputs())
 
     def penalty(self) -> Tensor | float:
@@ -107,7 +109,7 @@ class Model(LightningModule):
         return sum(self.l1 * w.abs().sum() + self.l2 * w.square().sum() for w in weights)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Loss with penalties; the loss is kept on the device until the epoch ends, for logging a step costs as much."""
+        """Loss with penalties; it stays on the device until the epoch ends, for logging a step costs as much."""
         loss = self.loss(batch) + self.penalty()
         self._train_loss.append(loss.detach())
         return loss
@@ -138,7 +140,10 @@ class Model(LightningModule):
         """Optimiser and schedule by name."""
         h = self.hparams
         optimiser = optimizer(h["optimizer"], self.parameters(), h["lr"], h["momentum"], h["weight_decay"])
-        end = self.trainer.max_epochs or -1, self.trainer.estimated_stepping_batches if h["schedule"] == "one_cycle" else 0
+        end = (
+            self.trainer.max_epochs or -1,
+            self.trainer.estimated_stepping_batches if h["schedule"] == "one_cycle" else 0,
+        )
         plan = schedule(h["schedule"], optimiser, h["lr"], h["schedule_epochs"], h["schedule_factor"], *end)
         return {"optimizer": optimiser, "lr_scheduler": plan} if plan else optimiser
 

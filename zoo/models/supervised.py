@@ -92,14 +92,14 @@ class Supervised(Model, abstract=True):
 
         Returns:
             One row a sample, named by the id column of the training table if there is one, else by the index:
-            ``probability_CLASS`` for each class, and ``prediction``. For a number, ``prediction`` in ``target["unit"]``.
+            ``probability_CLASS`` for each class, and ``prediction`` (a number comes in ``target["unit"]``).
 
         Raises:
             InputError: A feature that the model needs is absent, or a value cannot be used.
         """
         x = to_tensor(frame, only_modality(self.spec))
         training, _ = self.training, self.eval()
-        output = torch.cat([self(part.to(self.device)) for part in x.split(batch_size)])
+        output = torch.cat([self(part.to(self.device)) for part in torch.split(x, batch_size)])
         self.train(training)
         name = self.spec["id"]
         return self.table(output, pd.Index(frame[name], name=name) if name and name in frame else frame.index)

@@ -99,7 +99,9 @@ def calibration(predictions: pd.DataFrame, target: Target, title: str) -> Figure
             truth = rows["target"].astype(str) == rows["prediction"]
         bins = int(np.clip(len(rows) // 20, 3, 10))
         observed, predicted = calibration_curve(truth, probability.clip(0, 1), n_bins=bins, strategy="quantile")
-        axes.plot(predicted, observed, "o-", markersize=4, color=COLOURS[str(split)], label=f"{split}, {len(rows)} samples")
+        axes.plot(
+            predicted, observed, "o-", markersize=4, color=COLOURS[str(split)], label=f"{split}, {len(rows)} samples"
+        )
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     axes.set_aspect("equal")
     legend_outside(axes)
@@ -112,7 +114,9 @@ def measured_against_predicted(predictions: pd.DataFrame, target: Target, title:
     name = target["name"]
     figure, axes = new_figure(title, f"predicted {name}{unit}", f"measured {name}{unit}", (6.2, 4.0))
     for split, rows in predictions.groupby("split", sort=False):
-        axes.plot(rows["prediction"], rows["target"], "o", markersize=3, alpha=0.6, color=COLOURS[str(split)], label=split)
+        axes.plot(
+            rows["prediction"], rows["target"], "o", markersize=3, alpha=0.6, color=COLOURS[str(split)], label=split
+        )
     ends = [predictions[["prediction", "target"]].min().min(), predictions[["prediction", "target"]].max().max()]
     axes.plot(ends, ends, ":", color="#888888", label="equal")
     legend_outside(axes)
@@ -146,11 +150,15 @@ def write_figures(evaluation: Evaluation, name: str, folder: Path) -> list[Path]
     last = predictions["split"].iloc[-1]
     if target["kind"] == "regression":
         figures = {
-            "measured_against_predicted": measured_against_predicted(predictions, target, f"{name}: measured against predicted"),
+            "measured_against_predicted": measured_against_predicted(
+                predictions, target, f"{name}: measured against predicted"
+            ),
             "residuals": residuals(predictions, target, f"{name}: residuals"),
         }
     else:
-        what = f"{target['name']} = {target['classes'][-1]}" if target["kind"] == "binary" else f"each class, {last} rows"
+        what = (
+            f"{target['name']} = {target['classes'][-1]}" if target["kind"] == "binary" else f"each class, {last} rows"
+        )
         figures = {
             "roc": roc(predictions, target, f"{name}: ROC of {what}"),
             "confusion_matrix": confusion(predictions, target, f"{name}: {last} rows"),

@@ -1,7 +1,7 @@
 """Losses by name, one value a row, so that rows can carry weights.
 
-Shapes: ``output`` is ``(batch, 1)`` for a number and for two classes (one logistic unit), ``(batch, classes)`` for more;
-``y`` is ``(batch,)``, float for a number and integer class codes otherwise. Every loss returns ``(batch,)``.
+Shapes: ``output`` is ``(batch, 1)`` for a number and for two classes (one logistic unit), ``(batch, classes)`` for
+more; ``y`` is ``(batch,)``, float for a number and integer class codes otherwise. Every loss returns ``(batch,)``.
 """
 
 from collections.abc import Callable

@@ -1,6 +1,5 @@
 """Metrics by kind of target, all from torchmetrics where it has them."""
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -46,55 +45,39 @@ def scores(prediction: Tensor, y: Tensor, target: Target) -> dict[str, float]:
             "spearman": float(spearman_corrcoef(prediction, y)) if enough else float("nan"),
         }
     count = len(target["classes"])
-    options: dict[str, Any] = {"task": "multiclass", "num_classes": count, "validate_args": False}
-    macro = {**options, "average": "macro"}
-    ranked = count if target["kind"] == "multiclass" else 2
-    every_class = len(y.unique()) == ranked
-    if target["kind"] == "binary":
-        macro, by_rank = {"task": "binary", "validate_args": False}, prediction[:, 1].contiguous()
-    else:
-        by_rank = prediction
-    guess = prediction.argmax(1)
-    truth = torch.nn.functional.one_hot(y, count).to(prediction.dtype)
-
-    def ranking(metric: Callable[..., Tensor]) -> float:
-        extra = {} if target["kind"] == "binary" else {"num_classes": count}
-        task = macro if target["kind"] == "binary" else {**macro, **extra}
-        return float(metric(by_rank, y, **task)) if every_class else float("nan")
-
-    return {
-        "accuracy": float((guess == y).float().mean()),
-        "balanced_accuracy": float(M.accuracy(guess, y, **{**options, "average": "macro"})),
-        "precision": float(M.precision(guess, y, **macro)),
-        "sensitivity": float(M.recall(guess, y, **macro)),
-        "specificity": float(M.specificity(guess, y, **macro)),
-        "f1": float(M.f1_score(guess, y, **macro)),
-        "mcc": float(M.matthews_corrcoef(guess, y, **options)),
-        "roc_auc": ranking(M.auroc),
-        "average_precision": ranking(M.average_precision),
-        "brier": float((prediction - truth).square().sum(1).mean() / (2 if target["kind"] == "binary" else 1)),
-        "calibration_error": _calibration_error(by_rank, y, target),
+    binary = target["kind"] == "binary"
+    by_class: dict[str, Any] = {"task": "multiclass", "num_classes": count, "validate_args": False}
+    options: dict[str, Any] = {"task": "binary", "validate_args": False} if binary else {**by_class, "average": "macro"}
+    ranked = prediction[:, 1].contiguous() if binary else prediction
+    guess, every_class = prediction.argmax(1), len(y.unique()) == count
+    truth = torch.nn.functional.one_hot(y, count)
+    calibration = {key: value for key, value in options.items() if key != "average"}
+    result = {
+        "accuracy": (guess == y).float().mean(),
+        "balanced_accuracy": M.accuracy(guess, y, **{**by_class, "average": "macro"}),
+        "precision": M.precision(guess, y, **options),
+        "sensitivity": M.recall(guess, y, **options),
+        "specificity": M.specificity(guess, y, **options),
+        "f1": M.f1_score(guess, y, **options),
+        "mcc": M.matthews_corrcoef(guess, y, **by_class),
+        "roc_auc": M.auroc(ranked, y, **options) if every_class else float("nan"),
+        "average_precision": M.average_precision(ranked, y, **options) if every_class else float("nan"),
+        "brier": (prediction - truth).square().sum(1).mean() / (2 if binary else 1),
+        "calibration_error": M.calibration_error(ranked, y, n_bins=15, **calibration),
     }
-
-
-def _calibration_error(prediction: Tensor, y: Tensor, target: Target) -> float:
-    if target["kind"] == "binary":
-        return float(M.calibration_error(prediction, y, task="binary", n_bins=15, validate_args=False))
-    count = len(target["classes"])
-    return float(
-        M.calibration_error(prediction, y, task="multiclass", num_classes=count, n_bins=15, validate_args=False)
-    )
+    return {name: float(value) for name, value in result.items()}  # type: ignore[arg-type]
 
 
 def headline(prediction: Tensor, y: Tensor, target: Target) -> float:
     """The one metric that is followed during training: ROC-AUC, or R2 for a number."""
     if target["kind"] == "regression":
         return float(r2_score(prediction, y)) if len(y) > 1 else float("nan")
-    if len(y.unique()) < len(target["classes"]):
+    count = len(target["classes"])
+    if len(y.unique()) < count:
         return float("nan")
     if target["kind"] == "binary":
-        return float(M.auroc(prediction[:, 1], y, task="binary", validate_args=False))
-    return float(M.auroc(prediction, y, task="multiclass", num_classes=len(target["classes"]), validate_args=False))
+        return float(M.auroc(prediction[:, 1], y, task="binary", validate_args=False))  # type: ignore[arg-type]
+    return float(M.auroc(prediction, y, task="multiclass", num_classes=count, validate_args=False))  # type: ignore[arg-type]
 
 
 class Outputs(torchmetrics.Metric):

@@ -60,6 +60,9 @@ def schedule(
         case "cosine":
             return {"scheduler": CosineAnnealingLR(optimiser, epochs)}
         case "reduce_on_plateau":
-            return {"scheduler": ReduceLROnPlateau(optimiser, factor=factor, patience=every), "monitor": "validation_loss"}
+            return {
+                "scheduler": ReduceLROnPlateau(optimiser, factor=factor, patience=every),
+                "monitor": "validation_loss",
+            }
         case "one_cycle":
             return {"scheduler": OneCycleLR(optimiser, lr, total_steps=int(steps)), "interval": "step"}

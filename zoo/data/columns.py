@@ -1,0 +1,80 @@
+"""What the columns of a table are, and whether they can be learnt from."""
+
+import numpy as np
+import pandas as pd
+from torch import Tensor
+
+from ..encode.table import as_text
+from ..errors import InputError
+from ..spec import Target
+
+
+def text_columns(frame: pd.DataFrame, source: str) -> list[str]:
+    """Columns of text, that is, of categories; a column in which most values are numbers is one of numbers.
+
+    Raises:
+        InputError: A column whose text differs in nearly every row, such as a name.
+    """
+    found = []
+    for name, kind in frame.dtypes.items():
+        if pd.api.types.is_numeric_dtype(kind):
+            continue
+        present = frame[name].dropna()
+        if len(present) == 0 or pd.to_numeric(present, errors="coerce").notna().mean() >= 0.5:
+            continue
+        if (count := present.nunique()) > max(20, len(present) // 2):
+            raise InputError(
+                f"{source}: text column {name!r} has {count} different values in {len(present)} rows; if it names the "
+                "samples, give it as --data.id, else leave it out of --data.features"
+            )
+        found.append(str(name))
+    return found
+
+
+def levels(
+    samples: pd.DataFrame,
+    training: pd.DataFrame,
+    names: dict[str, list[str]],
+    ordered: dict[str, list[str]],
+    source: str,
+) -> dict[str, list[str]]:
+    """Levels of the categorical columns.
+
+    Args:
+        samples: All samples.
+        training: The training ones; a level that occurs elsewhere only is 'unknown', as it will be in new data.
+        names: Categorical columns (keys).
+        ordered: Levels of those that have an order.
+        source: What to call the table in an error.
+
+    Raises:
+        InputError: An ordered column has a level that was not listed.
+    """
+    seen = {}
+    for name in names:
+        if name not in ordered:
+            seen[name] = sorted(as_text(training[name]).dropna().unique())
+            continue
+        seen[name] = [str(level) for level in ordered[name]]
+        if strange := [level for level in as_text(samples[name]).dropna().unique() if level not in seen[name]]:
+            raise InputError(
+                f"{source}: column {name!r} has the level {strange[0]!r}, not among {', '.join(seen[name])}"
+            )
+    return seen
+
+
+def check_training(split: pd.Series, target: Target, y: Tensor, source: str) -> None:
+    """Raise an `InputError` if training or validation rows, or training rows of a class, are too few to learn from."""
+    training, validation = (split == "train").to_numpy(), int((split == "validation").sum())
+    if training.sum() < 2 or validation == 0:
+        raise InputError(
+            f"{source}: {training.sum()} training and {validation} validation samples are too few; change fractions, "
+            "split or folds"
+        )
+    if target["classes"]:
+        counts = np.bincount(y.numpy()[training], minlength=len(target["classes"]))
+        if counts.min() == 0:
+            raise InputError(
+                f"{source}: class {target['classes'][int(counts.argmin())]!r} of {target['name']!r} has no training "
+                "sample (its samples are too few, or all of one group); remove it or merge it with another"
+            )

@@ -1,0 +1,23 @@
+"""What every encoding layer has."""
+
+from torch import Tensor, nn
+
+
+class Encoder(nn.Module):
+    """First layer of a model: raw values of one modality become numbers that a network can learn from.
+
+    Attributes:
+        out_features: Width of the output.
+        fitted: True once the statistics come from training rows; saved with the weights.
+    """
+
+    out_features: int
+    fitted: Tensor
+
+    def fit(self, x: Tensor) -> None:
+        """Learn statistics from raw training rows, ``shape=(samples, *shape)``."""
+        raise NotImplementedError(type(self))
+
+    def example(self, rows: int, seed: int = 0) -> Tensor:
+        """Made-up raw values that show no real sample, ``shape=(rows, *shape)``."""
+        raise NotImplementedError(type(self))

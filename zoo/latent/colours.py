@@ -1,0 +1,148 @@
+"""Columns of the sample table as colours, and what a legend says of them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from matplotlib import colormaps
+from matplotlib.colors import Normalize, to_hex, to_rgba_array
+from matplotlib.figure import Figure as MatplotlibFigure
+from matplotlib.lines import Line2D
+
+from ..encode.table import as_text
+from ..errors import InputError, suggest
+
+# Okabe and Ito (2008), https://jfly.uni-koeln.de/color/: told apart by the colour-blind; strongest contrasts first.
+OKABE_ITO = ["#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#F0E442", "#000000"]
+MORE = [to_hex(colormaps["tab20"](number)) for number in [*range(0, 20, 2), *range(1, 20, 2)]]  # the pale ones last
+GREY = "#B3B3B3"
+MISSING, OTHER, NOISE = "missing", "other", "noise"
+MARKERS = {"train": "o", "validation": "^", "test": "D"}
+
+
+class Figure(MatplotlibFigure):
+    """A figure that shows itself in a notebook, whatever the backend; pyplot keeps no hold of it."""
+
+    def _repr_png_(self) -> bytes:
+        from io import BytesIO
+
+        self.savefig(buffer := BytesIO(), format="png", dpi=self.dpi)
+        return buffer.getvalue()
+
+
+@dataclass
+class Colours:
+    """One column, ready to be drawn.
+
+    Attributes:
+        title: What the legend or the colour bar calls it.
+        content: Numbers (NaN where missing), or labels of the categories, ``shape=(samples,)``.
+        palette: Colour of each label, in the order of the legend; None for numbers.
+    """
+
+    title: str
+    content: np.ndarray
+    palette: dict[str, str] | None
+
+    def scale(self) -> Normalize:
+        """Range of the numbers."""
+        known = self.content[np.isfinite(self.content)]
+        return Normalize(*((known.min(), known.max()) if len(known) else (0, 1)))
+
+    def rgba(self) -> np.ndarray:
+        """Colour of each sample, ``shape=(samples, 4)``."""
+        if self.palette is not None:
+            return to_rgba_array([self.palette[label] for label in self.content])
+        colours = colormaps["viridis"](self.scale()(self.content).filled(0))
+        colours[~np.isfinite(self.content)] = to_rgba_array(GREY)
+        return np.asarray(colours)
+
+
+def colours(adata: AnnData, column: str, skip: int = 0) -> Colours:
+    """A column of ``obs`` as colours.
+
+    Up to 8 categories take the palette of Okabe and Ito, more take another of 20; beyond that the rarest share grey.
+    Numbers take viridis, unless there are only one or two of them: those are categories too (1 = male, 2 = female).
+
+    Args:
+        adata: From `embed`.
+        column: A column of ``obs``.
+        skip: Colours of the palette that are left to another column of the same figure.
+
+    Raises:
+        InputError: No such column.
+    """
+    if column not in adata.obs:
+        hint = "call cluster(adata) first" if column == "cluster" else suggest(column, adata.obs.columns)
+        raise InputError(f"there is no column {column!r} in the sample table to colour by; {hint}")
+    values, title = adata.obs[column], _title(adata, column)
+    if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values) and values.nunique() > 2:
+        numbers = values.to_numpy(float, na_value=np.nan)
+        return Colours(title, np.where(np.isfinite(numbers), numbers, np.nan), None)
+    text = as_text(values.astype(object)).astype(object)
+    order = (
+        values.cat.categories.astype(str)
+        if isinstance(values.dtype, pd.CategoricalDtype)
+        else sorted(text.dropna().unique())
+    )
+    counts = text.value_counts()
+    levels = [level for level in order if level in counts]
+    if len(levels) > len(MORE):
+        common = set(counts.index[: len(MORE)])
+        text = text.where(text.isin(common) | text.isna(), OTHER)
+        levels = [level for level in levels if level in common]
+    wheel = OKABE_ITO[skip:] if len(levels) <= len(OKABE_ITO) - skip else MORE[skip:] + MORE[:skip]
+    palette = dict(zip(levels, wheel, strict=False))
+    for level, occurs in ((OTHER, (text == OTHER).any()), (NOISE, NOISE in palette), (MISSING, text.isna().any())):
+        if occurs:
+            palette[level] = GREY
+    return Colours(title, text.fillna(MISSING).to_numpy(str), palette)
+
+
+def _title(adata: AnnData, column: str) -> str:
+    target = adata.uns.get("target", {})
+    if column in ("target", "prediction") and "name" in target:
+        unit = f" [{target['unit']}]" if target["unit"] else ""
+        return f"{target['name']}{unit}" + (", predicted" if column == "prediction" else "")
+    if column == "cluster" and "cluster" in adata.uns:
+        return f"cluster ({adata.uns['cluster']['method']})"
+    return column
+
+
+def splits(adata: AnnData) -> dict[str, np.ndarray]:
+    """Positions of the samples of each split, training first; all under ``""`` if there are no such splits."""
+    if "split" not in adata.obs:
+        return {"": np.arange(adata.n_obs)}
+    split = adata.obs["split"].astype(str).to_numpy()
+    found = {name: np.flatnonzero(split == name) for name in MARKERS}
+    found[""] = np.flatnonzero(~np.isin(split, list(MARKERS)))
+    return {name: rows for name, rows in found.items() if len(rows)}
+
+
+def legend(figure: MatplotlibFigure, *sections: tuple[str, list[Line2D]]) -> None:
+    """One legend right of all axes, with a heading for each section; sections without entries are left out."""
+    handles: list[Line2D] = []
+    headings = []
+    for title, lines in sections:
+        if lines:
+            if handles:
+                handles.append(Line2D([], [], linestyle="none", label=" "))
+            headings.append(len(handles))
+            handles += [Line2D([], [], linestyle="none", label=title), *lines]
+    if handles:
+        drawn = figure.legend(
+            handles=handles, loc="outside right upper", frameon=False, fontsize=9, handletextpad=0.3, handlelength=1.2
+        )
+        for number in headings:
+            drawn.get_texts()[number].set_fontweight("bold")
+
+
+def entry(label: str, colour: str, marker: str) -> Line2D:
+    """One entry of a legend."""
+    return Line2D([], [], linestyle="none", marker=marker, color=colour, markersize=6, label=label)
+
+
+def entries(found: Colours, marker: str = "o") -> list[Line2D]:
+    """Legend entries of the categories; none for numbers, which have a colour bar."""
+    return [entry(label, colour, marker) for label, colour in (found.palette or {}).items()]

@@ -1,0 +1,119 @@
+"""Samples as points in two dimensions."""
+
+from typing import TYPE_CHECKING, Literal, overload
+
+import numpy as np
+from anndata import AnnData
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+
+from ..errors import InputError, suggest
+from .colours import MARKERS, Figure, colours, entries, entry, legend, splits
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+NAMES = {"X_pca": ("PCA", "PC"), "X_umap": ("UMAP", "UMAP")}
+
+
+@overload
+def plot(
+    adata: AnnData, basis: str = "X_umap", colour: str = "target", interactive: Literal[False] = False
+) -> Figure: ...
+@overload
+def plot(
+    adata: AnnData, basis: str = "X_umap", colour: str = "target", *, interactive: Literal[True]
+) -> "go.Figure": ...
+def plot(
+    adata: AnnData, basis: str = "X_umap", colour: str = "target", interactive: bool = False
+) -> "Figure | go.Figure":
+    """Draw the samples in two dimensions.
+
+    Training samples are dots, validation samples triangles and test samples diamonds. If the basis has a single
+    dimension, the other axis is random, so that points do not hide each other.
+
+    Args:
+        adata: From `embed`, after `pca` or `umap`.
+        basis: ``"X_umap"``, ``"X_pca"`` or another entry of ``obsm``.
+        colour: A column of ``obs``: categories have a legend, numbers a colour bar.
+        interactive: A plotly figure, where the pointer shows the name, target, prediction and split of a sample.
+
+    Returns:
+        A matplotlib figure (``figure.savefig(path)``), or a plotly figure (``figure.write_html(path)``). Both show
+        themselves in a notebook.
+
+    Raises:
+        InputError: No such column, or the basis was not computed.
+    """
+    if interactive:
+        from .interactive import scatter
+
+        return scatter(adata, basis, colours(adata, colour))
+    return panels(adata, [basis], colour)
+
+
+def points(adata: AnnData, basis: str) -> tuple[np.ndarray, list[str]]:
+    """Coordinates ``(samples, 2)`` and the labels of both axes.
+
+    Raises:
+        InputError: The basis was not computed.
+    """
+    if basis not in adata.obsm:
+        hint = {"X_umap": "call umap(adata) first", "X_pca": "call pca(adata) first"}
+        raise InputError(f"there is no {basis!r}; {hint.get(basis) or suggest(basis, adata.obsm)}")
+    xy = np.asarray(adata.obsm[basis])[:, :2]
+    labels = [f"{title(basis)[1]} {axis + 1}" for axis in range(xy.shape[1])]
+    if basis == "X_pca" and "pca" in adata.uns:
+        shares = adata.uns["pca"]["variance_ratio"]
+        labels = [f"{label} ({share:.0%} of variance)" for label, share in zip(labels, shares, strict=False)]
+    if xy.shape[1] == 1:
+        xy = np.column_stack([xy, np.random.default_rng(0).uniform(-1, 1, len(xy))])
+        labels.append("random")
+    return xy, labels
+
+
+def title(basis: str) -> tuple[str, str]:
+    """Name of a projection, and of its axes."""
+    return NAMES.get(basis, (basis.removeprefix("X_"),) * 2)
+
+
+def layer_title(adata: AnnData) -> str:
+    """Such as ``"body.relu1 (64 units)"``."""
+    layer = adata.uns.get("layer", "embedding")
+    return f"{'latent space' if layer == 'latent' else layer} ({adata.n_vars} unit{'s' * (adata.n_vars != 1)})"
+
+
+def panels(adata: AnnData, bases: list[str], colour: str) -> Figure:
+    """One panel for each basis, side by side, with one legend."""
+    found, groups = colours(adata, colour), splits(adata)
+    figure = Figure(figsize=(4.4 * len(bases) + 1.6, 4.4), dpi=100, layout="constrained")
+    axes = figure.subplots(1, len(bases), squeeze=False)[0]
+    for axis, basis in zip(axes, bases, strict=True):
+        _draw(axis, adata, basis, found.rgba(), groups)
+        axis.set_title(title(basis)[0] if len(bases) > 1 else f"{title(basis)[0]} of {layer_title(adata)}")
+    if len(bases) > 1:
+        figure.suptitle(layer_title(adata))
+    if found.palette is None:
+        figure.colorbar(ScalarMappable(found.scale(), "viridis"), ax=axes, label=found.title, aspect=30, pad=0.02)
+    shapes = [
+        entry(f"{name or 'other'} ({len(rows)})", "#555555", MARKERS.get(name, "o")) for name, rows in groups.items()
+    ]
+    legend(figure, (found.title, entries(found)), ("split", shapes if len(shapes) > 1 else []))
+    return figure
+
+
+def _draw(axis: Axes, adata: AnnData, basis: str, rgba: np.ndarray, groups: dict[str, np.ndarray]) -> None:
+    xy, labels = points(adata, basis)
+    size = float(np.clip(300 / len(xy) ** 0.5, 2, 30))
+    for name, rows in groups.items():
+        mixed = np.random.default_rng(0).permutation(rows)  # else the last class would lie on top of the others
+        x, y = xy[mixed].T
+        scale = 1.0 if name in ("train", "") else 1.5  # shapes are told apart only if large enough
+        axis.scatter(x, y, s=size * scale, c=rgba[mixed], marker=MARKERS.get(name, "o"), linewidths=0, alpha=0.8)
+    axis.set_xlabel(labels[0])
+    axis.set_ylabel(labels[1])
+    if basis != "X_pca":  # the scale of a UMAP axis means nothing
+        axis.set_xticks([])
+    if basis != "X_pca" or labels[1] == "random":
+        axis.set_yticks([])
+    axis.spines[["top", "right"]].set_visible(False)
