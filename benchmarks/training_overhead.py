@@ -141,7 +141,9 @@ def bare(data: TableData, epochs: int, tight: bool, make: Callable[[torch.nn.Mod
             optimiser.step()
         model.eval()
         with torch.inference_mode():
-            parts = zip(x_valid.split(EVALUATION_BATCH), y_valid.split(EVALUATION_BATCH), strict=True) if tight else valid
+            parts = (
+                zip(x_valid.split(EVALUATION_BATCH), y_valid.split(EVALUATION_BATCH), strict=True) if tight else valid
+            )
             torch.cat([model.loss_of_rows(model(xb), yb) for xb, yb in parts]).mean().item()
     return [*times, time.perf_counter()]
 
@@ -165,11 +167,15 @@ def compare(name: str, data: TableData, epochs: int, rounds: int, warm: int) -> 
             if number:
                 seconds[loop].append((times[-1] - times[warm]) / epochs)
     rows, steps = len(data.training), -(-len(data.training) // data.batch_size)
-    print(f"\n{name}: {rows} training rows, batch {data.batch_size}, {steps} steps an epoch, {rounds} x {epochs} epochs")
+    print(
+        f"\n{name}: {rows} training rows, batch {data.batch_size}, {steps} steps an epoch, {rounds} x {epochs} epochs"
+    )
     print(f"{'loop':<12} {'ms/epoch':>9} {'ours/loop':>10}   range")
     for loop, values in seconds.items():
         ratios = [a / b for a, b in zip(seconds["ours"], values, strict=True)]
-        print(f"{loop:<12} {1000 * median(values):>9.2f} {median(ratios):>10.2f}   {min(ratios):.2f} to {max(ratios):.2f}")
+        print(
+            f"{loop:<12} {1000 * median(values):>9.2f} {median(ratios):>10.2f}   {min(ratios):.2f} to {max(ratios):.2f}"
+        )
 
 
 def synthetic(path: Path, rows: int = 50_000, features: int = 20) -> Path:

@@ -141,7 +141,7 @@ def predict(args: list[str]) -> pd.DataFrame:
     return predictions
 
 
-def crossval(args: list[str], folds: int, repeats: int) -> pd.DataFrame:
+def crossval(args: list[str], folds: int, repeats: int, show: bool = True) -> pd.DataFrame:
     """Train and test on every fold; prints mean and standard deviation beside the baselines'.
 
     Returns:
@@ -168,7 +168,8 @@ def crossval(args: list[str], folds: int, repeats: int) -> pd.DataFrame:
             with files.replacing(folder / "crossval.csv") as path:
                 pd.concat(results)[["repeat", "fold", "model", "metric", "value"]].to_csv(path, index=False)
     table = pd.concat(results)
-    show_crossval(table, f"{cli.name}: {folds} folds x {repeats}, mean ± standard deviation")
+    if show:
+        show_crossval(table, f"{cli.name}: {folds} folds x {repeats}, mean ± standard deviation")
     log.info("written to %s", folder / "crossval.csv")
     return table
 

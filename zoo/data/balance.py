@@ -7,10 +7,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..encode.table import TableEncoder
 from ..errors import InputError
 from ..spec import Modality
 
 Balance = Literal["none", "weights", "undersample", "oversample", "smote"]
+NEIGHBOURS = 5  # of SMOTE
 
 
 def class_weights(y: Tensor) -> Tensor:
@@ -46,35 +48,32 @@ def resample(how: Balance, x: Tensor, y: Tensor, modality: Modality, seed: int) 
         sampler.fit_resample(np.arange(len(y))[:, None], y.numpy())
         chosen = torch.as_tensor(np.sort(sampler.sample_indices_))
         return x[chosen], y[chosen], chosen
-    levels = modality.get("levels", {})
-    categorical = np.array(
-        [name in levels and name not in modality.get("ordered", []) for name in modality["features"]]
-    )
-    values = x.double().numpy().copy()
-    mean = np.nan_to_num(np.nanmean(np.where(categorical, np.nan, values), 0)) if not categorical.all() else 0.0
-    scale = np.where(categorical, 1.0, np.nan_to_num(np.nanstd(values, 0)))
-    scale[scale == 0] = 1.0
-    fill = np.array([len(levels[n]) if c else 0.0 for n, c in zip(modality["features"], categorical, strict=True)])
-    values = (values - np.where(categorical, 0.0, mean)) / scale
-    values = np.where(np.isnan(values), fill, values)
-    try:
-        new, classes = _smote(categorical, seed)(values, y.numpy())
-    except ValueError as error:
-        smallest = int(torch.bincount(y)[torch.bincount(y) > 0].min())
+    if (smallest := int(torch.bincount(y)[torch.bincount(y) > 0].min())) <= NEIGHBOURS:
         raise InputError(
-            f"balance 'smote' needs at least 6 training rows a class, the smallest has {smallest}; "
-            f"use 'oversample' or 'weights' ({str(error).splitlines()[0]})"
-        ) from None
-    synthetic = torch.as_tensor(new[len(y) :] * scale + np.where(categorical, 0.0, mean), dtype=x.dtype)
+            f"balance 'smote' needs at least {NEIGHBOURS + 1} training rows a class, the smallest has {smallest}; "
+            "use 'oversample' or 'weights'"
+        )
+    levels = modality.get("levels", {})
+    nominal = [i for i, n in enumerate(modality["features"]) if n in levels and n not in modality.get("ordered", [])]
+    encode = TableEncoder({**modality, "levels": {}})  # standardise; missing numbers become the mean, 0
+    encode.fit(x)
+    values = encode(x).double().numpy()
+    for i in nominal:
+        unknown = len(levels[modality["features"][i]])
+        values[:, i] = x[:, i].nan_to_num(unknown)
+    new, classes = _smote(nominal, values.shape[1], seed)(values, y.numpy())
+    synthetic = torch.as_tensor(new[len(y) :], dtype=x.dtype)
+    restored = synthetic * encode.scale + encode.mean
+    restored[:, nominal] = synthetic[:, nominal]
     origin = torch.cat([torch.arange(len(y)), torch.full((len(synthetic),), -1)])
-    return torch.cat([x, synthetic]), torch.as_tensor(classes), origin
+    return torch.cat([x, restored]), torch.as_tensor(classes), origin
 
 
-def _smote(categorical: np.ndarray, seed: int) -> Callable[..., Any]:
+def _smote(nominal: list[int], width: int, seed: int) -> Callable[..., Any]:
     from imblearn.over_sampling import SMOTE, SMOTEN, SMOTENC
 
-    if categorical.all():
-        return SMOTEN(random_state=seed).fit_resample  # type: ignore[no-any-return]
-    if categorical.any():
-        return SMOTENC(categorical, random_state=seed).fit_resample  # type: ignore[no-any-return]
-    return SMOTE(random_state=seed).fit_resample  # type: ignore[no-any-return]
+    if len(nominal) == width:
+        return SMOTEN(random_state=seed, k_neighbors=NEIGHBOURS).fit_resample  # type: ignore[no-any-return]
+    if nominal:
+        return SMOTENC(nominal, random_state=seed, k_neighbors=NEIGHBOURS).fit_resample  # type: ignore[no-any-return]
+    return SMOTE(random_state=seed, k_neighbors=NEIGHBOURS).fit_resample  # type: ignore[no-any-return]

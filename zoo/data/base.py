@@ -177,6 +177,10 @@ class Data(LightningDataModule):
         """Raw values of the training rows as measured, without balance: encodings learn from these."""
         return self.content.x[self.content.rows("train")]
 
+    def training_targets(self) -> Tensor:
+        """Targets of the training rows, without balance."""
+        return self.content.y[self.content.rows("train")]
+
     def setup(self, stage: str) -> None:
         """Read, unless it was done."""
         _ = self.content

@@ -22,7 +22,7 @@ def cluster(
     Args:
         adata: From `embed`; it is changed in place.
         method: ``"kmeans"``: so many round clusters (Lloyd 1982, doi:10.1109/TIT.1982.1056489). ``"hdbscan"``: dense
-            regions of any shape and number, the rest is ``"noise"`` (Campello et al. 2013,
+            regions of any shape, of at least 5 samples and 2 % of all; the rest is ``"noise"`` (Campello et al. 2013,
             doi:10.1007/978-3-642-37456-2_14). ``"leiden"``: communities in the graph of 15 nearest neighbours
             (Traag et al. 2019, doi:10.1038/s41598-019-41695-z).
         clusters: How many, for k-means. Default: as many as the target has classes.

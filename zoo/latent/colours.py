@@ -15,7 +15,12 @@ from ..errors import InputError, suggest
 
 # Okabe and Ito (2008), https://jfly.uni-koeln.de/color/: told apart by the colour-blind; strongest contrasts first.
 OKABE_ITO = ["#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#F0E442", "#000000"]
-MORE = [to_hex(colormaps["tab20"](number)) for number in [*range(0, 20, 2), *range(1, 20, 2)]]  # the pale ones last
+GREYS_OF_TAB20 = (14, 15)  # here grey means missing or other
+MORE = [
+    to_hex(colormaps["tab20"](number))
+    for number in [*range(0, 20, 2), *range(1, 20, 2)]  # the pale ones last
+    if number not in GREYS_OF_TAB20
+]
 GREY = "#B3B3B3"
 MISSING, OTHER, NOISE = "missing", "other", "noise"
 MARKERS = {"train": "o", "validation": "^", "test": "D"}
@@ -62,7 +67,7 @@ class Colours:
 def colours(adata: AnnData, column: str, skip: int = 0) -> Colours:
     """A column of ``obs`` as colours.
 
-    Up to 8 categories take the palette of Okabe and Ito, more take another of 20; beyond that the rarest share grey.
+    Up to 8 categories take the palette of Okabe and Ito, more take another of 18; beyond that the rarest share grey.
     Numbers take viridis, unless there are only one or two of them: those are categories too (1 = male, 2 = female).
 
     Args:
@@ -80,14 +85,14 @@ def colours(adata: AnnData, column: str, skip: int = 0) -> Colours:
     if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values) and values.nunique() > 2:
         numbers = values.to_numpy(float, na_value=np.nan)
         return Colours(title, np.where(np.isfinite(numbers), numbers, np.nan), None)
-    text = as_text(values.astype(object)).astype(object)
-    order = (
-        values.cat.categories.astype(str)
-        if isinstance(values.dtype, pd.CategoricalDtype)
-        else sorted(text.dropna().unique())
-    )
+    categorical = isinstance(values.dtype, pd.CategoricalDtype)
+    text = as_text(values.astype(object) if categorical else values).astype(object)
     counts = text.value_counts()
-    levels = [level for level in order if level in counts]
+    levels = (
+        [level for level in values.cat.categories.astype(str) if level in counts]
+        if categorical
+        else sorted(counts.index)
+    )
     if len(levels) > len(MORE):
         common = set(counts.index[: len(MORE)])
         text = text.where(text.isin(common) | text.isna(), OTHER)
@@ -144,5 +149,8 @@ def entry(label: str, colour: str, marker: str) -> Line2D:
 
 
 def entries(found: Colours, marker: str = "o") -> list[Line2D]:
-    """Legend entries of the categories; none for numbers, which have a colour bar."""
-    return [entry(label, colour, marker) for label, colour in (found.palette or {}).items()]
+    """Legend entries of the categories; numbers have a colour bar, and an entry only for those that are missing."""
+    palette = found.palette
+    if palette is None:
+        palette = {MISSING: GREY} if np.isnan(found.content).any() else {}
+    return [entry(label, colour, marker) for label, colour in palette.items()]

@@ -25,12 +25,14 @@ def embed(model: Supervised, data: Data | pd.DataFrame, layer: str | None = None
         layer: A name given by `zoo.latent.layers`. Default: the latent space, ``model.embed``.
 
     Returns:
-        ``X`` float32 ``(samples, units)``. ``obs``: the sample table (with ``split``, if from a data module), then
-        ``target`` (class or number; absent if a raw table has none), ``probability_CLASS`` for each class, and
-        ``prediction``; columns of these names in the table are replaced. So that it can be written to ``.h5ad``, text
-        and mixed columns become categories and a "/" in a column name becomes "_". ``obs_names`` are the sample names,
-        made unique by a suffix if need be; ``var_names`` the units, such as ``"body.linear1:0"``. ``uns["layer"]`` is
-        the layer (``"latent"`` for the default), ``uns["target"]`` the name, kind and unit of the target.
+        - ``X``: float32, ``shape=(samples, units)``.
+        - ``obs``: the sample table (with ``split``, if from a data module), then ``target`` (class or number; absent if
+          a raw table has none), ``probability_CLASS`` for each class, and ``prediction``; columns of these names in the
+          table are replaced. A number that stands for a missing value is NaN. So that all can be written to ``.h5ad``,
+          text and mixed columns become categories, and a "/" in a column name becomes "_".
+        - ``obs_names``: the sample names, made unique by a suffix if need be.
+        - ``var_names``: the units, such as ``"body.linear1:0"``.
+        - ``uns["layer"]``: the layer, ``"latent"`` for the default; ``uns["target"]``: its name, kind and unit.
 
     Raises:
         InputError: No such layer or one without a ``(batch, width)`` output; a data module whose features or levels are
@@ -46,11 +48,10 @@ def embed(model: Supervised, data: Data | pd.DataFrame, layer: str | None = None
         samples = samples.set_axis(pd.Index(data[name] if name and name in data else data.index), axis=0)
         target = _column(samples, about) if about["name"] in samples else None
     values, output = run(model, x, layer)
-    obs = pd.DataFrame({str(name).replace("/", "_"): _writable(column) for name, column in samples.items()})
-    obs.index = make_index_unique(pd.Index(samples.index.map(str), name=None))
+    obs = _writable(samples, only_modality(model.spec).get("missing_values", {}))
     answers = model.table(output, obs.index)
-    if about["classes"]:
-        answers["prediction"] = pd.Categorical(answers["prediction"], model.spec["target"]["classes"])
+    if classes := model.spec["target"]["classes"]:
+        answers["prediction"] = pd.Categorical(answers["prediction"], classes)
     obs = obs.drop(columns=["target", *answers.columns], errors="ignore")
     if target is not None:
         obs["target"] = target.array
@@ -96,12 +97,22 @@ def _column(frame: pd.DataFrame, target: Target) -> pd.Series:
     return text.astype(pd.CategoricalDtype([*target["classes"], *strange]))
 
 
-def _writable(column: pd.Series) -> pd.Series:
-    """A column that ``write_h5ad`` accepts: numpy's numbers and booleans, or categories of text."""
+def _writable(samples: pd.DataFrame, missing_values: dict[str, list[float]]) -> pd.DataFrame:
+    """The sample table as ``write_h5ad`` accepts it."""
+    columns = {}
+    for name, column in samples.items():
+        if stand_ins := missing_values.get(str(name)):
+            column = column.mask(column.isin(stand_ins))
+        columns[str(name).replace("/", "_")] = _plain(column).array
+    return pd.DataFrame(columns, index=make_index_unique(samples.index.map(str).rename(None)))
+
+
+def _plain(column: pd.Series) -> pd.Series:
+    """Numpy's numbers and booleans, or categories of text."""
     if isinstance(column.dtype, np.dtype) and column.dtype.kind in "biuf":
-        return column.reset_index(drop=True)
+        return column
     if isinstance(column.dtype, pd.CategoricalDtype) and pd.api.types.infer_dtype(column.cat.categories) == "string":
-        return column.reset_index(drop=True)
+        return column
     if pd.api.types.is_numeric_dtype(column):
-        return column.astype(float).reset_index(drop=True)
-    return as_text(column.astype(object)).astype("category").reset_index(drop=True)
+        return column.astype(float)
+    return as_text(column.astype(object)).astype("category")

@@ -1,6 +1,7 @@
 """Samples by units as a clustered heat map."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from anndata import AnnData
@@ -15,14 +16,14 @@ from .projection import values
 from .scatter import layer_title
 
 MOST = 500  # samples drawn, and units drawn
-MOST_LABELS = 64  # units that are labelled
+MOST_LABELS = 40  # units that are labelled
 LIMIT = 3.0  # standard deviations
 
 
 def heatmap(adata: AnnData, columns: Sequence[str] = ("target", "cluster")) -> Figure:
     """Draw what each unit answers to each sample, both in the order of a hierarchical clustering.
 
-    Each unit is standardised over all samples and cut off at 3 standard deviations, or else the few samples that fire an
+    Each unit is standardised over all samples and cut off at 3 standard deviations, else the few samples that fire an
     almost silent unit would rule the trees; a constant unit is drawn as 0. The trees are those of Ward (1963,
     doi:10.1080/01621459.1963.10500845). At most 500 samples are drawn, evenly spaced among all when sorted by
     ``columns``, so that each class keeps its share; and at most 500 units, those of largest variance.
@@ -52,22 +53,22 @@ def heatmap(adata: AnnData, columns: Sequence[str] = ("target", "cluster")) -> F
     row_order = _tree(figure.add_subplot(grid[1, 0]), x, upright=False)
     unit_order = _tree(figure.add_subplot(grid[0, 2]), x.T, upright=True)
     heat = figure.add_subplot(grid[1, 2])
-    limits = {"cmap": "RdBu_r", "vmin": -LIMIT, "vmax": LIMIT}
-    image = heat.imshow(x[np.ix_(row_order, unit_order)], aspect="auto", interpolation="none", **limits)
+    shown = x[np.ix_(row_order, unit_order)]
+    image = heat.imshow(shown, cmap="RdBu_r", vmin=-LIMIT, vmax=LIMIT, aspect="auto", interpolation="none")
     names = [adata.var_names[unit].rpartition(":")[2] for unit in units[unit_order]]
     labelled = len(names) <= MOST_LABELS
-    heat.set_xticks(range(len(names)) if labelled else [], names if labelled else [], fontsize=8)
+    heat.set_xticks(range(len(names)) if labelled else [], names if labelled else [], fontsize=7)
     heat.set_yticks([])
     heat.set_xlabel("unit")
     _strips(figure.add_subplot(grid[1, 1]), found, rows[row_order])
-    numeric = [colouring for colouring in found if colouring.palette is None]
-    bars = [(image, "activation [standard deviations]")]
-    bars += [(ScalarMappable(colouring.scale(), "viridis"), colouring.title) for colouring in numeric]
-    for mappable, label in bars:
-        figure.colorbar(mappable, ax=heat, label=label, aspect=25, shrink=0.6, anchor=(0.0, 0.0))
+    place: dict[str, Any] = {"ax": heat, "aspect": 25, "shrink": 0.6, "anchor": (0.0, 0.0)}
+    figure.colorbar(image, label="activation [standard deviations]", **place)
+    for colouring in found:
+        if colouring.palette is None:
+            figure.colorbar(ScalarMappable(colouring.scale(), "viridis"), label=colouring.title, **place)
     drawn = f"{len(rows)} of {adata.n_obs}" if len(rows) < adata.n_obs else f"all {adata.n_obs}"
-    most = f" and the {MOST} most variable units" if len(units) < adata.n_vars else ""
-    figure.suptitle(f"{layer_title(adata)}: {drawn} samples{most}", fontsize=12)
+    most = f", the {MOST} most variable units" if len(units) < adata.n_vars else ""
+    figure.suptitle(f"{layer_title(adata)}\n{drawn} samples{most}", fontsize=12)
     legend(figure, *((colouring.title, entries(colouring, "s")) for colouring in found))
     return figure
 

@@ -43,13 +43,14 @@ def scatter(adata: AnnData, basis: str, found: Colours) -> "go.Figure":
                     hoverinfo="text",
                 )
     axis = {"showticklabels": basis == "X_pca", "ticks": "outside" if basis == "X_pca" else ""}
+    beside = {"x": 1.02} if found.palette else {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"}
     figure.update_layout(
         template="simple_white",
         title=f"{title(basis)[0]} of {layer_title(adata)}",
-        legend={"title": found.title if found.palette else "split", "itemsizing": "constant"},
+        legend={"title": found.title if found.palette else "split", "itemsizing": "constant", **beside},
         xaxis={"title": labels[0], **axis},
         yaxis={"title": labels[1], **axis},
-        coloraxis={"colorscale": "Viridis", "colorbar": {"title": found.title, "x": 1.15}},
+        coloraxis={"colorscale": "Viridis", "colorbar": {"title": found.title}},
         showlegend=len(figure.data) > 1,
     )
     return figure

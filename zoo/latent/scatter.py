@@ -65,11 +65,15 @@ def points(adata: AnnData, basis: str) -> tuple[np.ndarray, list[str]]:
     labels = [f"{title(basis)[1]} {axis + 1}" for axis in range(xy.shape[1])]
     if basis == "X_pca" and "pca" in adata.uns:
         shares = adata.uns["pca"]["variance_ratio"]
-        labels = [f"{label} ({share:.0%} of variance)" for label, share in zip(labels, shares, strict=False)]
+        labels = [f"{label} ({_percent(share)} of variance)" for label, share in zip(labels, shares, strict=False)]
     if xy.shape[1] == 1:
         xy = np.column_stack([xy, np.random.default_rng(0).uniform(-1, 1, len(xy))])
         labels.append("random")
     return xy, labels
+
+
+def _percent(share: float) -> str:
+    return f"{share:.0%}" if share in (0, 1) or 0.01 <= share < 0.99 else f"{share:.1%}"
 
 
 def title(basis: str) -> tuple[str, str]:

@@ -87,8 +87,13 @@ class Model(LightningModule):
         """Latent representation of raw values: ``(batch, *shape) -> (batch, latent)``."""
         return self.body(self.encode(x))  # type: ignore[no-any-return]
 
-    def fit_encoders(self, x: Tensor) -> None:
-        """Let the encoding learn its statistics from raw training rows; `setup` does it with those of the data."""
+    def fit_encoders(self, x: Tensor, y: Tensor | None = None) -> None:
+        """Let the encoding learn its statistics from raw training rows; `setup` does it with those of the data.
+
+        Args:
+            x: Raw values, ``shape=(rows, *shape)``.
+            y: Their targets, ``shape=(rows,)``, for models that standardise them.
+        """
         self.encode.fit(x)
 
     def setup(self, stage: str) -> None:
@@ -99,7 +104,7 @@ class Model(LightningModule):
                 raise InputError(
                     "the encoding is not fitted: call model.fit_encoders(x), or train with a zoo.data module"
                 )
-            self.fit_encoders(data.training_inputs())
+            self.fit_encoders(data.training_inputs(), data.training_targets())
 
     def penalty(self) -> Tensor | float:
         """L1 and L2 penalties on all weight matrices."""
@@ -132,8 +137,8 @@ class Model(LightningModule):
     def _stop_if_not_finite(self) -> None:
         if self._train_loss and not torch.stack(self._train_loss).isfinite().all():
             raise InputError(
-                f"the training loss is not finite in epoch {self.current_epoch}: lower lr ({self.hparams['lr']:g}), set "
-                "trainer.gradient_clip_val, or look for extreme values in the data; the last good checkpoint is kept"
+                f"the training loss is not finite in epoch {self.current_epoch}: lower lr ({self.hparams['lr']:g}), "
+                "set trainer.gradient_clip_val, or look for extreme values; the last good checkpoint is kept"
             )
 
     def configure_optimizers(self) -> Any:

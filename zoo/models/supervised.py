@@ -16,6 +16,9 @@ from .base import Batch, Model
 class Supervised(Model, abstract=True):
     """A model of a class or a number: ``head(embed(x))``.
 
+    A number is learnt in standard units, (y - mean) / standard deviation of the training rows, so that learning rates
+    and losses mean the same whatever its unit; `answer` and `predict` give it back in its own.
+
     Args:
         loss: ``"auto"`` (the usual one), or for two classes ``bce`` or ``focal``, for more ``cce`` or ``focal``, for a
             number ``mse``, ``mae`` or ``huber``.
@@ -23,12 +26,23 @@ class Supervised(Model, abstract=True):
     """
 
     head: nn.Module
+    y_mean: Tensor
+    y_scale: Tensor
 
     def __init__(self, loss: str = "auto", **shared: Any) -> None:
         super().__init__(**shared)
         self.target = self.spec["target"]
         self.loss_of_rows = loss_function(loss, self.target["kind"])
         self.outputs = Outputs()
+        self.register_buffer("y_mean", torch.tensor(0.0))
+        self.register_buffer("y_scale", torch.tensor(1.0))
+
+    def fit_encoders(self, x: Tensor, y: Tensor | None = None) -> None:
+        """As in `Model`; a number also gives its mean and standard deviation."""
+        super().fit_encoders(x, y)
+        if y is not None and self.target["kind"] == "regression":
+            self.y_mean.copy_(y.mean())
+            self.y_scale.copy_(y.std(correction=0) if len(y) > 1 and y.std() > 0 else torch.tensor(1.0))
 
     def forward(self, x: Tensor) -> Tensor:
         """Raw values to raw outputs: ``(batch, *shape) -> (batch, 1 or classes)``."""
@@ -36,7 +50,7 @@ class Supervised(Model, abstract=True):
 
     def loss(self, batch: Batch) -> Tensor:
         """Mean loss of the rows, weighted where the batch carries ``weight``."""
-        rows = self.loss_of_rows(self(batch["x"]), batch["y"])
+        rows = self.loss_of_rows(self(batch["x"]), self.standardised(batch["y"]))
         return (rows * batch["weight"]).mean() if "weight" in batch else rows.mean()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
@@ -63,18 +77,22 @@ class Supervised(Model, abstract=True):
         output, y = self.outputs.compute()
         self.outputs.reset()
         kind = self.target["kind"]
-        self.log(f"{split}_loss", self.loss_of_rows(output, y).mean())
+        self.log(f"{split}_loss", self.loss_of_rows(output, self.standardised(y)).mean())
         self.log(f"{split}_{HEADLINE[kind]}", headline(self.answer(output), y, self.target))
+
+    def standardised(self, y: Tensor) -> Tensor:
+        """Numbers in standard units; class codes as they are."""
+        return (y - self.y_mean) / self.y_scale if self.target["kind"] == "regression" else y
 
     def answer(self, output: Tensor) -> Tensor:
         """Raw outputs as probabilities ``(batch, classes)``, or as numbers ``(batch,)``."""
         if self.target["kind"] == "regression":
-            return output.squeeze(1)
+            return output.squeeze(1) * self.y_scale + self.y_mean
         return probabilities(output, self.target)
 
     def table(self, output: Tensor, index: pd.Index) -> pd.DataFrame:
         """Raw outputs as users read them: one probability column a class, and the prediction."""
-        answer = self.answer(output.float().cpu()).numpy()
+        answer = self.answer(output.to(self.device)).float().cpu().numpy()
         if self.target["kind"] == "regression":
             return pd.DataFrame({"prediction": answer}, index=index)
         classes = self.target["classes"]

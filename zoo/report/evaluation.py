@@ -75,7 +75,9 @@ def evaluate(model: Supervised, data: Data, splits: tuple[str, ...] = ("train", 
         for split in present
     }
     model.train(training)
-    by_name = {type(model).__name__: {split: model.answer(output) for split, output in outputs.items()}}
+    by_name = {
+        type(model).__name__: {split: model.answer(output.to(model.device)).cpu() for split, output in outputs.items()}
+    }
     train = (content.samples["split"] == "train").to_numpy()
     if train.any():  # not for a table of test samples alone, as in an external validation
         for name, answer in baselines(data.baseline_features(), content.y.numpy(), train, target).items():

@@ -65,4 +65,6 @@ def schedule(
                 "monitor": "validation_loss",
             }
         case "one_cycle":
-            return {"scheduler": OneCycleLR(optimiser, lr, total_steps=int(steps)), "interval": "step"}
+            has_momentum = bool({"momentum", "betas"} & set(optimiser.defaults))
+            plan = OneCycleLR(optimiser, lr, total_steps=int(steps), cycle_momentum=has_momentum)
+            return {"scheduler": plan, "interval": "step"}

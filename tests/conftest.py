@@ -1,0 +1,72 @@
+"""Shared by all tests: small tables, and the command line in this process."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from zoo.cli import main
+from zoo.data import TableData
+from zoo.models import MLP
+
+
+@pytest.fixture
+def frame() -> pd.DataFrame:
+    """80 patients: two informative numbers, a category, and an outcome."""
+    rng = np.random.default_rng(0)
+    age, dose = rng.normal(50, 10, 80), rng.normal(3, 1, 80)
+    sick = age / 10 + dose + rng.normal(0, 0.5, 80) > 8
+    return pd.DataFrame(
+        {
+            "patient": [f"p{i}" for i in range(80)],
+            "age": age.round(1),
+            "dose": dose.round(2),
+            "sex": rng.choice(["f", "m"], 80),
+            "outcome": np.where(sick, "sick", "well"),
+        }
+    )
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty current folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def table(frame: pd.DataFrame, here: Path) -> str:
+    """The patients as ``table.csv`` in the current folder."""
+    frame.to_csv("table.csv", index=False)
+    return "table.csv"
+
+
+@pytest.fixture
+def zoo_fails(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Run a command that must fail as it should: one line, exit status 2; returns the line."""
+
+    def run(*args: str) -> str:
+        with pytest.raises(SystemExit) as stop:
+            main(list(args))
+        assert stop.value.code == 2
+        lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error:")]
+        assert len(lines) == 1
+        assert "Traceback" not in lines[0]
+        return lines[0]
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def pima() -> TableData:
+    return TableData("pima")
+
+
+@pytest.fixture(scope="session")
+def mlp(pima: TableData) -> MLP:
+    """An untrained network that knows the statistics of its training rows."""
+    model = MLP(spec=pima.spec, hidden=[16, 8])
+    model.fit_encoders(pima.training_inputs())
+    return model.eval()
