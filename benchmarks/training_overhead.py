@@ -38,10 +38,22 @@ from torch.utils.data import DataLoader, TensorDataset
 from zoo.data.base import EVALUATION_BATCH
 from zoo.data.table import TableData
 from zoo.models.mlp import MLP
-from zoo.training.optimisers import optimizer
 
 Loop = Callable[[TableData, int], list[float]]
 LR, WEIGHT_DECAY = 1e-3, 0.01
+NVML = "PYTORCH_NVML_BASED_CUDA_CHECK"  # set by `import lightning`: without a GPU it makes each step of Adam slower
+
+
+@contextmanager
+def environment(value: str | None) -> Iterator[None]:
+    """What a program without Lightning (None) or with bare Lightning ("1") has as `NVML`."""
+    before = os.environ.get(NVML)
+    for now in (value, before):
+        if now is None:
+            os.environ.pop(NVML, None)
+        else:
+            os.environ[NVML] = now
+        if now is value: ...
 
 
 def network(data: TableData) -> MLP:
@@ -49,15 +61,17 @@ def network(data: TableData) -> MLP:
     pl.seed_everything(0, verbose=False)
     model = MLP(spec=data.spec, hidden=[64, 32], lr=LR, weight_decay=WEIGHT_DECAY)
     model.fit_encoders(data.training_inputs())
+    model.trainer = pl.Trainer(accelerator="cpu", barebones=True)
     return model
 
 
-def our_optimizer(model: torch.nn.Module) -> Optimizer:
+def our_optimizer(model: MLP) -> Optimizer:
     """What the zoo makes of ``optimizer: adamw``."""
-    return optimizer("adamw", model.parameters(), LR, 0.9, WEIGHT_DECAY)
+    made: Optimizer = model.configure_optimizers()
+    return made
 
 
-def torch_optimizer(model: torch.nn.Module) -> Optimizer:
+def torch_optimizer(model: MLP) -> Optimizer:
     """What most people write."""
     return AdamW(model.parameters(), lr=LR, weight_decay=WEIGHT_DECAY)
 
@@ -113,7 +127,7 @@ class Bare(pl.LightningModule):
         self.clock.times.append(time.perf_counter())
 
     def configure_optimizers(self) -> Optimizer:
-        return our_optimizer(self)
+        return our_optimizer(self.model)
 
 
 def bare_lightning(data: TableData, epochs: int) -> list[float]:
@@ -124,7 +138,7 @@ def bare_lightning(data: TableData, epochs: int) -> list[float]:
     return clock.times
 
 
-def bare(data: TableData, epochs: int, tight: bool, make: Callable[[torch.nn.Module], Optimizer]) -> list[float]:
+def bare(data: TableData, epochs: int, tight: bool, make: Callable[[MLP], Optimizer]) -> list[float]:
     """Epoch boundaries of a loop without Lightning."""
     model, times, content = network(data), [], data.content
     optimiser = make(model)

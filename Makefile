@@ -1,0 +1,39 @@
+# `make demo` and `make test` each set up all they need in .venv; the second time they start at once.
+PYTHON ?= python3
+BIN := .venv/bin
+RECIPES := $(basename $(notdir $(wildcard configs/*.yaml)))
+
+.PHONY: demo test lint weights clean
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+demo: .venv/installed  ## Train, test, explore and reload a model of the Pima Indians diabetes table
+	$(BIN)/zoo list
+	$(BIN)/zoo fit --config mlp_pima
+	$(BIN)/zoo test --config runs/mlp_pima
+	$(BIN)/zoo explore runs/mlp_pima
+	$(BIN)/python -c "import zoo, pandas; print(zoo.load('mlp_pima').predict(pandas.read_csv('datasets/pima/pima.csv')).head())"
+
+test: .venv/installed lint  ## Everything that must pass before a change lands
+	$(BIN)/python -m pytest -n 2
+
+lint: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+weights: .venv/installed $(addprefix weights-,$(RECIPES))  ## Train, cross-validate, test and package every recipe anew
+
+weights-%:
+	rm -rf runs/$*
+	$(BIN)/zoo fit --config $*
+	$(BIN)/zoo crossval --config runs/$* --folds 5 --repeats 3
+	$(BIN)/zoo test --config runs/$*
+	$(BIN)/zoo export runs/$* --to zoo/pretrained/$*
+
+clean:
+	rm -rf .venv runs dist

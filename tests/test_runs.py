@@ -1,0 +1,271 @@
+"""Runs from the command line: what they leave behind, reproduce, resume and answer."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+
+import zoo
+from zoo import files, weights
+from zoo.cli import main
+
+QUICK = ["--config", "mlp_pima", "--trainer.max_epochs=3", "--trainer.accelerator=cpu"]
+PATIENTS = files.folder("datasets") / "pima" / "pima.csv"
+
+
+def state_of(path: str) -> dict[str, torch.Tensor]:
+    return weights.read_checkpoint(path)["state_dict"]
+
+
+def assert_same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> None:
+    assert a.keys() == b.keys()
+    for name in a:
+        assert torch.equal(a[name], b[name]), name
+
+
+def zoo_process(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run python code in a process of its own, in a folder."""
+    return subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("name", files.recipes())
+def test_every_recipe_runs(name: str, here: Path) -> None:
+    main(["fit", "--config", name, "--trainer.max_epochs=1", "--trainer.accelerator=cpu"])
+    main(["test", "--config", f"runs/{name}/1"])
+    scores = pd.read_csv(f"runs/{name}/1/scores.csv")
+    assert set(scores["split"]) == {"train", "validation", "test"}
+    assert scores["model"].nunique() == 3  # ours and two baselines
+    assert (Path("runs") / name / "1" / "figures" / "learning_curve.png").stat().st_size > 10_000
+
+
+def test_a_run_leaves_one_tidy_folder(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["fit", *QUICK])
+    left = {str(path.relative_to("runs/mlp_pima/1")) for path in Path("runs/mlp_pima/1").rglob("*") if path.is_file()}
+    left = {name for name in left if not name.startswith("events.out.tfevents")}
+    figures = {f"figures/{name}.png" for name in ("learning_curve", "roc", "confusion_matrix", "calibration")}
+    tables = {"config.yaml", "data.json", "metrics.csv", "scores.csv", "predictions.csv"}
+    assert left == figures | tables | {files.BEST, files.LAST}
+    metrics = pd.read_csv("runs/mlp_pima/1/metrics.csv")
+    assert metrics["epoch"].tolist() == [0, 1, 2]
+    assert {"train_loss", "validation_loss", "validation_roc_auc", "lr"} <= set(metrics)
+    predictions = pd.read_csv("runs/mlp_pima/1/predictions.csv")
+    assert set(predictions["split"]) == {"train", "validation"}  # the test rows are not looked at by fit
+    output = capsys.readouterr().out
+    assert "validation" in output
+    assert "logistic regression" in output
+    main(["test", "--config", "runs/mlp_pima"])  # the newest run
+    assert len(pd.read_csv("runs/mlp_pima/1/predictions.csv")) == 768
+    assert not list(here.rglob("*.tmp*"))
+
+
+def test_saved_config_reproduces_the_run(here: Path) -> None:
+    main(["fit", *QUICK, "--model.hidden=[12]", "--data.balance=oversample", "--seed_everything=3"])
+    main(["fit", "--config", "runs/mlp_pima/1/config.yaml", "--trainer.default_root_dir=again"])
+    assert_same(state_of(f"runs/mlp_pima/1/{files.LAST}"), state_of(f"again/config/1/{files.LAST}"))
+    main(["fit", "--config", "runs/mlp_pima/1"])  # the folder will do
+    assert_same(state_of(f"runs/mlp_pima/1/{files.LAST}"), state_of(f"runs/mlp_pima/2/{files.LAST}"))
+    main(["fit", "--config", "runs/mlp_pima/1", "--seed_everything=4"])
+    assert not torch.equal(
+        state_of(f"runs/mlp_pima/1/{files.LAST}")["head.weight"], state_of(f"runs/mlp_pima/3/{files.LAST}")["head.weight"]
+    )
+
+
+KILLED = """
+import os, signal
+from zoo.cli import main
+from zoo.models import MLP
+
+step = MLP.training_step
+def interrupted(self, batch, batch_idx):
+    if self.current_epoch == 3 and batch_idx == 5:
+        os.kill(os.getpid(), signal.{signal})
+    return step(self, batch, batch_idx)
+MLP.training_step = interrupted
+main({args!r})
+"""
+RESUMABLE = ["fit", "--config", "mlp_pima", "--trainer.max_epochs=6", "--trainer.accelerator=cpu"]
+RESUMABLE += ["--model.schedule=cosine", "--model.normalisation=batch"]
+
+
+def test_killed_run_resumes_to_the_same_weights(here: Path) -> None:
+    main([*RESUMABLE, "--trainer.default_root_dir=whole"])
+    killed = zoo_process(KILLED.format(signal="SIGKILL", args=RESUMABLE), here)
+    assert killed.returncode == -signal.SIGKILL
+    assert weights.read_checkpoint(f"runs/mlp_pima/1/{files.LAST}")["epoch"] == 2
+    main(["fit", "--config", "runs/mlp_pima/1", "--ckpt_path=last"])
+    for file in (files.LAST, files.BEST):
+        assert_same(state_of(f"whole/mlp_pima/1/{file}"), state_of(f"runs/mlp_pima/1/{file}"))
+    whole, resumed = (pd.read_csv(f"{root}/mlp_pima/1/metrics.csv") for root in ("whole", "runs"))
+    pd.testing.assert_frame_equal(whole, resumed)
+
+
+def test_ctrl_c_ends_cleanly_with_the_best_checkpoint_kept(here: Path) -> None:
+    stopped = zoo_process(KILLED.format(signal="SIGINT", args=RESUMABLE), here)
+    assert stopped.returncode == 130, stopped.stderr
+    assert "Traceback" not in stopped.stderr
+    assert "stopped by Ctrl-C" in stopped.stderr
+    assert weights.from_checkpoint(f"runs/mlp_pima/1/{files.BEST}").spec["target"]["name"] == "diabetes"
+
+
+def test_full_disk_ends_with_one_line(here: Path) -> None:
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\n"
+    full = zoo_process(f"{limit}from zoo.cli import main\nmain({RESUMABLE!r})", here)
+    assert full.returncode == 2, full.stderr
+    assert [line for line in full.stderr.splitlines() if line.startswith("error:")]
+    assert "Traceback" not in full.stderr
+    assert not [path for path in Path("runs").rglob("*.ckpt") if path.stat().st_size <= 20_000]
+
+
+def test_not_finite_loss_keeps_the_last_good_checkpoint(here: Path) -> None:
+    code = """
+from zoo.cli import main
+from zoo.models import MLP
+step = MLP.training_step
+MLP.training_step = lambda self, batch, i: step(self, batch, i) * (float("nan") if self.current_epoch == 2 else 1)
+MLP.loss_before = MLP.loss
+MLP.loss = lambda self, batch: self.loss_before(batch) * (float("nan") if self.current_epoch == 2 else 1)
+main({args!r})
+"""
+    failed = zoo_process(code.format(args=RESUMABLE), here)
+    assert failed.returncode == 2, failed.stderr
+    assert "not finite in epoch 2" in failed.stderr
+    for file in (files.LAST, files.BEST):
+        checkpoint = weights.read_checkpoint(f"runs/mlp_pima/1/{file}")
+        assert checkpoint["epoch"] <= 1
+        assert all(value.isfinite().all() for value in checkpoint["state_dict"].values())
+
+
+def test_last_batch_of_one_row_trains(here: Path) -> None:
+    # 538 training rows: 179 batches of 3 and one of 1
+    main(["fit", *QUICK, "--data.batch_size=3", "--model.normalisation=batch", "--trainer.max_epochs=1"])
+    assert Path(f"runs/mlp_pima/1/{files.BEST}").is_file()
+
+
+def test_checkpoint_of_another_architecture(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["fit", *QUICK])
+    with pytest.raises(SystemExit) as stop:
+        main(["fit", "--config", "runs/mlp_pima/1", "--ckpt_path=last", "--model.hidden=[5]"])
+    assert stop.value.code == 2
+    assert "another architecture" in capsys.readouterr().err
+
+
+def test_predict_a_table_of_ones_own(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = pd.read_csv(PATIENTS).drop(columns="diabetes").sample(30, random_state=0)
+    shuffled = table[sorted(table.columns)].assign(name=[f"patient {i}" for i in range(30)], unused="x")
+    shuffled.to_csv("my.csv", index=False)
+    args = ["predict", "--config", "mlp_pima", "--data.path", "my.csv", "--data.id=name"]
+    main([*args, "--output", "out.csv"])
+    predictions = pd.read_csv("out.csv")
+    assert predictions.columns.tolist() == ["name", "probability_neg", "probability_pos", "prediction"]
+    assert predictions["name"].tolist() == shuffled["name"].tolist()
+    expected = zoo.load("mlp_pima").predict(table)
+    np.testing.assert_allclose(predictions["probability_pos"], expected["probability_pos"], rtol=1e-6)
+    capsys.readouterr()
+    main(args)
+    assert capsys.readouterr().out.startswith("name,probability_neg,probability_pos,prediction\npatient 0,")
+    main([*args, "--output", "out.parquet"])
+    assert len(pd.read_parquet("out.parquet")) == 30
+    assert sorted(path.name for path in here.iterdir()) == ["my.csv", "out.csv", "out.parquet"]
+
+
+def test_external_validation(here: Path) -> None:
+    """Weights of the zoo on the labelled table of another hospital."""
+    pd.read_csv(PATIENTS)[:100].to_csv("hospital.csv", index=False)
+    main(["test", "--config", "mlp_pima", "--data.path=hospital.csv", "--data.fractions=[0,0,1]"])
+    scores = pd.read_csv("runs/mlp_pima/pretrained/scores.csv")
+    assert set(scores["split"]) == {"test"}
+    assert set(scores["model"]) == {"MLP"}
+
+
+def test_crossval_beside_baselines_on_the_same_folds(here: Path) -> None:
+    main(["crossval", *QUICK, "--folds", "3", "--repeats", "2"])
+    table = pd.read_csv("runs/mlp_pima/crossval/crossval.csv")
+    assert table.groupby(["repeat", "fold"]).ngroups == 6
+    assert set(table["model"]) == {"MLP", "logistic regression", "random forest"}
+    auc = table[table["metric"] == "roc_auc"]
+    assert auc["value"].between(0.6, 1).all()
+    main(["fit", *QUICK])
+    main(["crossval", "--config", "runs/mlp_pima/1", "--folds", "2"])
+    assert Path("runs/mlp_pima/1/crossval.csv").is_file()
+
+
+def test_export_and_load_again(here: Path) -> None:
+    main(["fit", *QUICK])
+    with pytest.raises(SystemExit):
+        main(["export", "runs/mlp_pima", "--to", "mine"])  # not tested yet
+    assert not Path("mine").exists()
+    main(["test", "--config", "runs/mlp_pima"])
+    main(["export", "runs/mlp_pima", "--to", "mine"])
+    model = zoo.load("mine")
+    table = pd.read_csv(PATIENTS)
+    expected = weights.from_checkpoint(f"runs/mlp_pima/1/{files.BEST}").predict(table)
+    pd.testing.assert_frame_equal(model.predict(table), expected)
+    assert model.card["scores"]["MLP"]["test"]["roc_auc"] > 0.5
+    main(["export", "runs/mlp_pima", "--to", "mine"])  # replaced as a whole
+    assert sorted(path.name for path in here.iterdir()) == ["mine", "runs"]
+    Path("thesis").mkdir()
+    Path("thesis/chapter.txt").write_text("precious")
+    with pytest.raises(SystemExit):
+        main(["export", "runs/mlp_pima", "--to", "thesis"])
+    assert Path("thesis/chapter.txt").read_text() == "precious"
+
+
+def test_any_option_can_be_printed_and_given(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["fit", "--config", "mlp_pima", "--model.lr=0.5", "--print_config"])
+    assert stop.value.code in (0, None)
+    printed = yaml.safe_load(capsys.readouterr().out)
+    assert printed["model"]["init_args"]["lr"] == 0.5
+    assert printed["data"]["init_args"]["path"] == "pima"
+
+
+def test_python_api(here: Path) -> None:
+    run = zoo.fit("mlp_pima", "--trainer.max_epochs=1", "--trainer.accelerator=cpu")
+    assert run.folder == Path("runs/mlp_pima/1")
+    assert run.evaluation.value("roc_auc", "validation") > 0.5
+    assert list(run.model.predict(run.data.frame()).columns) == ["probability_neg", "probability_pos", "prediction"]
+
+
+def test_list_and_help_are_instant() -> None:
+    """They must not import torch; 0.3 s is measured in benchmarks."""
+    for words in (["list"], ["--help"], ["--version"], ["show", "mlp_pima"], ["show", "pima"]):
+        code = f"import sys; from zoo.cli import main; main({words!r}); assert not {{'torch', 'pandas'}} & set(sys.modules)"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout
+
+
+def test_list_names_every_recipe(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["list"])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[1:]] == files.recipes()
+    assert all(line.split()[-1] == "yes" for line in lines[1:])
+
+
+def test_list_into_a_closed_pipe() -> None:
+    command = f"{sys.executable} -m zoo list | true"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False, env={**os.environ})
+    assert "Traceback" not in done.stderr
+
+
+def test_cards_are_json_and_show_their_facts() -> None:
+    for name in files.pretrained():
+        card = json.loads((files.HERE / "pretrained" / name / "config.json").read_text())
+        assert {"recipe", "data", "scores", "crossval", "limits", "versions", "git", "seed"} <= set(card), name
+        assert {"name", "sha256", "licence", "samples", "seed"} <= set(card["data"])
+
+
+def test_tables_survive_a_run_folder_that_moves(here: Path) -> None:
+    main(["fit", *QUICK])
+    shutil.move("runs", "moved")
+    main(["test", "--config", "moved/mlp_pima/1"])
+    assert pd.read_csv("moved/mlp_pima/1/scores.csv")["split"].nunique() == 3
