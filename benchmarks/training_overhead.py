@@ -5,25 +5,27 @@ the table gives the median over the rounds, and the median of the ratios within 
 start of one to the start of the next (validation, logging and checkpoints are inside; set-up, the sanity check and the
 first epochs are not).
 
-    ours       TableData and MLP, with logs to TensorBoard, best and last checkpoint and early stopping, as shipped
-    plain      DataLoader(TensorDataset(x, y), shuffle=True), as most people write it
-    tight      torch.randperm and whole-batch indexing: the fastest simple loop
-    lightning  bare Lightning (barebones=True, nothing logged) on our loaders
+    ours         TableData and MLP, with TensorBoard, history, best checkpoint and early stopping, as `zoo fit` has them
+    plain        DataLoader(TensorDataset(x, y), shuffle=True), as most people write it
+    tight        torch.randperm and whole-batch indexing: the fastest simple loop
+    lightning    bare Lightning (barebones=True, nothing logged) on our loaders
 
-`plain` and `tight` compute the validation loss each epoch, `lightning` runs its validation loop; none of them ranks, logs
-or saves. They use the optimiser that ours uses; `plain/torch` and `tight/torch` take torch's own default instead.
+`plain` and `tight` compute the validation loss each epoch, `lightning` runs its validation loop; none of them ranks,
+logs or saves. They use the optimiser that ours uses; with `/torch` they take torch's own default.
 
     python benchmarks/training_overhead.py --rounds 5
 """
 
 import argparse
 import logging
+import os
 import tempfile
 import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
+from unittest.mock import patch
 
 import lightning.pytorch as pl
 import numpy as np
@@ -38,42 +40,10 @@ from torch.utils.data import DataLoader, TensorDataset
 from zoo.data.base import EVALUATION_BATCH
 from zoo.data.table import TableData
 from zoo.models.mlp import MLP
+from zoo.report.history import History
 
-Loop = Callable[[TableData, int], list[float]]
-LR, WEIGHT_DECAY = 1e-3, 0.01
-NVML = "PYTORCH_NVML_BASED_CUDA_CHECK"  # set by `import lightning`: without a GPU it makes each step of Adam slower
-
-
-@contextmanager
-def environment(value: str | None) -> Iterator[None]:
-    """What a program without Lightning (None) or with bare Lightning ("1") has as `NVML`."""
-    before = os.environ.get(NVML)
-    for now in (value, before):
-        if now is None:
-            os.environ.pop(NVML, None)
-        else:
-            os.environ[NVML] = now
-        if now is value: ...
-
-
-def network(data: TableData) -> MLP:
-    """The same weights for every loop."""
-    pl.seed_everything(0, verbose=False)
-    model = MLP(spec=data.spec, hidden=[64, 32], lr=LR, weight_decay=WEIGHT_DECAY)
-    model.fit_encoders(data.training_inputs())
-    model.trainer = pl.Trainer(accelerator="cpu", barebones=True)
-    return model
-
-
-def our_optimizer(model: MLP) -> Optimizer:
-    """What the zoo makes of ``optimizer: adamw``."""
-    made: Optimizer = model.configure_optimizers()
-    return made
-
-
-def torch_optimizer(model: MLP) -> Optimizer:
-    """What most people write."""
-    return AdamW(model.parameters(), lr=LR, weight_decay=WEIGHT_DECAY)
+MakeOptimizer = Callable[[MLP], Optimizer]
+NVML = "PYTORCH_NVML_BASED_CUDA_CHECK"  # `import lightning` sets it; without a GPU it slows down each step of Adam
 
 
 class Clock(pl.Callback):
@@ -89,30 +59,12 @@ class Clock(pl.Callback):
         self.times.append(time.perf_counter())
 
 
-def ours(data: TableData, epochs: int) -> list[float]:
-    """Epoch boundaries of `fit` as users run it."""
-    clock, model = Clock(), network(data)
-    with tempfile.TemporaryDirectory() as folder:
-        best = ModelCheckpoint(folder, "best", monitor="validation_loss", save_last=True, enable_version_counter=False)
-        stop = EarlyStopping("validation_loss", patience=10**6)
-        trainer = pl.Trainer(
-            accelerator="cpu",
-            callbacks=[best, stop, clock],
-            enable_model_summary=False,
-            enable_progress_bar=False,
-            logger=TensorBoardLogger(folder),
-            max_epochs=epochs,
-        )
-        trainer.fit(model, data)
-    return clock.times
-
-
 class Bare(pl.LightningModule):
-    """The least that Lightning asks for."""
+    """The least that Lightning asks for; a barebones trainer takes no callbacks, so it has the clock."""
 
-    def __init__(self, model: MLP, clock: Clock) -> None:
+    def __init__(self, model: MLP, make: MakeOptimizer) -> None:
         super().__init__()
-        self.model, self.clock = model, clock
+        self.model, self.make, self.clock = model, make, Clock()
 
     def training_step(self, batch: dict[str, Tensor], index: int) -> Tensor:
         return self.model.loss_of_rows(self.model(batch["x"]), batch["y"]).mean()
@@ -121,54 +73,96 @@ class Bare(pl.LightningModule):
         self.model.loss_of_rows(self.model(batch["x"]), batch["y"]).mean()
 
     def on_train_epoch_start(self) -> None:
-        self.clock.times.append(time.perf_counter())
+        self.clock.on_train_epoch_start(self.trainer, self)
 
     def on_train_end(self) -> None:
-        self.clock.times.append(time.perf_counter())
+        self.clock.on_train_end(self.trainer, self)
 
     def configure_optimizers(self) -> Optimizer:
-        return our_optimizer(self.model)
+        return self.make(self.model)
 
 
-def bare_lightning(data: TableData, epochs: int) -> list[float]:
-    """Epoch boundaries of Lightning without anything of ours but the loaders."""
+def network(data: TableData) -> MLP:
+    """The same weights for every loop."""
+    pl.seed_everything(0, verbose=False)
+    model = MLP(spec=data.spec, hidden=[64, 32])
+    model.fit_encoders(data.training_inputs())
+    model.trainer = pl.Trainer(accelerator="cpu", barebones=True)  # what configure_optimizers looks at
+    return model
+
+
+def our_optimizer(model: MLP) -> Optimizer:
+    """What the zoo makes of ``optimizer: adamw``."""
+    made: Optimizer = model.configure_optimizers()
+    return made
+
+
+def torch_optimizer(model: MLP) -> Optimizer:
+    """What most people write."""
+    return AdamW(model.parameters(), lr=1e-3, weight_decay=0.01)
+
+
+def ours(data: TableData, epochs: int) -> list[float]:
+    """Epoch boundaries of `fit` as users run it."""
     clock = Clock()
-    trainer = pl.Trainer(accelerator="cpu", barebones=True, max_epochs=epochs)
-    trainer.fit(Bare(network(data), clock), data.train_dataloader(), data.val_dataloader())
+    with tempfile.TemporaryDirectory() as folder:
+        best = ModelCheckpoint(folder, "best", "validation_loss", save_last=True, enable_version_counter=False)
+        stop = EarlyStopping("validation_loss", patience=10**6)
+        trainer = pl.Trainer(
+            accelerator="cpu",
+            callbacks=[stop, History(Path(folder) / "metrics.csv"), best, clock],
+            enable_model_summary=False,
+            enable_progress_bar=False,
+            logger=TensorBoardLogger(folder, default_hp_metric=False),
+            max_epochs=epochs,
+        )
+        trainer.fit(network(data), data)
     return clock.times
 
 
-def bare(data: TableData, epochs: int, tight: bool, make: Callable[[MLP], Optimizer]) -> list[float]:
-    """Epoch boundaries of a loop without Lightning."""
-    model, times, content = network(data), [], data.content
-    optimiser = make(model)
+def bare_lightning(data: TableData, epochs: int, make: MakeOptimizer) -> list[float]:
+    """Epoch boundaries of Lightning without anything of ours but the loaders."""
+    trainer = pl.Trainer(accelerator="cpu", barebones=True, max_epochs=epochs)
+    model = Bare(network(data), make)
+    with patch.dict(os.environ, {NVML: "1"}):
+        trainer.fit(model, data.train_dataloader(), data.val_dataloader())
+    return model.clock.times
+
+
+def bare(data: TableData, epochs: int, tight: bool, make: MakeOptimizer) -> list[float]:
+    """Epoch boundaries of a loop without Lightning, nor what importing it does to torch."""
+    with patch.dict(os.environ):
+        os.environ.pop(NVML, None)
+        return _bare(data, epochs, tight, make)
+
+
+def _bare(data: TableData, epochs: int, tight: bool, make: MakeOptimizer) -> list[float]:
+    times, content, model = [], data.content, network(data)
+    optimiser, size = make(model), EVALUATION_BATCH
     (x, y), (x_valid, y_valid) = ((content.x[r], content.y[r]) for r in map(content.rows, ("train", "validation")))
     loader = DataLoader(TensorDataset(x, y), batch_size=data.batch_size, shuffle=True)
-    valid = DataLoader(TensorDataset(x_valid, y_valid), batch_size=EVALUATION_BATCH)
+    valid = DataLoader(TensorDataset(x_valid, y_valid), batch_size=size)
     for _ in range(epochs):
         times.append(time.perf_counter())
         model.train()
-        batches = ((x[i], y[i]) for i in torch.randperm(len(x)).split(data.batch_size)) if tight else loader
-        for xb, yb in batches:
+        for xb, yb in ((x[i], y[i]) for i in torch.randperm(len(x)).split(data.batch_size)) if tight else loader:
             optimiser.zero_grad()
             model.loss_of_rows(model(xb), yb).mean().backward()
             optimiser.step()
         model.eval()
         with torch.inference_mode():
-            parts = (
-                zip(x_valid.split(EVALUATION_BATCH), y_valid.split(EVALUATION_BATCH), strict=True) if tight else valid
-            )
+            parts = zip(x_valid.split(size), y_valid.split(size), strict=True) if tight else valid
             torch.cat([model.loss_of_rows(model(xb), yb) for xb, yb in parts]).mean().item()
     return [*times, time.perf_counter()]
 
 
-LOOPS: dict[str, Loop] = {
+LOOPS: dict[str, Callable[[TableData, int], list[float]]] = {
     "ours": ours,
     "plain": lambda data, epochs: bare(data, epochs, False, our_optimizer),
     "plain/torch": lambda data, epochs: bare(data, epochs, False, torch_optimizer),
     "tight": lambda data, epochs: bare(data, epochs, True, our_optimizer),
     "tight/torch": lambda data, epochs: bare(data, epochs, True, torch_optimizer),
-    "lightning": bare_lightning,
+    "lightning": lambda data, epochs: bare_lightning(data, epochs, our_optimizer),
 }
 
 
@@ -180,16 +174,13 @@ def compare(name: str, data: TableData, epochs: int, rounds: int, warm: int) -> 
             times = run(data, warm + epochs)
             if number:
                 seconds[loop].append((times[-1] - times[warm]) / epochs)
-    rows, steps = len(data.training), -(-len(data.training) // data.batch_size)
-    print(
-        f"\n{name}: {rows} training rows, batch {data.batch_size}, {steps} steps an epoch, {rounds} x {epochs} epochs"
-    )
+    rows, size = len(data.training), data.batch_size
+    print(f"\n{name}: {rows} training rows, {-(-rows // size)} batches of {size}, {rounds} rounds of {epochs} epochs")
     print(f"{'loop':<12} {'ms/epoch':>9} {'ours/loop':>10}   range")
     for loop, values in seconds.items():
         ratios = [a / b for a, b in zip(seconds["ours"], values, strict=True)]
-        print(
-            f"{loop:<12} {1000 * median(values):>9.2f} {median(ratios):>10.2f}   {min(ratios):.2f} to {max(ratios):.2f}"
-        )
+        spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
+        print(f"{loop:<12} {1000 * median(values):>9.2f} {median(ratios):>10.2f}   {spread}")
 
 
 def synthetic(path: Path, rows: int = 50_000, features: int = 20) -> Path:
@@ -213,7 +204,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     warnings.filterwarnings("ignore", module="lightning")
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    compare("Pima", TableData("pima"), options.pima_epochs, options.rounds, warm=3)
+    compare("Pima", TableData("pima", batch_size=32), options.pima_epochs, options.rounds, warm=3)
     with tempfile.TemporaryDirectory() as folder:
         data = TableData(str(synthetic(Path(folder) / "large.parquet")), target="y", batch_size=256)
         compare("50,000 x 20", data, options.large_epochs, options.rounds, warm=1)

@@ -1,15 +1,20 @@
 """Shared by all tests: small tables, and the command line in this process."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from zoo.cli import main
 from zoo.data import TableData
 from zoo.models import MLP
+
+torch.set_num_threads(1)  # two test processes share two cores
+os.environ["OMP_NUM_THREADS"] = "1"
 
 
 @pytest.fixture

@@ -131,7 +131,11 @@ def test_config_may_not_choose_foreign_code(here: Path, zoo_fails: Callable[...,
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("", "found nothing"), ("model: [", "not readable as YAML"), ("data: {class_path: TableData}", "model")],
+    [
+        ("", "found nothing"),
+        ("model: [", "not readable as YAML"),
+        ("data: {class_path: TableData, init_args: {path: pima}}", "required: model"),
+    ],
 )
 def test_damaged_config(text: str, words: str, here: Path, zoo_fails: Callable[..., str]) -> None:
     Path("a.yaml").write_text(text)

@@ -141,8 +141,9 @@ def test_perceptron_rule(step: str) -> None:
     torch.testing.assert_close(model.head.bias, b)
 
 
-def test_delta_rule_is_least_squares() -> None:
-    model, batch = Perceptron(spec=spec_of("binary"), step="sign", rule="delta"), batch_of("binary")
+@pytest.mark.parametrize("step", ["heaviside", "sign"])
+def test_delta_rule_is_least_squares_about_the_threshold(step: str) -> None:
+    model, batch = Perceptron(spec=spec_of("binary"), step=step, rule="delta"), batch_of("binary")
     z, truth = model(batch["x"]).squeeze(1), batch["y"] * 2.0 - 1
     torch.testing.assert_close(model.loss(batch), ((truth - z) ** 2 / 2).mean())
     assert set(model.answer(model(batch["x"])).unique().tolist()) <= {0.0, 1.0}

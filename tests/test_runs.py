@@ -75,7 +75,8 @@ def test_saved_config_reproduces_the_run(here: Path) -> None:
     assert_same(state_of(f"runs/mlp_pima/1/{files.LAST}"), state_of(f"runs/mlp_pima/2/{files.LAST}"))
     main(["fit", "--config", "runs/mlp_pima/1", "--seed_everything=4"])
     assert not torch.equal(
-        state_of(f"runs/mlp_pima/1/{files.LAST}")["head.weight"], state_of(f"runs/mlp_pima/3/{files.LAST}")["head.weight"]
+        state_of(f"runs/mlp_pima/1/{files.LAST}")["head.weight"],
+        state_of(f"runs/mlp_pima/3/{files.LAST}")["head.weight"],
     )
 
 
@@ -93,7 +94,8 @@ MLP.training_step = interrupted
 main({args!r})
 """
 RESUMABLE = ["fit", "--config", "mlp_pima", "--trainer.max_epochs=6", "--trainer.accelerator=cpu"]
-RESUMABLE += ["--model.schedule=cosine", "--model.normalisation=batch"]
+RESUMABLE += ["--model.normalisation=batch", "--model.schedule=reduce_on_plateau", "--model.schedule_epochs=1"]
+RESUMABLE += ["--model.lr=0.03"]  # high enough for a plateau
 
 
 def test_killed_run_resumes_to_the_same_weights(here: Path) -> None:
@@ -106,6 +108,7 @@ def test_killed_run_resumes_to_the_same_weights(here: Path) -> None:
         assert_same(state_of(f"whole/mlp_pima/1/{file}"), state_of(f"runs/mlp_pima/1/{file}"))
     whole, resumed = (pd.read_csv(f"{root}/mlp_pima/1/metrics.csv") for root in ("whole", "runs"))
     pd.testing.assert_frame_equal(whole, resumed)
+    assert whole["lr"].iloc[-1] < whole["lr"].iloc[0]
 
 
 def test_ctrl_c_ends_cleanly_with_the_best_checkpoint_kept(here: Path) -> None:

@@ -12,7 +12,6 @@ from typing import Any
 import pandas as pd
 from lightning.pytorch import Trainer, seed_everything
 from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
-from lightning.pytorch.loggers import TensorBoardLogger
 
 from . import files, weights
 from .data import Data
@@ -21,7 +20,7 @@ from .models import Supervised
 from .parsing import CLI
 from .report import Evaluation, evaluate
 from .report.figures import write_figures
-from .report.history import History
+from .report.history import History, TensorBoard
 from .report.tables import show_crossval, show_scores
 
 log = logging.getLogger("zoo")
@@ -67,7 +66,9 @@ def train(args: list[str]) -> Run:
     seed_everything(cli.config.seed_everything, workers=True, verbose=False)
     data = cli.make_data()
     model = cli.make_model(data)
-    cli.make_trainer(logger=False)  # a mistake in the trainer's options must not leave a folder behind
+    # Mistakes in the balance or in the trainer's options must not leave a folder behind.
+    _ = data.training
+    cli.make_trainer(logger=False)
     folder = _folder_of(cli)
     with files.replacing(folder / "config.yaml") as path:
         path.write_text(cli.as_yaml(), encoding="utf-8")
@@ -75,9 +76,8 @@ def train(args: list[str]) -> Run:
         path.write_text(json.dumps(_facts(cli, data), indent=2, ensure_ascii=False), encoding="utf-8")
     sizes = ", ".join(f"{count} {split}" for split, count in _sizes(data).items())
     log.info("%s on %s (%s) -> %s", type(model).__name__, data.describe()["name"], sizes, folder)
-    trainer = cli.make_trainer(
-        History(folder / "metrics.csv"), _checkpoints(folder), *_progress(), **_trainer_options(folder)
-    )
+    callbacks = [History(folder / "metrics.csv"), _best(folder), _last(folder), *_progress()]
+    trainer = cli.make_trainer(*callbacks, **_trainer_options(folder))
     _run_trainer(trainer, model, data, cli.ckpt_path, folder)
     if (folder / files.BEST).is_file():  # not after a fast_dev_run
         model = weights.from_checkpoint(folder / files.BEST)
@@ -158,8 +158,7 @@ def crossval(args: list[str], folds: int, repeats: int, show: bool = True) -> pd
             data = cli.make_data(folds=folds, fold=fold, repeat=repeat)
             model = cli.make_model(data)
             with tempfile.TemporaryDirectory() as temporary:
-                checkpoints = _checkpoints(Path(temporary), last=False)
-                trainer = cli.make_trainer(checkpoints, logger=False, enable_progress_bar=False)
+                trainer = cli.make_trainer(_best(Path(temporary)), logger=False, enable_progress_bar=False)
                 _run_trainer(trainer, model, data, None, Path(temporary))
                 model = weights.from_checkpoint(Path(temporary) / files.BEST)
             scores = evaluate(model, data, ("test",)).scores.drop(columns="split")
@@ -244,9 +243,15 @@ def _facts(cli: CLI, data: Data) -> dict[str, Any]:
     }
 
 
-def _checkpoints(folder: Path, last: bool = True) -> ModelCheckpoint:
-    path = (folder / files.BEST).parent
-    return ModelCheckpoint(path, "best", "validation_loss", save_last=last, enable_version_counter=False)
+def _best(folder: Path) -> ModelCheckpoint:
+    path = folder / files.BEST
+    return ModelCheckpoint(path.parent, path.stem, "validation_loss", enable_version_counter=False)
+
+
+def _last(folder: Path) -> ModelCheckpoint:
+    """Every epoch (``save_last`` would write only when there is a new best one); contains the state of the others."""
+    path = folder / files.LAST
+    return ModelCheckpoint(path.parent, path.stem, enable_version_counter=False)
 
 
 def _progress() -> list[RichProgressBar]:
@@ -254,7 +259,7 @@ def _progress() -> list[RichProgressBar]:
 
 
 def _trainer_options(folder: Path) -> dict[str, Any]:
-    logger = TensorBoardLogger(folder.parent, name="", version=folder.name, default_hp_metric=False)
+    logger = TensorBoard(folder.parent, name="", version=folder.name, default_hp_metric=False)
     return {"logger": logger, "enable_progress_bar": sys.stderr.isatty()}
 
 

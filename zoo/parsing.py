@@ -184,7 +184,7 @@ class CLI(LightningCLI):
 
     def as_yaml(self) -> str:
         """The whole configuration, which reproduces the run."""
-        content = yaml.safe_load(self.parser.dump(self.config, skip_none=False))
+        content = yaml.safe_load(self.parser.dump(self.config, skip_unset=False))
         content.pop("config", None)
         return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
 
@@ -210,7 +210,7 @@ class CLI(LightningCLI):
         parser = LightningArgumentParser()
         parser.add_lightning_class_args(Trainer, "trainer")
         try:
-            made = parser.instantiate_classes(Namespace(trainer=self.config.trainer.clone()))
+            made = parser.instantiate(Namespace(trainer=self.config.trainer.clone()))
             arguments = {**made.trainer.as_dict(), **changes}
             stopping = EarlyStopping(**self.config.early_stopping.as_dict())
             arguments["callbacks"] = [*(arguments["callbacks"] or []), stopping, *callbacks]

@@ -192,8 +192,15 @@ class Data(LightningDataModule):
         return self._loader(data, SequentialSampler(data), max(self.batch_size, EVALUATION_BATCH))
 
     def _loader(self, data: Rows, sampler: Any, size: int) -> DataLoader[Batch]:
-        workers = {"num_workers": self.num_workers, "persistent_workers": self.num_workers > 0}
-        return DataLoader(data, batch_size=size, sampler=sampler, collate_fn=whole_batch, **workers)  # type: ignore[arg-type]
+        return DataLoader(
+            data,
+            batch_size=size,
+            sampler=sampler,
+            collate_fn=whole_batch,
+            num_workers=self.num_workers,
+            persistent_workers=self.num_workers > 0,
+            generator=torch.Generator(),  # its own, lest making an iterator shifts the dropout of a resumed run
+        )
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Training rows after balance, shuffled anew each epoch."""

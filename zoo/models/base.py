@@ -7,6 +7,7 @@ from typing import Any, Self
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from ..encode import Encoder, encoder
 from ..errors import InputError, check_choice, check_range
@@ -115,24 +116,30 @@ class Model(LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss with penalties; it stays on the device until the epoch ends, for logging a step costs as much."""
+        if batch_idx == 0 and (seed := os.environ.get("PL_GLOBAL_SEED")):
+            # Dropout depends on seed and epoch alone, so that a resumed run draws the same. (Lightning skips
+            # on_train_epoch_start after a resume.)
+            torch.manual_seed(int(seed) * 1_000_003 + self.current_epoch)
         loss = self.loss(batch) + self.penalty()
         self._train_loss.append(loss.detach())
         return loss
-
-    def on_train_epoch_start(self) -> None:
-        """Let dropout and other noise depend on seed and epoch alone, so that a resumed run draws the same."""
-        if seed := os.environ.get("PL_GLOBAL_SEED"):
-            torch.manual_seed(int(seed) * 1_000_003 + self.current_epoch)
 
     def on_validation_start(self) -> None:
         """Runs before any checkpoint of this epoch is written, so that the last good one stays."""
         self._stop_if_not_finite()
 
     def on_train_epoch_end(self) -> None:
-        """Log the mean loss of the epoch."""
+        """Log the mean loss of the epoch, and let a plateau schedule see the validation loss."""
         self._stop_if_not_finite()
         self.log("train_loss", torch.stack(self._train_loss).mean(), sync_dist=True)
         self._train_loss.clear()
+        if self.hparams["schedule"] == "reduce_on_plateau":
+            self.lr_schedulers().step(self.trainer.callback_metrics["validation_loss"])  # type: ignore[union-attr]
+
+    def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
+        """Step a schedule, but not one for plateaus: Lightning would, after the checkpoint that must contain it."""
+        if not isinstance(scheduler, ReduceLROnPlateau):
+            super().lr_scheduler_step(scheduler, metric)
 
     def _stop_if_not_finite(self) -> None:
         if self._train_loss and not torch.stack(self._train_loss).isfinite().all():

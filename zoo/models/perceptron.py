@@ -15,7 +15,7 @@ class Perceptron(Supervised):
 
     With z = w.x + b, the unit answers step(z). The perceptron rule (Rosenblatt 1958, doi:10.1037/h0042519) moves the
     line only for a sample on the wrong side, ``w += lr * (y - step(z)) * x``; the delta rule (Widrow and Hoff 1960)
-    moves it for each, by how far z is from the truth, ``w += lr * (y - z) * x``. Both are written below as a loss whose
+    moves it for each, by how far z is from the truth, ``w += lr * (y - z) * x`` with y = -1 or 1. Both are written below as a loss whose
     gradient is the rule, so that plain gradient descent (SGD without momentum) applies them, sample by sample with
     ``batch_size: 1`` as in the papers.
 
@@ -63,10 +63,10 @@ class Perceptron(Supervised):
 
     def rule_as_loss(self, output: Tensor, y: Tensor) -> Tensor:
         """One value a row; its gradient with respect to w is the learning rule with its sign turned."""
-        z, truth = output.squeeze(1), torch.where(y > 0, 1.0, self.low)
+        z = output.squeeze(1)
         if self.rule == "delta":
-            return (truth - z).square() / 2
-        return (self.step(z.detach()) - truth) * z
+            return (torch.where(y > 0, 1.0, -1.0) - z).square() / 2
+        return (self.step(z.detach()) - torch.where(y > 0, 1.0, self.low)) * z
 
     def answer(self, output: Tensor) -> Tensor:
         """0 or 1 for each class: ``(batch, 1) -> (batch, 2)``."""

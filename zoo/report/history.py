@@ -6,6 +6,15 @@ from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.loggers import TensorBoardLogger
+
+
+class TensorBoard(TensorBoardLogger):
+    """Lightning's logger without its ``hparams.yaml``, for ``config.yaml`` holds them all."""
+
+    def save(self) -> None:
+        """Write what is buffered."""
+        self.experiment.flush()
 
 
 class History(Checkpoint):
