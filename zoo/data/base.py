@@ -196,7 +196,7 @@ class Data(LightningDataModule):
             data,
             batch_size=size,
             sampler=sampler,
-            collate_fn=whole_batch,
+            collate_fn=whole_batch,  # type: ignore[arg-type]
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
             generator=torch.Generator(),  # its own, lest making an iterator shifts the dropout of a resumed run

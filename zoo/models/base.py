@@ -134,7 +134,7 @@ class Model(LightningModule):
         self.log("train_loss", torch.stack(self._train_loss).mean(), sync_dist=True)
         self._train_loss.clear()
         if self.hparams["schedule"] == "reduce_on_plateau":
-            self.lr_schedulers().step(self.trainer.callback_metrics["validation_loss"])  # type: ignore[union-attr]
+            self.lr_schedulers().step(self.trainer.callback_metrics["validation_loss"])  # type: ignore[union-attr, arg-type]
 
     def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
         """Step a schedule, but not one for plateaus: Lightning would, after the checkpoint that must contain it."""

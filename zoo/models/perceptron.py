@@ -15,9 +15,9 @@ class Perceptron(Supervised):
 
     With z = w.x + b, the unit answers step(z). The perceptron rule (Rosenblatt 1958, doi:10.1037/h0042519) moves the
     line only for a sample on the wrong side, ``w += lr * (y - step(z)) * x``; the delta rule (Widrow and Hoff 1960)
-    moves it for each, by how far z is from the truth, ``w += lr * (y - z) * x`` with y = -1 or 1. Both are written below as a loss whose
-    gradient is the rule, so that plain gradient descent (SGD without momentum) applies them, sample by sample with
-    ``batch_size: 1`` as in the papers.
+    moves it for each, by how far z is from the truth, ``w += lr * (y - z) * x`` with y = -1 or 1. Both are written
+    below as a loss whose gradient is the rule, so that plain gradient descent (SGD without momentum) applies them,
+    sample by sample with ``batch_size: 1`` as in the papers.
 
     The unit knows no degrees: its "probabilities" are 0 and 1, and its ROC has a single corner.
 
