@@ -1,19 +1,17 @@
-"""Seconds per epoch of our `Trainer.fit` against bare PyTorch loops: same network, batches and optimiser, on the CPU.
+"""Time per epoch of our `Trainer.fit` against bare PyTorch loops: same network, batches and optimiser, on the CPU.
 
 Every round runs each loop once, in turn and in one process, so that whatever else the machine does reaches all of them;
 the table gives the median over the rounds, and the median of the ratios within a round. An epoch is timed from the
 start of one to the start of the next (validation, logging and checkpoints are inside; set-up, the sanity check and the
 first epochs are not).
 
-    ours         TableData and MLP, with TensorBoard, history, best checkpoint and early stopping, as `zoo fit` has them
+    ours         TableData and MLP, with all that `zoo fit` adds: logs, history, two checkpoints, early stopping
     plain        DataLoader(TensorDataset(x, y), shuffle=True), as most people write it
     tight        torch.randperm and whole-batch indexing: the fastest simple loop
     lightning    bare Lightning (barebones=True, nothing logged) on our loaders
 
-`plain` and `tight` compute the validation loss each epoch, `lightning` runs its validation loop; none of them ranks,
-logs or saves. They use the optimiser that ours uses; with `/torch` they take torch's own default.
-
-    python benchmarks/training_overhead.py --rounds 5
+All of them compute the validation loss each epoch; only ours ranks, logs and saves. They use the optimiser that ours
+uses; with `/torch` they take torch's own default.
 """
 
 import argparse
@@ -23,6 +21,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 from unittest.mock import patch
@@ -32,7 +31,6 @@ import numpy as np
 import pandas as pd
 import torch
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
-from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 from torch.optim import AdamW, Optimizer
 from torch.utils.data import DataLoader, TensorDataset
@@ -40,9 +38,11 @@ from torch.utils.data import DataLoader, TensorDataset
 from zoo.data.base import EVALUATION_BATCH
 from zoo.data.table import TableData
 from zoo.models.mlp import MLP
-from zoo.report.history import History
+from zoo.report.history import History, TensorBoard
 
 MakeOptimizer = Callable[[MLP], Optimizer]
+OURS: MakeOptimizer = lambda model: model.configure_optimizers()  # noqa: E731
+TORCH: MakeOptimizer = lambda model: AdamW(model.parameters(), lr=1e-3, weight_decay=0.01)  # noqa: E731
 NVML = "PYTORCH_NVML_BASED_CUDA_CHECK"  # `import lightning` sets it; without a GPU it slows down each step of Adam
 
 
@@ -91,52 +91,38 @@ def network(data: TableData) -> MLP:
     return model
 
 
-def our_optimizer(model: MLP) -> Optimizer:
-    """What the zoo makes of ``optimizer: adamw``."""
-    made: Optimizer = model.configure_optimizers()
-    return made
-
-
-def torch_optimizer(model: MLP) -> Optimizer:
-    """What most people write."""
-    return AdamW(model.parameters(), lr=1e-3, weight_decay=0.01)
-
-
 def ours(data: TableData, epochs: int) -> list[float]:
     """Epoch boundaries of `fit` as users run it."""
     clock = Clock()
     with tempfile.TemporaryDirectory() as folder:
-        best = ModelCheckpoint(folder, "best", "validation_loss", save_last=True, enable_version_counter=False)
+        best = ModelCheckpoint(folder, "best", "validation_loss", enable_version_counter=False)
+        last = ModelCheckpoint(folder, "last", enable_version_counter=False)
         stop = EarlyStopping("validation_loss", patience=10**6)
         trainer = pl.Trainer(
             accelerator="cpu",
-            callbacks=[stop, History(Path(folder) / "metrics.csv"), best, clock],
+            callbacks=[stop, History(Path(folder) / "metrics.csv"), best, last, clock],
             enable_model_summary=False,
             enable_progress_bar=False,
-            logger=TensorBoardLogger(folder, default_hp_metric=False),
+            logger=TensorBoard(folder, default_hp_metric=False),
             max_epochs=epochs,
         )
         trainer.fit(network(data), data)
     return clock.times
 
 
+@patch.dict(os.environ, {NVML: "1"})
 def bare_lightning(data: TableData, epochs: int, make: MakeOptimizer) -> list[float]:
     """Epoch boundaries of Lightning without anything of ours but the loaders."""
     trainer = pl.Trainer(accelerator="cpu", barebones=True, max_epochs=epochs)
     model = Bare(network(data), make)
-    with patch.dict(os.environ, {NVML: "1"}):
-        trainer.fit(model, data.train_dataloader(), data.val_dataloader())
+    trainer.fit(model, data.train_dataloader(), data.val_dataloader())
     return model.clock.times
 
 
+@patch.dict(os.environ)
 def bare(data: TableData, epochs: int, tight: bool, make: MakeOptimizer) -> list[float]:
     """Epoch boundaries of a loop without Lightning, nor what importing it does to torch."""
-    with patch.dict(os.environ):
-        os.environ.pop(NVML, None)
-        return _bare(data, epochs, tight, make)
-
-
-def _bare(data: TableData, epochs: int, tight: bool, make: MakeOptimizer) -> list[float]:
+    os.environ.pop(NVML, None)
     times, content, model = [], data.content, network(data)
     optimiser, size = make(model), EVALUATION_BATCH
     (x, y), (x_valid, y_valid) = ((content.x[r], content.y[r]) for r in map(content.rows, ("train", "validation")))
@@ -158,11 +144,11 @@ def _bare(data: TableData, epochs: int, tight: bool, make: MakeOptimizer) -> lis
 
 LOOPS: dict[str, Callable[[TableData, int], list[float]]] = {
     "ours": ours,
-    "plain": lambda data, epochs: bare(data, epochs, False, our_optimizer),
-    "plain/torch": lambda data, epochs: bare(data, epochs, False, torch_optimizer),
-    "tight": lambda data, epochs: bare(data, epochs, True, our_optimizer),
-    "tight/torch": lambda data, epochs: bare(data, epochs, True, torch_optimizer),
-    "lightning": lambda data, epochs: bare_lightning(data, epochs, our_optimizer),
+    "plain": partial(bare, tight=False, make=OURS),
+    "plain/torch": partial(bare, tight=False, make=TORCH),
+    "tight": partial(bare, tight=True, make=OURS),
+    "tight/torch": partial(bare, tight=True, make=TORCH),
+    "lightning": partial(bare_lightning, make=OURS),
 }
 
 
@@ -199,9 +185,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="counted rounds (one more warms up)")
     parser.add_argument("--pima-epochs", type=int, default=60, help="epochs a round on Pima")
     parser.add_argument("--large-epochs", type=int, default=8, help="epochs a round on 50,000 rows")
-    parser.add_argument("--threads", type=int, default=1, help="threads of torch")
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+    torch.set_num_threads(1)
     warnings.filterwarnings("ignore", module="lightning")
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     compare("Pima", TableData("pima", batch_size=32), options.pima_epochs, options.rounds, warm=3)

@@ -154,13 +154,7 @@ def crossval(args: list[str], folds: int, repeats: int, show: bool = True) -> pd
     results = []
     for repeat in range(repeats):
         for fold in range(folds):
-            seed_everything(cli.config.seed_everything + repeat * folds + fold, workers=True, verbose=False)
-            data = cli.make_data(folds=folds, fold=fold, repeat=repeat)
-            model = cli.make_model(data)
-            with tempfile.TemporaryDirectory() as temporary:
-                trainer = cli.make_trainer(_best(Path(temporary)), logger=False, enable_progress_bar=False)
-                _run_trainer(trainer, model, data, None, Path(temporary))
-                model = weights.from_checkpoint(Path(temporary) / files.BEST)
+            model, data = fit_fold(cli, folds, fold, repeat)
             scores = evaluate(model, data, ("test",)).scores.drop(columns="split")
             results.append(scores.assign(repeat=repeat, fold=fold))
             log.info("repeat %d of %d, fold %d of %d", repeat + 1, repeats, fold + 1, folds)
@@ -171,6 +165,17 @@ def crossval(args: list[str], folds: int, repeats: int, show: bool = True) -> pd
         show_crossval(table, f"{cli.name}: {folds} folds x {repeats}, mean ± standard deviation")
     log.info("written to %s", folder / "crossval.csv")
     return table
+
+
+def fit_fold(cli: CLI, folds: int, fold: int, repeat: int) -> tuple[Supervised, Data]:
+    """Train on one fold of a cross-validation, with a seed of its own; the model of the best epoch, and its data."""
+    seed_everything(cli.config.seed_everything + repeat * folds + fold, workers=True, verbose=False)
+    data = cli.make_data(folds=folds, fold=fold, repeat=repeat)
+    model = cli.make_model(data)
+    with tempfile.TemporaryDirectory() as temporary:
+        trainer = cli.make_trainer(_best(Path(temporary)), logger=False, enable_progress_bar=False)
+        _run_trainer(trainer, model, data, None, Path(temporary))
+        return weights.from_checkpoint(Path(temporary) / files.BEST), data
 
 
 def explore(args: list[str]) -> list[Path]:

@@ -161,7 +161,7 @@ def write_figures(evaluation: Evaluation, name: str, folder: Path) -> list[Path]
         )
         figures = {
             "roc": roc(predictions, target, f"{name}: ROC of {what}"),
-            "confusion_matrix": confusion(predictions, target, f"{name}: {last} rows"),
+            "confusion_matrix": confusion(predictions, target, f"{name}: confusion matrix, {last} rows"),
             "calibration": calibration(predictions, target, f"{name}: calibration"),
         }
     if (path := folder / "metrics.csv").is_file() and len(metrics := pd.read_csv(path)):
