@@ -85,6 +85,8 @@ def _write(model: Supervised, run: Path, folder: Path, name: str) -> None:
     (folder / CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     (folder / README).write_text(readme(card), encoding="utf-8")
     shutil.copy(run / "config.yaml", folder / "recipe.yaml")
+    for path in folder.iterdir():
+        path.chmod(0o644)  # safetensors writes files that others may not read
 
 
 def _facts(run: Path) -> dict[str, Any]:

@@ -1,0 +1,20 @@
+"""The README says what is so."""
+
+import re
+
+import pytest
+
+from zoo import files
+from zoo.listing import recipe_table
+
+README = files.HERE.parent / "README.md"
+pytestmark = pytest.mark.skipif(not README.is_file(), reason="needs a checkout")
+
+
+def test_table_of_recipes_is_what_zoo_list_prints() -> None:
+    assert f"<!-- zoo list -->\n```\n{recipe_table()}\n```" in README.read_text()
+
+
+def test_files_that_it_names_exist() -> None:
+    for link in re.findall(r"\]\(([^)]+)\)", README.read_text()):
+        assert (README.parent / link).exists(), link
