@@ -37,6 +37,11 @@ def zoo_process(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False)
 
 
+def zoo_command(*args: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own, in a folder."""
+    return zoo_process(f"from zoo.cli import main; main({list(args)!r})", folder)
+
+
 @pytest.mark.parametrize("name", files.recipes())
 def test_every_recipe_runs(name: str, here: Path) -> None:
     main(["fit", "--config", name, "--trainer.max_epochs=1", "--trainer.accelerator=cpu"])
@@ -99,15 +104,16 @@ RESUMABLE += ["--model.lr=0.03"]  # high enough for a plateau
 
 
 def test_killed_run_resumes_to_the_same_weights(here: Path) -> None:
-    main([*RESUMABLE, "--trainer.default_root_dir=whole"])
+    assert zoo_command(*RESUMABLE, "--trainer.default_root_dir=whole", folder=here).returncode == 0
     killed = zoo_process(KILLED.format(signal="SIGKILL", args=RESUMABLE), here)
     assert killed.returncode == -signal.SIGKILL
     assert weights.read_checkpoint(f"runs/mlp_pima/1/{files.LAST}")["epoch"] == 2
-    main(["fit", "--config", "runs/mlp_pima/1", "--ckpt_path=last"])
+    resumed = zoo_command("fit", "--config", "runs/mlp_pima/1", "--ckpt_path=last", folder=here)
+    assert resumed.returncode == 0, resumed.stderr
     for file in (files.LAST, files.BEST):
         assert_same(state_of(f"whole/mlp_pima/1/{file}"), state_of(f"runs/mlp_pima/1/{file}"))
-    whole, resumed = (pd.read_csv(f"{root}/mlp_pima/1/metrics.csv") for root in ("whole", "runs"))
-    pd.testing.assert_frame_equal(whole, resumed)
+    whole, continued = (pd.read_csv(f"{root}/mlp_pima/1/metrics.csv") for root in ("whole", "runs"))
+    pd.testing.assert_frame_equal(whole, continued)
     assert whole["lr"].iloc[-1] < whole["lr"].iloc[0]
 
 

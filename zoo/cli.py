@@ -26,7 +26,8 @@ A model zoo for biological data. Recipes are YAML files; name a packaged one, or
 
 NAME alone stands for a recipe and its packaged weights; RUN is a folder such as runs/mlp_pima/1 and stands for its
 config and best checkpoint. Any option of the YAML file can be given: --model.lr 0.01 --data.batch_size 64
---trainer.max_epochs 20. 'zoo fit --config NAME --print_config' prints them all, 'zoo fit --help' explains them.
+--trainer.max_epochs 20. 'zoo fit --config NAME --print_config' prints them all;
+'zoo fit --model.help MLP', 'zoo fit --data.help TableData' and 'zoo fit --help' explain them.
 """
 
 

@@ -160,7 +160,7 @@ class CLI(LightningCLI):
             words[i : i + (1 if value else 2)] = ["--config", str(path)] if not value else [f"--config={path}"]
             break
         else:
-            if not {"-h", "--help"} & set(words):
+            if not any(word == "-h" or word.partition("=")[0].endswith("help") for word in words):
                 raise InputError(
                     f"--config is missing: name a recipe ({', '.join(files.recipes()[:5])}, ...) or a file"
                 )

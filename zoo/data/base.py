@@ -13,7 +13,7 @@ from lightning.pytorch import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, RandomSampler, SequentialSampler
 
-from ..errors import check_range
+from ..errors import check_choice, check_range
 from ..spec import Spec
 from .balance import Balance, class_weights
 
@@ -112,6 +112,7 @@ class Data(LightningDataModule):
         check_range("num_workers", num_workers, 0)
         check_range("seed", seed, 0)
         check_range("repeat", repeat, 0)
+        check_choice("balance", balance, ["none", "weights", "undersample", "oversample", "smote"])
         if folds is not None:
             check_range("folds", folds, 2)
             check_range("fold", fold, 0, folds - 1)

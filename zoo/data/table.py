@@ -11,12 +11,12 @@ from torch import Tensor
 
 from .. import files
 from ..encode.table import TableEncoder, as_text, check_features, table_to_tensor
-from ..errors import InputError, check_choice, check_range, suggest
+from ..errors import InputError, check_range, suggest
 from ..spec import Modality, Spec, Target, TargetKind, only_modality
 from . import columns
 from . import split as splitting
 from . import target as targets
-from .balance import Balance, resample
+from .balance import resample
 from .base import Content, Data
 from .reading import UNNAMED, read_dataset, read_table
 
@@ -46,13 +46,7 @@ class TableData(Data):
             not looked at before the end. (Clinical journals often call the test rows 'validation cohort'.)
         split: Column that says train, validation or test, in place of ``fractions``.
         test_path: Separate file of test samples; ``fractions`` then share out the others.
-        batch_size: See `Data`.
-        num_workers: See `Data`.
-        seed: See `Data`.
-        folds: See `Data`.
-        fold: See `Data`.
-        repeat: See `Data`.
-        balance: See `Data`.
+        **shared: Arguments of `Data`.
 
     Raises:
         InputError: Anything that is wrong with the table, in one line.
@@ -73,18 +67,11 @@ class TableData(Data):
         fractions: list[float] = [0.7, 0.15, 0.15],  # noqa: B006 (never changed; shown by --help)
         split: str | None = None,
         test_path: str | None = None,
-        batch_size: int = 32,
-        num_workers: int = 0,
-        seed: int = 0,
-        folds: int | None = None,
-        fold: int = 0,
-        repeat: int = 0,
-        balance: Balance = "none",
+        **shared: Any,
     ) -> None:
-        super().__init__(batch_size, num_workers, seed, folds, fold, repeat, balance)
+        super().__init__(**shared)
         if len(fractions) != 3 or min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6:
             raise InputError(f"fractions must be three shares of train, validation and test that sum to 1: {fractions}")
-        check_choice("balance", balance, ["none", "weights", "undersample", "oversample", "smote"])
         self.path, self.test_path = path, test_path
         self.card = files.card(path) if path in files.datasets() else {}
         facts = self.card.get("columns", {})
