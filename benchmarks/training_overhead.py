@@ -38,7 +38,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from zoo.data.base import EVALUATION_BATCH
 from zoo.data.table import TableData
 from zoo.models.mlp import MLP
-from zoo.report.history import History, TensorBoard
+from zoo.report.history import History, Last, TensorBoard
 
 MakeOptimizer = Callable[[MLP], Optimizer]
 OURS: MakeOptimizer = lambda model: model.configure_optimizers()  # noqa: E731
@@ -96,7 +96,7 @@ def ours(data: TableData, epochs: int) -> list[float]:
     clock = Clock()
     with tempfile.TemporaryDirectory() as folder:
         best = ModelCheckpoint(folder, "best", "validation_loss", enable_version_counter=False)
-        last = ModelCheckpoint(folder, "last", enable_version_counter=False)
+        last = Last(folder / "last.ckpt")
         stop = EarlyStopping("validation_loss", patience=10**6)
         trainer = pl.Trainer(
             accelerator="cpu",

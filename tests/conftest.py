@@ -13,8 +13,13 @@ from zoo.cli import main
 from zoo.data import TableData
 from zoo.models import MLP
 
-torch.set_num_threads(1)  # two test processes share two cores
-os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["OMP_NUM_THREADS"] = "1"  # of the processes that tests start; two test processes share two cores
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    """Bit-equal runs need equal numbers of threads, and importing UMAP changes them."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture

@@ -107,7 +107,7 @@ def test_killed_run_resumes_to_the_same_weights(here: Path) -> None:
     assert zoo_command(*RESUMABLE, "--trainer.default_root_dir=whole", folder=here).returncode == 0
     killed = zoo_process(KILLED.format(signal="SIGKILL", args=RESUMABLE), here)
     assert killed.returncode == -signal.SIGKILL
-    assert weights.read_checkpoint(f"runs/mlp_pima/1/{files.LAST}")["epoch"] == 2
+    assert weights.read_checkpoint(f"runs/mlp_pima/1/{files.LAST}")["epoch"] < 3
     resumed = zoo_command("fit", "--config", "runs/mlp_pima/1", "--ckpt_path=last", folder=here)
     assert resumed.returncode == 0, resumed.stderr
     for file in (files.LAST, files.BEST):

@@ -20,7 +20,7 @@ from .models import Supervised
 from .parsing import CLI
 from .report import Evaluation, evaluate
 from .report.figures import write_figures
-from .report.history import History, TensorBoard
+from .report.history import History, Last, TensorBoard
 from .report.tables import show_crossval, show_scores
 
 log = logging.getLogger("zoo")
@@ -76,7 +76,7 @@ def train(args: list[str]) -> Run:
         path.write_text(json.dumps(_facts(cli, data), indent=2, ensure_ascii=False), encoding="utf-8")
     sizes = ", ".join(f"{count} {split}" for split, count in _sizes(data).items())
     log.info("%s on %s (%s) -> %s", type(model).__name__, data.describe()["name"], sizes, folder)
-    callbacks = [History(folder / "metrics.csv"), _best(folder), _last(folder), *_progress()]
+    callbacks = [History(folder / "metrics.csv"), _best(folder), Last(folder / files.LAST), *_progress()]
     trainer = cli.make_trainer(*callbacks, **_trainer_options(folder))
     _run_trainer(trainer, model, data, cli.ckpt_path, folder)
     if (folder / files.BEST).is_file():  # not after a fast_dev_run
@@ -251,12 +251,6 @@ def _facts(cli: CLI, data: Data) -> dict[str, Any]:
 def _best(folder: Path) -> ModelCheckpoint:
     path = folder / files.BEST
     return ModelCheckpoint(path.parent, path.stem, "validation_loss", enable_version_counter=False)
-
-
-def _last(folder: Path) -> ModelCheckpoint:
-    """Every epoch (``save_last`` would write only when there is a new best one); contains the state of the others."""
-    path = folder / files.LAST
-    return ModelCheckpoint(path.parent, path.stem, enable_version_counter=False)
 
 
 def _progress() -> list[RichProgressBar]:

@@ -1,6 +1,7 @@
 """Metrics of each epoch, in a table that a resumed run continues."""
 
 import csv
+import time
 from pathlib import Path
 from typing import Any
 
@@ -59,3 +60,25 @@ class History(Checkpoint):
             if header:
                 writer.writeheader()
             writer.writerow(row)
+
+
+class Last(Checkpoint):
+    """Write a checkpoint after an epoch, at most once in ``seconds``, and when training ends.
+
+    Lightning's ``save_last`` writes only when there is a new best one, and a file each epoch costs a small model more
+    than the epoch; here a crash loses that many seconds, or an epoch if that is longer.
+
+    Args:
+        path: File to write; it contains the state of the callbacks before this one.
+        seconds: Shortest time between two files.
+    """
+
+    def __init__(self, path: Path, seconds: float = 2.0) -> None:
+        self.path, self.seconds, self.saved = path, seconds, float("-inf")
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save, unless it was done a moment ago and more epochs follow."""
+        ends = trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs
+        if ends or time.monotonic() - self.saved >= self.seconds:
+            trainer.save_checkpoint(self.path)
+            self.saved = time.monotonic()

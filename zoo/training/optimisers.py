@@ -14,10 +14,20 @@ ScheduleName = Literal["constant", "step", "cosine", "reduce_on_plateau", "one_c
 
 
 def optimizer(
-    name: OptimizerName, parameters: Iterable[torch.nn.Parameter], lr: float, momentum: float, weight_decay: float
+    name: OptimizerName,
+    parameters: Iterable[torch.nn.Parameter],
+    lr: float,
+    momentum: float,
+    weight_decay: float,
+    fused: bool | None = None,
 ) -> Optimizer:
-    """An optimiser of torch; ``momentum`` reaches SGD and RMSprop, the others have their own."""
+    """An optimiser of torch; ``momentum`` reaches SGD and RMSprop, the others have their own.
+
+    ``fused`` updates all weights in one call; None leaves the choice to torch. RMSprop and Adadelta cannot.
+    """
     common: dict[str, Any] = {"lr": lr, "weight_decay": weight_decay}
+    if name not in ("rmsprop", "adadelta"):
+        common["fused"] = fused
     match name:
         case "sgd":
             return torch.optim.SGD(parameters, momentum=momentum, **common)
