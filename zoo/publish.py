@@ -192,9 +192,13 @@ def upload(folder: Path, repo: str) -> None:
 
 
 def revision() -> str | None:
-    """Git revision of a checkout; None for an installed package."""
+    """Git revision of a checkout, with ``-dirty`` if code or recipes were changed since; None if it is installed."""
     if not (files.HERE.parent / ".git").exists():
         return None
-    command = ["git", "describe", "--always", "--dirty"]
-    run = subprocess.run(command, capture_output=True, text=True, cwd=files.HERE, check=False)
-    return run.stdout.strip() or None
+
+    def git(*words: str) -> str:
+        run = subprocess.run(["git", *words], capture_output=True, text=True, cwd=files.HERE.parent, check=False)
+        return run.stdout.strip()
+
+    changed = git("status", "--porcelain", "--", ":(glob)zoo/**/*.py", "configs", "datasets")
+    return f"{git('rev-parse', '--short', 'HEAD')}{'-dirty' if changed else ''}" or None
