@@ -300,8 +300,8 @@ def test_colours_of_columns(adata):
         tuple(int(hexa[i : i + 2], 16) for i in (1, 3, 5)) for hexa in OKABE_ITO[:2]
     }
     figure = plot(adata, colour="insulin")  # numbers, many of them missing
-    assert figure.axes[1].get_ylabel() == "insulin"
-    assert texts(figure)[:2] == ["insulin", "missing"]
+    assert figure.axes[1].get_ylabel() == "insulin [µU/mL]"
+    assert texts(figure)[:2] == ["insulin [µU/mL]", "missing"]
     adata.obs["sample"] = adata.obs_names
     assert texts(plot(adata, colour="sample"))[19] == "other"
     assert texts(plot(cluster(adata), colour="cluster"))[:3] == ["cluster (kmeans)", "0", "1"]
@@ -315,8 +315,8 @@ def test_plot_before_its_basis(model, data):
 
 
 def test_figures_show_themselves_and_leave_pyplot_alone(adata):
-    assert plot(adata)._repr_png_().startswith(b"\x89PNG")
-    assert heatmap(cluster(adata))._repr_png_().startswith(b"\x89PNG")
+    assert plot(adata)._repr_png_()[0].startswith(b"\x89PNG")
+    assert heatmap(cluster(adata))._repr_png_()[0].startswith(b"\x89PNG")
     from matplotlib import pyplot
 
     assert not pyplot.get_fignums()
@@ -332,7 +332,7 @@ def test_interactive_names_the_samples(adata):
     assert figure.layout.xaxis.title.text == "UMAP 1"
     coloured = plot(adata, "X_pca", "age", interactive=True)
     assert [trace.name for trace in coloured.data] == ["train", "validation", "test"]
-    assert coloured.layout.coloraxis.colorbar.title.text == "age"
+    assert coloured.layout.coloraxis.colorbar.title.text == "age [years]"
 
 
 def test_heatmap_draws_a_fair_share(adata):

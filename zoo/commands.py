@@ -5,7 +5,7 @@ import logging
 import sys
 import tempfile
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +38,9 @@ class Run:
     """
 
     folder: Path
-    model: Supervised
-    data: Data
-    evaluation: Evaluation
+    model: Supervised = field(repr=False)
+    data: Data = field(repr=False)
+    evaluation: Evaluation = field(repr=False)
 
 
 def fit(name: str, *options: str) -> Run:
@@ -56,11 +56,11 @@ def fit(name: str, *options: str) -> Run:
     Raises:
         InputError: Anything wrong with the options or the data, or a loss that is not finite.
     """
-    return train(["--config", name, *options])
+    return train(["--config", name, *options], show=False)
 
 
-def train(args: list[str]) -> Run:
-    """``zoo fit``: train and leave one tidy folder; see `fit`."""
+def train(args: list[str], show: bool = True) -> Run:
+    """``zoo fit``: train and leave one tidy folder; see `fit`. ``show``: also print the scores."""
     quieten()
     cli = CLI(args)
     seed_everything(cli.config.seed_everything, workers=True, verbose=False)
@@ -82,7 +82,7 @@ def train(args: list[str]) -> Run:
     if (folder / files.BEST).is_file():  # not after a fast_dev_run
         model = weights.from_checkpoint(folder / files.BEST)
     evaluation = evaluate(model, data, ("train", "validation"))
-    _report(evaluation, cli.name, folder)
+    _report(evaluation, cli.name, folder, show)
     log.info("written to %s; score the test rows, once all is chosen, with: zoo test --config %s", folder, folder)
     return Run(folder, model, data, evaluation)
 
@@ -262,7 +262,8 @@ def _trainer_options(folder: Path) -> dict[str, Any]:
     return {"logger": logger, "enable_progress_bar": sys.stderr.isatty()}
 
 
-def _report(evaluation: Evaluation, name: str, folder: Path) -> None:
+def _report(evaluation: Evaluation, name: str, folder: Path, show: bool = True) -> None:
     evaluation.write(folder)
     write_figures(evaluation, name, folder)
-    show_scores(evaluation, name)
+    if show:
+        show_scores(evaluation, name)

@@ -85,7 +85,7 @@ class TableData(Data):
     def describe(self) -> dict[str, Any]:
         """Name, checksum, licence and citation of the data."""
         if self.card:
-            return {key: self.card[key] for key in ("name", "sha256", "licence", "citation", "source")}
+            return {key: self.card[key] for key in ("name", "sha256", "licence", "citation", "source", "limits")}
         return {"name": Path(self.path).name, "sha256": files.sha256(Path(self.path)), "licence": "not stated"}
 
     def read(self) -> Content:

@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 
 from ..encode.table import as_text
 from ..errors import InputError, suggest
+from ..figure import Figure as Figure
 
 # Okabe and Ito (2008), https://jfly.uni-koeln.de/color/: told apart by the colour-blind; strongest contrasts first.
 OKABE_ITO = ["#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#F0E442", "#000000"]
@@ -24,16 +25,6 @@ MORE = [
 GREY = "#B3B3B3"
 MISSING, OTHER, NOISE = "missing", "other", "noise"
 MARKERS = {"train": "o", "validation": "^", "test": "D"}
-
-
-class Figure(MatplotlibFigure):
-    """A figure that shows itself in a notebook, whatever the backend; pyplot keeps no hold of it."""
-
-    def _repr_png_(self) -> bytes:
-        from io import BytesIO
-
-        self.savefig(buffer := BytesIO(), format="png", dpi=self.dpi)
-        return buffer.getvalue()
 
 
 @dataclass
@@ -82,6 +73,8 @@ def colours(adata: AnnData, column: str, skip: int = 0) -> Colours:
         hint = "call cluster(adata) first" if column == "cluster" else suggest(column, adata.obs.columns)
         raise InputError(f"there is no column {column!r} in the sample table to colour by; {hint}")
     values, title = adata.obs[column], _title(adata, column)
+    if column == "cluster" and isinstance(getattr(adata.obs.get("target"), "dtype", None), pd.CategoricalDtype):
+        skip = skip or len(adata.obs["target"].cat.categories) % len(MORE)  # as in a heat map, beside the target
     if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values) and values.nunique() > 2:
         numbers = values.to_numpy(float, na_value=np.nan)
         return Colours(title, np.where(np.isfinite(numbers), numbers, np.nan), None)
@@ -112,7 +105,8 @@ def _title(adata: AnnData, column: str) -> str:
         return f"{target['name']}{unit}" + (", predicted" if column == "prediction" else "")
     if column == "cluster" and "cluster" in adata.uns:
         return f"cluster ({adata.uns['cluster']['method']})"
-    return column
+    unit = adata.uns.get("units", {}).get(column)
+    return f"{column} [{unit}]" if unit else column
 
 
 def splits(adata: AnnData) -> dict[str, np.ndarray]:

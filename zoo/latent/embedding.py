@@ -32,7 +32,8 @@ def embed(model: Supervised, data: Data | pd.DataFrame, layer: str | None = None
           text and mixed columns become categories, and a "/" in a column name becomes "_".
         - ``obs_names``: the sample names, made unique by a suffix if need be.
         - ``var_names``: the units, such as ``"body.linear1:0"``.
-        - ``uns["layer"]``: the layer, ``"latent"`` for the default; ``uns["target"]``: its name, kind and unit.
+        - ``uns["layer"]``: the layer, ``"latent"`` for the default; ``uns["target"]``: its name, kind and unit;
+          ``uns["units"]``: units of the features that have one.
 
     Raises:
         InputError: No such layer or one without a ``(batch, width)`` output; a data module whose features or levels are
@@ -56,11 +57,12 @@ def embed(model: Supervised, data: Data | pd.DataFrame, layer: str | None = None
     if target is not None:
         obs["target"] = target.array
     layer = layer or "latent"
+    units = {name.replace("/", "_"): unit for name, unit in only_modality(model.spec).get("units", {}).items()}
     return AnnData(
         X=values,
         obs=obs.join(answers.rename(columns=lambda name: name.replace("/", "_"))),
         var=pd.DataFrame(index=[f"{layer}:{unit}" for unit in range(values.shape[1])]),
-        uns={"layer": layer, "target": {key: about[key] for key in ("name", "kind", "unit")}},
+        uns={"layer": layer, "target": {key: about[key] for key in ("name", "kind", "unit")}, "units": units},
     )
 
 

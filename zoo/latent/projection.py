@@ -1,5 +1,7 @@
 """Latent space in two dimensions: PCA and UMAP, both learnt from training samples and applied to all."""
 
+import warnings
+
 import numpy as np
 from anndata import AnnData
 
@@ -86,7 +88,9 @@ def umap(adata: AnnData, neighbors: int = 15, min_dist: float = 0.1, seed: int =
             f"UMAP with {neighbors} neighbours needs more than {max(neighbors, 3)} training samples, not {count}; "
             "give fewer neighbors, or use pca"
         )
-    from umap import UMAP
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "IProgress not found")  # of tqdm, in a notebook without ipywidgets
+        from umap import UMAP
 
     options = {"n_neighbors": neighbors, "min_dist": min_dist, "random_state": seed}
     model = UMAP(**options, transform_seed=seed, n_jobs=1)  # more jobs would not be deterministic
