@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from lightning.pytorch import Trainer
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import Checkpoint
 from sklearn import metrics as sk
 from torch import nn
 
@@ -119,6 +120,26 @@ def test_not_finite_loss_stops_with_a_clear_line(pima: TableData, tmp_path: Path
     model = MLP(spec=pima.spec, optimizer="sgd", lr=1e30)
     with pytest.raises(InputError, match=r"not finite in epoch \d+: lower lr"):
         Trainer(max_epochs=3, **QUIET).fit(model, pima)
+
+
+def test_not_finite_weights_after_the_last_step_are_noticed_before_a_checkpoint(pima: TableData) -> None:
+    class Broken(Callback):
+        def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx) -> None:
+            if batch_idx == trainer.num_training_batches - 1:
+                with torch.no_grad():
+                    pl_module.head.weight.fill_(torch.nan)
+
+    saved = []
+
+    class Watch(Checkpoint):
+        def on_train_epoch_end(self, trainer, pl_module) -> None:
+            saved.append(trainer.current_epoch)
+
+    with pytest.raises(InputError, match="validation loss is not finite in epoch 0"):
+        Trainer(max_epochs=3, callbacks=[Broken(), Watch()], **{**QUIET, "enable_checkpointing": True}).fit(
+            MLP(spec=pima.spec, hidden=[4]), pima
+        )
+    assert saved == []
 
 
 @pytest.mark.parametrize("step", ["heaviside", "sign"])

@@ -39,7 +39,8 @@ def zoo_process(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 def zoo_command(*args: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run the command in a process of its own, in a folder."""
-    return zoo_process(f"from zoo.cli import main; main({list(args)!r})", folder)
+    command = [sys.executable, "-m", "zoo", *args]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize("name", files.recipes())
@@ -157,6 +158,15 @@ def test_last_batch_of_one_row_trains(here: Path) -> None:
     # 538 training rows: 179 batches of 3 and one of 1
     main(["fit", *QUICK, "--data.batch_size=3", "--model.normalisation=batch", "--trainer.max_epochs=1"])
     assert Path(f"runs/mlp_pima/1/{files.BEST}").is_file()
+
+
+def test_two_processes_share_one_run(here: Path) -> None:
+    devices = ["--trainer.accelerator=cpu", "--trainer.devices=2", "--trainer.strategy=ddp"]
+    done = zoo_command("fit", "--config", "mlp_pima", "--trainer.max_epochs=2", *devices, folder=here)
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in Path("runs/mlp_pima").iterdir()] == ["1"]
+    assert len(pd.read_csv("runs/mlp_pima/1/metrics.csv")) == 2
+    assert pd.read_csv("runs/mlp_pima/1/scores.csv")["value"].notna().all()
 
 
 def test_checkpoint_of_another_architecture(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

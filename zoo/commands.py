@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import sys
 import tempfile
 import warnings
@@ -70,6 +71,7 @@ def train(args: list[str], show: bool = True) -> Run:
     _ = data.training
     cli.make_trainer(logger=False)
     folder = _folder_of(cli)
+    os.environ["ZOO_RUN_FOLDER"] = str(folder)  # for the processes that Lightning starts on further devices
     with files.replacing(folder / "config.yaml") as path:
         path.write_text(cli.as_yaml(), encoding="utf-8")
     with files.replacing(folder / "data.json") as path:
@@ -79,6 +81,8 @@ def train(args: list[str], show: bool = True) -> Run:
     callbacks = [History(folder / "metrics.csv"), _best(folder), Last(folder / files.LAST), *_progress()]
     trainer = cli.make_trainer(*callbacks, **_trainer_options(folder))
     _run_trainer(trainer, model, data, cli.ckpt_path, folder)
+    if not trainer.is_global_zero:
+        raise SystemExit(0)  # the first process reports
     if (folder / files.BEST).is_file():  # not after a fast_dev_run
         model = weights.from_checkpoint(folder / files.BEST)
     evaluation = evaluate(model, data, ("train", "validation"))
@@ -223,7 +227,9 @@ def _run_of(ckpt_path: str) -> Path | None:
 
 
 def _folder_of(cli: CLI) -> Path:
-    """The folder of the run that is resumed, else a new one."""
+    """The folder of the run that is resumed, else a new one; processes of one run on several devices share it."""
+    if "ZOO_RUN_FOLDER" in os.environ and int(os.environ.get("LOCAL_RANK", 0)) > 0:
+        return Path(os.environ["ZOO_RUN_FOLDER"])
     if cli.ckpt_path:
         weights.read_checkpoint(cli.ckpt_path)
         if folder := _run_of(cli.ckpt_path):

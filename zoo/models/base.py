@@ -83,7 +83,7 @@ class Model(LightningModule):
         self.spec, self.l1, self.l2 = spec, l1, l2
         self.encode = encoder(only_modality(spec), encoding)
         self.card: dict[str, Any] = {}
-        self._train_loss: list[Tensor] = []
+        self._loss_sum, self._steps = torch.tensor(0.0), 0
 
     @abstractmethod
     def loss(self, batch: Batch) -> Tensor:
@@ -126,18 +126,14 @@ class Model(LightningModule):
             # on_train_epoch_start after a resume.)
             torch.manual_seed(int(seed) * 1_000_003 + self.current_epoch)
         loss = self.loss(batch) + self.penalty()
-        self._train_loss.append(loss.detach())
+        self._loss_sum = loss.detach() + (self._loss_sum if batch_idx else 0)
+        self._steps = batch_idx + 1
         return loss
-
-    def on_validation_start(self) -> None:
-        """Runs before any checkpoint of this epoch is written, so that the last good one stays."""
-        self._stop_if_not_finite()
 
     def on_train_epoch_end(self) -> None:
         """Log the mean loss of the epoch, and let a plateau schedule see the validation loss."""
-        self._stop_if_not_finite()
-        self.log("train_loss", torch.stack(self._train_loss).mean(), sync_dist=True)
-        self._train_loss.clear()
+        self.stop_if_not_finite("training", self._loss_sum)
+        self.log("train_loss", self._loss_sum / self._steps, sync_dist=True)
         if self.hparams["schedule"] == "reduce_on_plateau":
             self.lr_schedulers().step(self.trainer.callback_metrics["validation_loss"])  # type: ignore[union-attr, arg-type]
 
@@ -146,10 +142,11 @@ class Model(LightningModule):
         if not isinstance(scheduler, ReduceLROnPlateau):
             super().lr_scheduler_step(scheduler, metric)
 
-    def _stop_if_not_finite(self) -> None:
-        if self._train_loss and not torch.stack(self._train_loss).isfinite().all():
+    def stop_if_not_finite(self, name: str, loss: Tensor) -> None:
+        """Raise an `InputError`; called before a checkpoint of the epoch is written, so the last good one stays."""
+        if not loss.isfinite():
             raise InputError(
-                f"the training loss is not finite in epoch {self.current_epoch}: lower lr ({self.hparams['lr']:g}), "
+                f"the {name} loss is not finite in epoch {self.current_epoch}: lower lr ({self.hparams['lr']:g}), "
                 "set trainer.gradient_clip_val, or look for extreme values; the last good checkpoint is kept"
             )
 

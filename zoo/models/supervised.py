@@ -77,8 +77,11 @@ class Supervised(Model, abstract=True):
         output, y = self.outputs.compute()
         self.outputs.reset()
         kind = self.target["kind"]
-        self.log(f"{split}_loss", self.loss_of_rows(output, self.standardised(y)).mean())
-        self.log(f"{split}_{HEADLINE[kind]}", headline(self.answer(output), y, self.target))
+        loss = self.loss_of_rows(output, self.standardised(y)).mean()
+        if split == "validation":
+            self.stop_if_not_finite(split, loss)
+        self.log(f"{split}_loss", loss, sync_dist=True)
+        self.log(f"{split}_{HEADLINE[kind]}", headline(self.answer(output), y, self.target), sync_dist=True)
 
     def standardised(self, y: Tensor) -> Tensor:
         """Numbers in standard units; class codes as they are."""

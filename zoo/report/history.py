@@ -42,6 +42,8 @@ class History(Checkpoint):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin the file anew, with the rows of a resumed run."""
+        if not trainer.is_global_zero:
+            return
         self.path.write_text("")
         for row in self.rows:
             self._append(row, header=row is self.rows[0])
