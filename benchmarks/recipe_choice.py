@@ -1,7 +1,8 @@
 """How the recipes were chosen: cross-validation among the training and validation rows of each packaged split.
 
 The test rows of the packaged split (``data.seed 0``) are taken away before anything is tried, so the test scores on the
-cards are of rows that no choice has seen. Run: ``python benchmarks/recipe_choice.py [RECIPE ...]``
+cards are of rows that this choice has not seen (what stands among the candidates for Pima was suggested by an earlier
+look at all its rows). Run: ``python benchmarks/recipe_choice.py [RECIPE ...]``
 """
 
 import logging

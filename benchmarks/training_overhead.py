@@ -96,7 +96,7 @@ def ours(data: TableData, epochs: int) -> list[float]:
     clock = Clock()
     with tempfile.TemporaryDirectory() as folder:
         best = ModelCheckpoint(folder, "best", "validation_loss", enable_version_counter=False)
-        last = Last(folder / "last.ckpt")
+        last = Last(Path(folder) / "last.ckpt")
         stop = EarlyStopping("validation_loss", patience=10**6)
         trainer = pl.Trainer(
             accelerator="cpu",
