@@ -18,7 +18,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, roc_auc_score
 from sklearn.neural_network import MLPClassifier
 
-from zoo import commands
+from zoo import runs
 from zoo.data import Data
 from zoo.models import Supervised
 from zoo.parsing import CLI
@@ -50,13 +50,13 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=10)
     repeats = parser.parse_args().repeats
     warnings.filterwarnings("ignore", category=ConvergenceWarning)
-    commands.quieten()
+    runs.quieten()
     for recipe in RECIPES:
         cli = CLI(["--config", recipe, "--trainer.accelerator=cpu"])
         rows = []
         for repeat in range(repeats):
             for fold in range(FOLDS):
-                model, data = commands.fit_fold(cli, FOLDS, fold, repeat)
+                model, data = runs.fit_fold(cli, FOLDS, fold, repeat)
                 for name, (auc, accuracy) in scores_of_fold(model, data, repeat * FOLDS + fold).items():
                     rows.append((name, repeat, auc, accuracy))
         table = pd.DataFrame(rows, columns=["model", "repeat", "roc_auc", "accuracy"])

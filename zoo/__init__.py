@@ -11,15 +11,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .commands import fit as fit
     from .files import pretrained as pretrained
     from .publish import export as export
+    from .runs import fit as fit
     from .weights import load as load
 
 __version__ = "0.1.0"
 __all__ = ["export", "fit", "load", "pretrained"]
 
-_HOME = {"export": "publish", "fit": "commands", "load": "weights", "pretrained": "files"}
+_HOME = {"export": "publish", "fit": "runs", "load": "weights", "pretrained": "files"}
 
 
 def __getattr__(name: str) -> Any:

@@ -81,7 +81,9 @@ def dispatch(args: list[str]) -> None:
         case ["explore", *rest]:
             _commands().explore(rest)
         case ["fit", *rest]:
-            _commands().train(rest)
+            from .runs import train
+
+            train(rest)
         case ["validate", *rest]:
             _commands().assess(rest, ("train", "validation"))
         case ["test", *rest]:

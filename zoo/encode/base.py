@@ -1,5 +1,7 @@
 """What every encoding layer has."""
 
+from abc import abstractmethod
+
 from torch import Tensor, nn
 
 
@@ -14,10 +16,10 @@ class Encoder(nn.Module):
     out_features: int
     fitted: Tensor
 
+    @abstractmethod
     def fit(self, x: Tensor) -> None:
         """Learn statistics from raw training rows, ``shape=(samples, *shape)``."""
-        raise NotImplementedError(type(self))
 
+    @abstractmethod
     def example(self, rows: int, seed: int = 0) -> Tensor:
         """Made-up raw values that show no real sample, ``shape=(rows, *shape)``."""
-        raise NotImplementedError(type(self))

@@ -1,0 +1,190 @@
+"""A training, from the parsed options to a tidy folder."""
+
+import json
+import logging
+import os
+import sys
+import tempfile
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Trainer, seed_everything
+from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
+
+from . import files, weights
+from .data import Data
+from .errors import InputError
+from .models import Supervised
+from .parsing import CLI
+from .report import Evaluation, evaluate
+from .report.figures import write_figures
+from .report.history import History, Last, TensorBoard
+from .report.tables import show_scores
+
+log = logging.getLogger("zoo")
+
+
+@dataclass
+class Run:
+    """A finished training.
+
+    Attributes:
+        folder: Where everything was written.
+        model: The model of the best epoch.
+        data: Its data.
+        evaluation: Scores and predictions of training and validation rows.
+    """
+
+    folder: Path
+    model: Supervised = field(repr=False)
+    data: Data = field(repr=False)
+    evaluation: Evaluation = field(repr=False)
+
+
+def fit(name: str, *options: str) -> Run:
+    """Train a recipe, as ``zoo fit --config NAME OPTIONS`` does.
+
+    Args:
+        name: Name of a recipe, path of a config, or a run folder (to repeat it).
+        *options: As on the command line, such as ``"--trainer.max_epochs=5"``. ``"--ckpt_path=last"`` resumes a run.
+
+    Returns:
+        Folder, model of the best epoch, data, and scores of training and validation rows.
+
+    Raises:
+        InputError: Anything wrong with the options or the data, or a loss that is not finite.
+    """
+    return train(["--config", name, *options], show=False)
+
+
+def train(args: list[str], show: bool = True) -> Run:
+    """``zoo fit``: train and leave one tidy folder; see `fit`. ``show``: also print the scores."""
+    quieten()
+    cli = CLI(args)
+    seed_everything(cli.config.seed_everything, workers=True, verbose=False)
+    data = cli.make_data()
+    model = cli.make_model(data)
+    # Mistakes in the balance or in the trainer's options must not leave a folder behind.
+    _ = data.training
+    cli.make_trainer(logger=False)
+    folder = _folder_of(cli)
+    os.environ["ZOO_RUN_FOLDER"] = str(folder)  # for the processes that Lightning starts on further devices
+    with files.replacing(folder / "config.yaml") as path:
+        path.write_text(cli.as_yaml(), encoding="utf-8")
+    with files.replacing(folder / "data.json") as path:
+        path.write_text(json.dumps(_facts(cli, data), indent=2, ensure_ascii=False), encoding="utf-8")
+    sizes = ", ".join(f"{count} {split}" for split, count in _sizes(data).items())
+    log.info("%s on %s (%s) -> %s", type(model).__name__, data.describe()["name"], sizes, folder)
+    callbacks = [History(folder / "metrics.csv"), _best(folder), Last(folder / files.LAST), *_progress()]
+    trainer = cli.make_trainer(*callbacks, **_trainer_options(folder))
+    _run_trainer(trainer, model, data, cli.ckpt_path, folder)
+    if not trainer.is_global_zero:
+        raise SystemExit(0)  # the first process reports
+    if (folder / files.BEST).is_file():  # not after a fast_dev_run
+        model = weights.from_checkpoint(folder / files.BEST)
+    evaluation = evaluate(model, data, ("train", "validation"))
+    write_report(evaluation, cli.name, folder, show)
+    log.info("written to %s; score the test rows, once all is chosen, with: zoo test --config %s", folder, folder)
+    return Run(folder, model, data, evaluation)
+
+
+def _run_trainer(trainer: Trainer, model: Supervised, data: Data, ckpt_path: str | None, folder: Path) -> None:
+    """Fit; Ctrl-C and a checkpoint that does not fit end with one line."""
+    try:
+        trainer.fit(model, datamodule=data, ckpt_path=ckpt_path, weights_only=True)
+    except (KeyboardInterrupt, SystemExit):
+        if not trainer.interrupted:
+            raise
+        kept = (
+            "the best and the last checkpoint are kept" if (folder / files.LAST).is_file() else "no epoch was finished"
+        )
+        log.warning("stopped by Ctrl-C; %s; go on with: zoo fit --config %s --ckpt_path last", kept, folder)
+        raise SystemExit(130) from None
+    except RuntimeError as error:
+        if ckpt_path and "state_dict" in str(error):
+            raise InputError(f"checkpoint {ckpt_path} is of another architecture than the config") from None
+        if "Early stopping conditioned on metric" in str(error):
+            raise InputError(f"early_stopping.monitor: {' '.join(str(error).split())}") from None
+        raise
+
+
+def fit_fold(cli: CLI, folds: int, fold: int, repeat: int) -> tuple[Supervised, Data]:
+    """Train on one fold of a cross-validation, with a seed of its own; the model of the best epoch, and its data."""
+    seed_everything(cli.config.seed_everything + repeat * folds + fold, workers=True, verbose=False)
+    data = cli.make_data(folds=folds, fold=fold, repeat=repeat)
+    model = cli.make_model(data)
+    with tempfile.TemporaryDirectory() as temporary:
+        trainer = cli.make_trainer(_best(Path(temporary)), logger=False, enable_progress_bar=False)
+        _run_trainer(trainer, model, data, None, Path(temporary))
+        return weights.from_checkpoint(Path(temporary) / files.BEST), data
+
+
+def quieten() -> None:
+    """Lightning's tips and hardware notes are not news to a biologist."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for message in (
+        ".*does not have many workers.*",
+        ".*smaller than the logging interval.*",
+        ".*isinstance.treespec, LeafSpec.*",
+        ".*exists and is not empty.*",
+        ".*`LeafSpec`.*",
+    ):
+        warnings.filterwarnings("ignore", message)
+
+
+def run_of(ckpt_path: str) -> Path | None:
+    """The run folder that a checkpoint lies in, or None."""
+    return files.run_folder(str(Path(ckpt_path).parent.parent))
+
+
+def _folder_of(cli: CLI) -> Path:
+    """The folder of the run that is resumed, else a new one; processes of one run on several devices share it."""
+    if "ZOO_RUN_FOLDER" in os.environ and int(os.environ.get("LOCAL_RANK", 0)) > 0:
+        return Path(os.environ["ZOO_RUN_FOLDER"])
+    if cli.ckpt_path:
+        weights.read_checkpoint(cli.ckpt_path)
+        if folder := run_of(cli.ckpt_path):
+            return folder
+    return files.new_run_folder(Path(cli.config.trainer.default_root_dir) / cli.name)
+
+
+def _sizes(data: Data) -> dict[str, int]:
+    counts = data.samples["split"].value_counts()
+    return {split: int(counts.get(split, 0)) for split in ("train", "validation", "test")}
+
+
+def _facts(cli: CLI, data: Data) -> dict[str, Any]:
+    """What the card of the weights will say of the data."""
+    modalities = data.spec["modalities"].values()
+    return {
+        "recipe": cli.name,
+        "target": data.spec["target"]["name"],
+        "inputs": [name for modality in modalities for name in modality.get("features", [])],
+        "data": {**data.describe(), "samples": _sizes(data), "seed": data.seed},
+        "seed": cli.config.seed_everything,
+    }
+
+
+def _best(folder: Path) -> ModelCheckpoint:
+    path = folder / files.BEST
+    return ModelCheckpoint(path.parent, path.stem, "validation_loss", enable_version_counter=False)
+
+
+def _progress() -> list[RichProgressBar]:
+    return [RichProgressBar()] if sys.stderr.isatty() else []
+
+
+def _trainer_options(folder: Path) -> dict[str, Any]:
+    logger = TensorBoard(folder.parent, name="", version=folder.name, default_hp_metric=False)
+    return {"logger": logger, "enable_progress_bar": sys.stderr.isatty()}
+
+
+def write_report(evaluation: Evaluation, name: str, folder: Path, show: bool = True) -> None:
+    """Scores, predictions and figures to the folder, and the scores to the screen."""
+    evaluation.write(folder)
+    write_figures(evaluation, name, folder)
+    if show:
+        show_scores(evaluation, name)
