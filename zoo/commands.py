@@ -23,9 +23,10 @@ def assess(args: list[str], splits: tuple[str, ...]) -> Evaluation:
     cli = CLI(args)
     model, folder = _trained(cli)
     data = cli.make_data().conform(model.spec)
-    log.info("%s of %s on %s", type(model).__name__, model.card.get("name", folder), data.describe()["name"])
+    title = f"{type(model).__name__} on {data.describe()['name']}"
+    log.info("%s: weights of %s", title, model.card.get("name", folder))
     evaluation = evaluate(model, data, splits)
-    write_report(evaluation, cli.name, folder)
+    write_report(evaluation, title, folder)
     log.info("written to %s", folder)
     return evaluation
 

@@ -76,7 +76,8 @@ def train(args: list[str], show: bool = True) -> Run:
     with files.replacing(folder / "data.json") as path:
         path.write_text(json.dumps(_facts(cli, data), indent=2, ensure_ascii=False), encoding="utf-8")
     sizes = ", ".join(f"{count} {split}" for split, count in _sizes(data).items())
-    log.info("%s on %s (%s) -> %s", type(model).__name__, data.describe()["name"], sizes, folder)
+    title = f"{type(model).__name__} on {data.describe()['name']}"
+    log.info("%s (%s) -> %s", title, sizes, folder)
     callbacks = [History(folder / "metrics.csv"), _best(folder), Last(folder / files.LAST), *_progress()]
     trainer = cli.make_trainer(*callbacks, **_trainer_options(folder))
     _run_trainer(trainer, model, data, cli.ckpt_path, folder)
@@ -85,7 +86,7 @@ def train(args: list[str], show: bool = True) -> Run:
     if (folder / files.BEST).is_file():  # not after a fast_dev_run
         model = weights.from_checkpoint(folder / files.BEST)
     evaluation = evaluate(model, data, ("train", "validation"))
-    write_report(evaluation, cli.name, folder, show)
+    write_report(evaluation, title, folder, show)
     log.info("written to %s; score the test rows, once all is chosen, with: zoo test --config %s", folder, folder)
     return Run(folder, model, data, evaluation)
 
@@ -182,9 +183,9 @@ def _trainer_options(folder: Path) -> dict[str, Any]:
     return {"logger": logger, "enable_progress_bar": sys.stderr.isatty()}
 
 
-def write_report(evaluation: Evaluation, name: str, folder: Path, show: bool = True) -> None:
+def write_report(evaluation: Evaluation, title: str, folder: Path, show: bool = True) -> None:
     """Scores, predictions and figures to the folder, and the scores to the screen."""
     evaluation.write(folder)
-    write_figures(evaluation, name, folder)
+    write_figures(evaluation, title, folder)
     if show:
-        show_scores(evaluation, name)
+        show_scores(evaluation, title)
