@@ -190,3 +190,20 @@ def test_changed_data_set_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(data.card, "sha256", "0" * 64)
     with pytest.raises(InputError, match="pima is not the one of its card"):
         _ = data.content
+
+
+def test_columns_may_be_called_like_our_own(frame: pd.DataFrame, here: Path) -> None:
+    frame.rename(columns={"age": "split", "dose": "prediction"}).to_csv("t.csv", index=False)
+    data = TableData("t.csv", target="outcome", id="patient")
+    assert data.content.x[:, 0].numpy() == pytest.approx(frame["age"].to_numpy(), rel=1e-6)
+    assert set(data.samples["split"]) == {"train", "validation", "test"}
+    assert data.samples["split (of the table)"].tolist() == frame["age"].tolist()
+
+
+def test_errors_count_rows_of_the_file(frame: pd.DataFrame, here: Path) -> None:
+    frame.loc[[0, 1], "outcome"] = None  # left out, and counted all the same
+    frame = frame.astype({"age": object})
+    frame.loc[6, "age"] = "old"
+    frame.to_csv("t.csv", index=False)
+    with pytest.raises(InputError, match="column 'age', row 7: 'old'"):
+        _ = TableData("t.csv", target="outcome", id="patient").content

@@ -1,5 +1,7 @@
 """What the columns of a table are, and whether they can be learnt from."""
 
+import logging
+
 import numpy as np
 import pandas as pd
 from torch import Tensor
@@ -7,6 +9,16 @@ from torch import Tensor
 from ..encode.table import as_text
 from ..errors import InputError
 from ..spec import Target
+
+log = logging.getLogger("zoo")
+
+
+def check_ids(ids: pd.Series, source: str) -> None:
+    """Raise an `InputError` that names the first missing or repeated sample name."""
+    if (missing := ids.isna()).any():
+        raise InputError(f"{source}: row {ids.index[missing][0]} has no id in column {ids.name!r}; fill it in")
+    if (doubled := ids.duplicated()).any():
+        raise InputError(f"{source}: id '{ids[doubled].iloc[0]}' occurs more than once in column {ids.name!r}")
 
 
 def text_columns(frame: pd.DataFrame, source: str) -> list[str]:
@@ -18,8 +30,12 @@ def text_columns(frame: pd.DataFrame, source: str) -> list[str]:
     found = []
     for name, kind in frame.dtypes.items():
         if pd.api.types.is_numeric_dtype(kind):
+            if pd.api.types.is_integer_dtype(kind) and len(frame) > 2 and (frame[name].diff().dropna() == 1).all():
+                log.warning("column %r only counts the rows; if it names the samples, give it as --data.id", name)
             continue
         present = frame[name].dropna()
+        if present.astype(str).str.fullmatch(r"-?\d+,\d+").mean() > 0.5:
+            raise InputError(f"{source}: column {name!r} has decimal commas; write 1.5 for 1,5")
         if len(present) == 0 or pd.to_numeric(present, errors="coerce").notna().mean() >= 0.5:
             continue
         if (count := present.nunique()) > max(20, len(present) // 2):
@@ -63,9 +79,9 @@ def levels(
     return seen
 
 
-def check_training(split: pd.Series, target: Target, y: Tensor, source: str) -> None:
+def check_training(split: np.ndarray, target: Target, y: Tensor, source: str) -> None:
     """Raise an `InputError` if training or validation rows, or training rows of a class, are too few to learn from."""
-    training, validation = (split == "train").to_numpy(), int((split == "validation").sum())
+    training, validation = split == "train", int((split == "validation").sum())
     if training.sum() < 2 or validation == 0:
         raise InputError(
             f"{source}: {training.sum()} training and {validation} validation samples are too few; change fractions, "

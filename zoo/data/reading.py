@@ -61,7 +61,13 @@ def _read_text(path: Path, separator: str) -> pd.DataFrame:
         raise InputError(f"{path}: only one column was found; separate columns by {separator!r}, or rename the file")
     if doubled := [name for i, name in enumerate(names) if name in names[:i]]:  # pandas would rename it silently
         raise InputError(f"{path}: column {doubled[0]!r} occurs more than once; rename or remove one")
-    return pd.read_csv(path, header=None, names=names, skiprows=1, index_col=False, low_memory=False, **options)
+    options |= {"names": names, "skiprows": 1, "index_col": False, "low_memory": False, "skipinitialspace": True}
+    frame = pd.read_csv(path, header=None, **options)
+    if "" in frame:  # as a comma at the end of each line makes it
+        if frame[""].notna().any():
+            raise InputError(f"{path}: column {names.index('') + 1} has values but no name; name it in the first line")
+        frame = frame.drop(columns="")
+    return frame
 
 
 def _read_h5ad(path: Path) -> pd.DataFrame:

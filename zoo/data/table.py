@@ -21,7 +21,7 @@ from .base import Content, Data
 from .reading import UNNAMED, read_dataset, read_table
 
 log = logging.getLogger("zoo")
-HELPERS = ("__row__", "__test__")  # columns that this module adds while it works
+IS_TEST = "__test__"  # column that marks the rows of a separate test file while they are read
 
 
 class TableData(Data):
@@ -102,17 +102,18 @@ class TableData(Data):
         if (unlabelled := (y < 0 if target["classes"] else y.isnan()).numpy()).any():
             log.info("%d samples without a value of %s are left out", unlabelled.sum(), target["name"])
             frame, y = frame[~unlabelled], y[torch.from_numpy(~unlabelled)]
-        samples = frame.drop(columns=["split"], errors="ignore") if self.split != "split" else frame
-        samples = samples.assign(split=self._split(frame, modality["features"], target, y))
+        split = self._split(frame, modality["features"], target, y)
         if not self.trained:
-            columns.check_training(samples["split"], target, y, self.path)
-            training = samples[samples["split"] == "train"]
-            modality["levels"] = columns.levels(samples, training, modality["levels"], self.ordered, self.path)
-        x = table_to_tensor(samples, modality, self.path)
+            columns.check_training(split, target, y, self.path)
+            training = frame[split == "train"]
+            modality["levels"] = columns.levels(frame, training, modality["levels"], self.ordered, self.path)
+        x = table_to_tensor(frame, modality, self.path)
         name = self._id(frame) or ""
-        samples.index = pd.Index(frame[name].map(str) if name else frame["__row__"].map(str), name=name or "row")
+        index = pd.Index(frame[name].map(str) if name else frame.index.map(str), name=name or "row")
+        own = {} if self.split == "split" else {"split": "split (of the table)"}  # a feature may be called so
+        samples = frame.rename(columns=own).assign(split=split).drop(columns=IS_TEST, errors="ignore").set_axis(index)
         spec = self.trained or Spec(modalities={"table": modality}, target=target, id=name)
-        return Content(x, y, samples.drop(columns=list(HELPERS), errors="ignore"), spec)
+        return Content(x, y, samples, spec)
 
     def balanced(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Training rows after under- or over-sampling or SMOTE."""
@@ -141,13 +142,14 @@ class TableData(Data):
         return frame
 
     def _frame_with_test(self) -> pd.DataFrame:
+        """All samples; the index counts the rows of their file from 1, as errors name them."""
         frame = read_dataset(self.card) if self.card else read_table(Path(self.path))
-        frame["__row__"] = np.arange(1, len(frame) + 1)
+        frame.index = pd.RangeIndex(1, len(frame) + 1)
         if self.test_path is None:
             return frame
         test = read_table(Path(self.test_path))
-        test["__row__"] = [f"test {row}" for row in range(1, len(test) + 1)]
-        return pd.concat([frame.assign(__test__=False), test.assign(__test__=True)], ignore_index=True)
+        test.index = pd.Index([f"{row} of {self.test_path}" for row in range(1, len(test) + 1)])
+        return pd.concat([frame.assign(**{IS_TEST: False}), test.assign(**{IS_TEST: True})])
 
     def _column(self, frame: pd.DataFrame, name: str, role: str) -> None:
         if name not in frame:
@@ -172,16 +174,16 @@ class TableData(Data):
         for role, name in roles.items():
             if name is not None:
                 self._column(frame, name, role)
-        taken = {*roles.values(), self.target, *HELPERS}
+        taken = {*roles.values(), self.target, IS_TEST}
         features = self.features or frame.attrs.get("features") or [n for n in frame.columns if n not in taken]
         for name in [*features, *self.categorical, *self.ordered, *self.missing]:
             self._column(frame, name, "feature")
         if self.target in features:
             raise InputError(f"target {self.target!r} is among the features; a model would only copy it")
-        if (name := roles["id"]) and (doubled := frame[name].duplicated()).any():
-            raise InputError(
-                f"{self.path}: id {frame[name][doubled].iloc[0]!r} occurs more than once in column {name!r}"
-            )
+        if not features:
+            raise InputError(f"{self.path}: there is no column to learn from beside {self.target!r}")
+        if name := roles["id"]:
+            columns.check_ids(frame[name], self.path)
         text = columns.text_columns(frame[features], self.path)
         categorical = [n for n in features if n in {*self.categorical, *text} and n not in self.ordered]
         return Modality(
@@ -212,7 +214,7 @@ class TableData(Data):
             share = self.fractions[1] / (self.fractions[0] + self.fractions[1])
             result = splitting.folds(groups, labels, self.folds, self.fold, share, self.seed + self.repeat * 7919)
         elif self.test_path:
-            is_test = frame["__test__"].to_numpy(dtype=bool)
+            is_test = frame[IS_TEST].to_numpy(dtype=bool)
             train, validation, _ = self.fractions
             own, shares = np.unique(groups[~is_test], return_inverse=True)[1], [train, validation, 0.0]
             result = np.full(len(frame), "test", dtype="<U10")

@@ -81,7 +81,7 @@ def encode(column: pd.Series, target: Target, source: str) -> Tensor:
     if (unknown := (codes < 0) & text.notna().to_numpy()).any():
         row = int(unknown.argmax())
         raise InputError(
-            f"{source}: target {target['name']!r}, data row {row + 1}: {text.iloc[row]!r} is not one of the classes "
+            f"{source}: target {target['name']!r}, row {text.index[row]}: {text.iloc[row]!r} is not one of the classes "
             f"{', '.join(target['classes'])}"
         )
     return torch.from_numpy(codes)

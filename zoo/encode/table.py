@@ -23,15 +23,15 @@ def numbers(frame: pd.DataFrame, source: str) -> np.ndarray:
     """Columns as float32, missing values as NaN.
 
     Raises:
-        InputError: A text or infinite value; the column and the data row (the first is 1) are named.
+        InputError: A text or infinite value; the column and the row (by its index) are named.
     """
     if not all(pd.api.types.is_numeric_dtype(kind) for kind in frame.dtypes.unique()):
         parsed = frame.apply(pd.to_numeric, errors="coerce")
         if (bad := parsed.isna().to_numpy() & frame.notna().to_numpy()).any():
             row, column = np.argwhere(bad)[0]
             raise InputError(
-                f"{source}: column {frame.columns[column]!r}, data row {row + 1}: {str(frame.iloc[row, column])!r} is "
-                f"not a number; mend it, leave it empty if missing, or list the column under 'categorical'"
+                f"{source}: column {frame.columns[column]!r}, row {frame.index[row]}: {str(frame.iloc[row, column])!r} "
+                "is not a number; mend it, leave it empty if missing, or list the column under 'categorical'"
             )
         frame = parsed
     with np.errstate(over="ignore"):
@@ -39,8 +39,8 @@ def numbers(frame: pd.DataFrame, source: str) -> np.ndarray:
     if (bad := np.isinf(values)).any():
         row, column = np.argwhere(bad)[0]
         raise InputError(
-            f"{source}: column {frame.columns[column]!r}, data row {row + 1}: the value is infinite or beyond float32; "
-            "mend it, or leave it empty if missing"
+            f"{source}: column {frame.columns[column]!r}, row {frame.index[row]}: the value is infinite or beyond "
+            "float32; mend it, or leave it empty if missing"
         )
     return values
 

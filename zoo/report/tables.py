@@ -1,5 +1,7 @@
 """Scores on the screen."""
 
+import sys
+
 import pandas as pd
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -12,7 +14,7 @@ def show_scores(evaluation: Evaluation, title: str) -> None:
     """Metrics of all splits side by side, so that overfitting shows, and the baselines' beside them."""
     wide = evaluation.table()
     table = Table(title=title, box=SIMPLE_HEAD, title_justify="left")
-    table.add_column("metric")
+    table.add_column("metric", no_wrap=True)
     for model, split in wide.columns:
         table.add_column(f"{model}\n{split}", justify="right")
     for metric, values in wide.iterrows():
@@ -29,7 +31,7 @@ def show_crossval(scores: pd.DataFrame, title: str) -> None:
     """
     summary = scores.groupby(["metric", "model"], sort=False)["value"].agg(["mean", "std"])
     table = Table(title=title, box=SIMPLE_HEAD, title_justify="left")
-    table.add_column("metric")
+    table.add_column("metric", no_wrap=True)
     models = scores["model"].unique()
     for model in models:
         table.add_column(model, justify="right")
@@ -44,5 +46,4 @@ def _number(value: float) -> str:
 
 
 def _print(table: Table) -> None:
-    console = Console()
-    console.print(table, width=None if console.is_terminal else 120)
+    Console(width=None if sys.stdout.isatty() else 120).print(table)
