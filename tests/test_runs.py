@@ -122,7 +122,8 @@ def test_ctrl_c_ends_cleanly_with_the_best_checkpoint_kept(here: Path) -> None:
     stopped = zoo_process(KILLED.format(signal="SIGINT", args=RESUMABLE), here)
     assert stopped.returncode == 130, stopped.stderr
     assert "Traceback" not in stopped.stderr
-    assert "stopped by Ctrl-C" in stopped.stderr
+    assert stopped.stderr.splitlines()[-1] == "stopped by Ctrl-C"
+    assert "--ckpt_path last" in stopped.stderr
     assert weights.from_checkpoint(f"runs/mlp_pima/1/{files.BEST}").spec["target"]["name"] == "diabetes"
 
 

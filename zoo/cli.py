@@ -39,6 +39,9 @@ def main(args: list[str] | None = None) -> None:
         dispatch(sys.argv[1:] if args is None else args)
     except InputError as error:
         raise SystemExit(_fail(str(error))) from None
+    except KeyboardInterrupt:
+        print("stopped by Ctrl-C", file=sys.stderr)
+        raise SystemExit(130) from None
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # as after 'zoo list | head'
     except OSError as error:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer, seed_everything
 from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 
@@ -98,11 +99,11 @@ def _run_trainer(trainer: Trainer, model: Supervised, data: Data, ckpt_path: str
     except (KeyboardInterrupt, SystemExit):
         if not trainer.interrupted:
             raise
-        kept = (
-            "the best and the last checkpoint are kept" if (folder / files.LAST).is_file() else "no epoch was finished"
-        )
-        log.warning("stopped by Ctrl-C; %s; go on with: zoo fit --config %s --ckpt_path last", kept, folder)
-        raise SystemExit(130) from None
+        if (folder / files.LAST).is_file():
+            log.warning("best and last checkpoint are kept; go on with: zoo fit --config %s --ckpt_path last", folder)
+        raise KeyboardInterrupt from None
+    except MisconfigurationException as error:
+        raise InputError(f"trainer: {' '.join(str(error).split())}") from None
     except RuntimeError as error:
         if ckpt_path and "state_dict" in str(error):
             raise InputError(f"checkpoint {ckpt_path} is of another architecture than the config") from None
