@@ -214,6 +214,6 @@ def test_unknown_class_in_a_new_table(here: Path, zoo_fails: Callable[..., str])
     table = pd.read_csv(files.folder("datasets") / "pima" / "pima.csv")
     table.loc[4, "diabetes"] = "perhaps"
     table.to_csv("new.csv", index=False)
-    answer = zoo_fails("test", "--config", "mlp_pima", "--data.path=new.csv", "--data.fractions=[0,0,1]")
+    answer = zoo_fails("test", "--config", "mlp_pima", "--data.path=new.csv")
     assert "row 5" in answer
     assert "'perhaps'" in answer

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -200,10 +201,23 @@ def test_predict_a_table_of_ones_own(here: Path, capsys: pytest.CaptureFixture[s
 def test_external_validation(here: Path) -> None:
     """Weights of the zoo on the labelled table of another hospital."""
     pd.read_csv(PATIENTS)[:100].to_csv("hospital.csv", index=False)
-    main(["test", "--config", "mlp_pima", "--data.path=hospital.csv", "--data.fractions=[0,0,1]"])
+    main(["test", "--config", "mlp_pima", "--data.path=hospital.csv"])
     scores = pd.read_csv("runs/mlp_pima/pretrained/scores.csv")
     assert set(scores["split"]) == {"test"}
     assert set(scores["model"]) == {"MLP"}
+
+
+def test_rows_of_the_training_are_never_taken_for_test_rows(
+    here: Path, table: str, zoo_fails: Callable[..., str]
+) -> None:
+    own = ["--data.path=table.csv", "--data.target=outcome", "--data.id=patient", "--data.missing={}"]
+    main(["fit", *QUICK, *own])
+    main(["test", "--config", "runs/mlp_pima/1"])
+    for other in ("--data.seed=1", "--data.fractions=[0,0,1]", "--data.folds=3"):
+        assert "the split is not that of the training" in zoo_fails("test", "--config", "runs/mlp_pima/1", other)
+    assert "split" in zoo_fails("test", "--config", "mlp_pima", "--data.seed=1")
+    pd.read_csv(table)[::-1].to_csv(table, index=False)
+    assert "not as it was in training" in zoo_fails("test", "--config", "runs/mlp_pima/1")
 
 
 def test_crossval_beside_baselines_on_the_same_folds(here: Path) -> None:

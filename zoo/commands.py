@@ -1,12 +1,15 @@
 """What the command line does with a trained model: validate, test, predict, crossval, explore."""
 
+import json
 import logging
 import sys
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from . import files, weights
+from .data import Data
 from .errors import InputError, check_range
 from .models import Supervised
 from .parsing import CLI
@@ -22,7 +25,7 @@ def assess(args: list[str], splits: tuple[str, ...]) -> Evaluation:
     quieten()
     cli = CLI(args)
     model, folder = _trained(cli)
-    data = cli.make_data().conform(model.spec)
+    data = _data(cli, model)
     title = f"{type(model).__name__} on {data.describe()['name']}"
     log.info("%s: weights of %s", title, model.card.get("name", folder))
     evaluation = evaluate(model, data, splits)
@@ -85,18 +88,51 @@ def explore(args: list[str]) -> list[Path]:
     quieten()
     cli = CLI(args)
     model, folder = _trained(cli)
-    written = latent.explore(model, cli.make_data().conform(model.spec), folder / "latent")
+    data = _data(cli, model)
+    written = latent.explore(model, data.frame() if data.external else data, folder / "latent")
     log.info("written: %s", ", ".join(map(str, written)))
     return written
+
+
+def _data(cli: CLI, model: Supervised) -> Data:
+    """The data meant by the options, with the split of the training, or all of it as test rows if it is another table.
+
+    Raises:
+        InputError: Rows that were trained on would be taken for test rows.
+    """
+    data, trained_on = cli.make_data(), model.card.get("data")
+    if trained_on is None:  # a checkpoint that was moved out of its run folder
+        log.warning("nothing is known of the training of this checkpoint: the split is that of the options")
+        return data.conform(model.spec)
+    name, changed = data.describe()["name"], data.describe()["sha256"] != trained_on["sha256"]
+    if changed and name == trained_on["name"]:
+        raise InputError(
+            f"{name} is not as it was in training (its sha256 differs): train again, or rename another table"
+        )
+    if changed:
+        log.info("%s is not the table of the training (%s): all its rows are test rows", name, trained_on["name"])
+    data.conform(model.spec, external=changed)
+    if not changed and data.split_sha256() != trained_on["split_sha256"]:
+        raise InputError(
+            "the split is not that of the training; leave data.seed, fractions, folds, group and id as they were"
+        )
+    return data
+
+
+def _card_of(run: Path | None) -> dict[str, Any]:
+    """What a run folder says of its training, as the card of packaged weights does."""
+    path = run / "data.json" if run else None
+    return json.loads(path.read_text(encoding="utf-8")) if path and path.is_file() else {}
 
 
 def _trained(cli: CLI) -> tuple[Supervised, Path]:
     """The model meant by the options, and the folder for what is found out about it."""
     root = Path(cli.config.trainer.default_root_dir) / cli.name
-    if cli.ckpt_path:
-        return weights.from_checkpoint(cli.ckpt_path), run_of(cli.ckpt_path) or root / "checkpoint"
-    if cli.run:
-        return weights.from_checkpoint(cli.run / files.BEST), cli.run
+    if cli.ckpt_path or cli.run:
+        run = run_of(cli.ckpt_path) if cli.ckpt_path else cli.run
+        model = weights.from_checkpoint(cli.ckpt_path or f"{cli.run}/{files.BEST}")
+        model.card = _card_of(run)
+        return model, run or root / "checkpoint"
     if cli.name in files.pretrained():
         return weights.load(cli.name), root / "pretrained"
     newest = files.run_folder(str(root))

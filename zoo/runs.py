@@ -165,7 +165,7 @@ def _facts(cli: CLI, data: Data) -> dict[str, Any]:
         "recipe": cli.name,
         "target": data.spec["target"]["name"],
         "inputs": [name for modality in modalities for name in modality.get("features", [])],
-        "data": {**data.describe(), "samples": _sizes(data), "seed": data.seed},
+        "data": {**data.describe(), "samples": _sizes(data), "seed": data.seed, "split_sha256": data.split_sha256()},
         "seed": cli.config.seed_everything,
     }
 

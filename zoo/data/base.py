@@ -1,5 +1,6 @@
 """Base of all data modules: read once, split once, hand out whole batches of raw values."""
 
+import hashlib
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -119,6 +120,7 @@ class Data(LightningDataModule):
         self.batch_size, self.num_workers, self.seed = batch_size, num_workers, seed
         self.folds, self.fold, self.repeat, self.balance = folds, fold, repeat, balance
         self.trained: Spec | None = None
+        self.external = False
 
     @abstractmethod
     def read(self) -> Content:
@@ -140,10 +142,20 @@ class Data(LightningDataModule):
         """Training rows after resampling, and the position each came from; a modality that can resample overrides."""
         return x, y, torch.arange(len(y))
 
-    def conform(self, spec: Spec) -> "Data":
-        """Read as this trained model expects, in place of detecting columns, levels and classes."""
-        self.trained = spec
+    def conform(self, spec: Spec, external: bool = False) -> "Data":
+        """Read as this trained model expects, in place of detecting columns, levels and classes.
+
+        Args:
+            spec: Of the trained model.
+            external: These are not the data of the training; all samples are test samples.
+        """
+        self.trained, self.external = spec, external
         return self
+
+    def split_sha256(self) -> str:
+        """Checksum of who is in which split; a model is scored only on the split that it was trained with."""
+        split = self.samples["split"]
+        return hashlib.sha256("\n".join(f"{name}\t{part}" for name, part in split.items()).encode()).hexdigest()
 
     @cached_property
     def content(self) -> Content:

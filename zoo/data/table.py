@@ -134,8 +134,6 @@ class TableData(Data):
         """The table as it lies in the file; rows are named by the id column, or counted from 1."""
         frame = read_dataset(self.card) if self.card else read_table(Path(self.path))
         name = self._id(frame)
-        if name:
-            self._column(frame, name, "id")
         frame.index = (
             pd.Index(frame[name].map(str), name=name) if name else pd.RangeIndex(1, len(frame) + 1, name="row")
         )
@@ -145,7 +143,7 @@ class TableData(Data):
         """All samples; the index counts the rows of their file from 1, as errors name them."""
         frame = read_dataset(self.card) if self.card else read_table(Path(self.path))
         frame.index = pd.RangeIndex(1, len(frame) + 1)
-        if self.test_path is None:
+        if self.test_path is None or self.external:
             return frame
         test = read_table(Path(self.test_path))
         test.index = pd.Index([f"{row} of {self.test_path}" for row in range(1, len(test) + 1)])
@@ -156,6 +154,8 @@ class TableData(Data):
             raise InputError(f"{self.path}: no column {name!r} (given as {role}); {suggest(name, frame.columns)}")
 
     def _id(self, frame: pd.DataFrame) -> str | None:
+        if self.id:
+            self._column(frame, self.id, "id")
         return self.id or (UNNAMED if frame.columns[0] == UNNAMED else None)
 
     def _target(self, frame: pd.DataFrame) -> Target:
@@ -197,6 +197,8 @@ class TableData(Data):
         )
 
     def _split(self, frame: pd.DataFrame, features: list[str], target: Target, y: Tensor) -> np.ndarray:
+        if self.external:
+            return np.full(len(frame), "test")
         text = {name: str for name in features if not pd.api.types.is_numeric_dtype(frame[name])}
         hashes = pd.util.hash_pandas_object(frame[features].astype(text), index=False)
         groups = splitting.related(hashes, *([frame[self.group]] if self.group else []))
