@@ -151,6 +151,7 @@ tags: [biology, tabular-{unit}, {card["model"].lower()}]
 
 ```python
 import zoo
+
 model = zoo.load("{card["name"]}")  # or the path of this folder
 model.predict(table)  # a raw pandas table; columns are found by name
 ```
@@ -159,7 +160,7 @@ model.predict(table)  # a raw pandas table; columns are found by name
 {data["name"]}, sha256 `{data["sha256"]}`. {data.get("source", "")}
 Licence: {data["licence"]}. {data.get("citation", "").strip()}
 Samples: {sizes}; split seed {data["seed"]}.
-Validation rows chose the epoch; test rows were not looked at before the end.
+Validation rows chose the epoch; neither the training nor that choice saw the test rows.
 
 Inputs, in any order: {", ".join(f"`{name}`" for name in card["inputs"])}.
 
