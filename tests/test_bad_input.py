@@ -104,6 +104,7 @@ OPTIONS: dict[str, tuple[list[str], str]] = {
     "batch size": (["fit", "--config", "mlp_pima", "--data.batch_size=0"], "batch_size must be at least 1, not 0"),
     "learning rate": (["fit", "--config", "mlp_pima", "--model.lr=-1"], "lr must be at least"),
     "fractions": (["fit", "--config", "mlp_pima", "--data.fractions=[0.5,0.1,0.1]"], "sum to 1"),
+    "folds of nothing": (["fit", "--config", "mlp_pima", "--data.folds=5", "--data.fractions=[0,0,1]"], "folds need"),
     "no validation rows": (["fit", "--config", "mlp_pima", "--data.fractions=[0.9,0,0.1]"], "0 validation"),
     "fold": (["fit", "--config", "mlp_pima", "--data.folds=5", "--data.fold=5"], "fold must be between 0 and 4"),
     "accelerator": (["fit", "--config", "mlp_pima", "--trainer.accelerator=foo"], "invalid accelerator"),

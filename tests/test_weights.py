@@ -15,11 +15,16 @@ from safetensors.torch import load_file
 
 import zoo
 from zoo import files, publish
-from zoo.data import TableData
+from zoo.data import Data, TableData
 from zoo.errors import InputError
+from zoo.parsing import CLI
 from zoo.report import evaluate
 
 NAMES = files.pretrained()
+
+
+def data_of(recipe: str) -> Data:
+    return CLI(["--config", recipe]).make_data()
 
 
 def test_every_recipe_ships_weights() -> None:
@@ -37,8 +42,7 @@ def test_golden_batch(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_test_scores_of_the_card_are_measured_again(name: str) -> None:
     model = zoo.load(name)
-    recipe = files.read_yaml(files.config(name))
-    data = TableData(**recipe["data"]["init_args"]).conform(model.spec)
+    data = data_of(name).conform(model.spec)
     evaluation = evaluate(model, data)
     assert data.describe()["sha256"] == model.card["data"]["sha256"]
     for split in ("train", "validation", "test"):
@@ -50,7 +54,7 @@ def test_test_scores_of_the_card_are_measured_again(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_the_golden_batch_shows_no_real_sample(name: str) -> None:
     golden = load_file(files.HERE / "pretrained" / name / "golden.safetensors")["input"]
-    data = TableData(**files.read_yaml(files.config(name))["data"]["init_args"])
+    data = data_of(name)
     assert torch.cdist(golden.nan_to_num(), data.content.x.nan_to_num()).min() > 0
 
 

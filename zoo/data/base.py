@@ -1,8 +1,8 @@
 """Base of all data modules: read once, split once, hand out whole batches of raw values."""
 
 import hashlib
+import logging
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -12,14 +12,16 @@ import pandas as pd
 import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, RandomSampler, SequentialSampler
+from torch.utils.data import DataLoader, SequentialSampler
 
-from ..errors import check_choice, check_range
+from ..errors import InputError, check_choice, check_range
 from ..spec import Spec
+from . import split as splitting
 from .balance import Balance, class_weights
+from .loading import Batch, Rows, Shuffle, whole_batch
 
+log = logging.getLogger("zoo")
 EVALUATION_BATCH = 1024  # without gradients there is no reason for small batches
-Batch = dict[str, Tensor]
 
 
 @dataclass
@@ -43,44 +45,6 @@ class Content:
         return torch.as_tensor(np.flatnonzero(self.samples["split"].to_numpy() == split))
 
 
-class Rows(Dataset[Batch]):
-    """Rows held in memory; a list of indices gives a ready batch, which is much cheaper than collating rows."""
-
-    def __init__(self, **columns: Tensor) -> None:
-        self.columns = columns
-
-    def __len__(self) -> int:
-        return len(self.columns["row"])
-
-    def __getitem__(self, index: int) -> Batch:
-        return self.__getitems__([index])
-
-    def __getitems__(self, indices: Sequence[int]) -> Batch:
-        chosen = torch.as_tensor(indices)
-        return {name: column[chosen] for name, column in self.columns.items()}
-
-
-class Shuffle(RandomSampler):
-    """A new order every epoch that depends on the seed and the epoch alone, so that a resumed run sees the same."""
-
-    def __init__(self, data: Dataset[Any], seed: int) -> None:
-        super().__init__(data)  # type: ignore[arg-type]
-        self.seed, self.epoch = seed, 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Lightning calls this at the start of each epoch."""
-        self.epoch = epoch
-
-    def __iter__(self) -> Iterator[int]:
-        self.generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
-        return super().__iter__()
-
-
-def whole_batch(batch: Batch) -> Batch:
-    """Collate nothing: the batch is ready."""
-    return batch
-
-
 class Data(LightningDataModule):
     """Base of all data modules.
 
@@ -91,6 +55,10 @@ class Data(LightningDataModule):
         batch_size: Training rows a step. A last, smaller batch is used too, even if it is a single row.
         num_workers: Loader processes; 0 is fastest for what fits into memory.
         seed: Of the split, the shuffling and the balance; independent of the seed of the weights.
+        fractions: Shares of train, validation and test, stratified by class. Validation tunes (early stopping); test is
+            not looked at before the end. (Clinical journals often call the test rows 'validation cohort'.)
+        split: Column that says train, validation or test, in place of ``fractions``.
+        group: Column whose samples belong together (a patient, a litter): no group straddles a split.
         folds: Number of folds of a cross-validation; None splits once.
         fold: Which fold tests, from 0.
         repeat: Which repeat of the cross-validation, from 0; each deals the folds anew.
@@ -103,6 +71,9 @@ class Data(LightningDataModule):
         batch_size: int = 32,
         num_workers: int = 0,
         seed: int = 0,
+        fractions: list[float] = [0.7, 0.15, 0.15],  # noqa: B006 (never changed; shown by --help)
+        split: str | None = None,
+        group: str | None = None,
         folds: int | None = None,
         fold: int = 0,
         repeat: int = 0,
@@ -117,6 +88,11 @@ class Data(LightningDataModule):
         if folds is not None:
             check_range("folds", folds, 2)
             check_range("fold", fold, 0, folds - 1)
+        if len(fractions) != 3 or min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6:
+            raise InputError(f"fractions must be three shares of train, validation and test that sum to 1: {fractions}")
+        if folds is not None and fractions[0] == 0:
+            raise InputError("folds need a share of training rows in fractions")
+        self.fractions, self.split, self.group = list(fractions), split, group
         self.batch_size, self.num_workers, self.seed = batch_size, num_workers, seed
         self.folds, self.fold, self.repeat, self.balance = folds, fold, repeat, balance
         self.trained: Spec | None = None
@@ -151,6 +127,39 @@ class Data(LightningDataModule):
         """
         self.trained, self.external = spec, external
         return self
+
+    def split_samples(
+        self, frame: pd.DataFrame, twins: pd.Series, labels: np.ndarray | None, is_test: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Who trains, validates and tests, as the arguments of this data module say.
+
+        Args:
+            frame: Sample table, with the ``split`` and ``group`` columns where they were asked for.
+            twins: Equal for samples that are copies of each other; they share a split.
+            labels: Class codes to stratify by, ``shape=(samples,)``; None for a number.
+            is_test: True for the samples of a separate test file.
+
+        Returns:
+            ``"train"``, ``"validation"`` or ``"test"``, ``shape=(samples,)``.
+        """
+        if self.external:
+            return np.full(len(frame), "test")
+        groups = splitting.related(twins, *([frame[self.group]] if self.group else []))
+        if (copies := int(twins.duplicated().sum())) and not self.trained:
+            log.info("%d samples are exact duplicates of others; duplicates share a split", copies)
+        if self.split:
+            result = splitting.given(frame[self.split])
+        elif self.folds is not None:
+            share = self.fractions[1] / (self.fractions[0] + self.fractions[1])
+            seed = self.seed + self.repeat * 7919
+            result = splitting.folds(groups, labels, self.folds, self.fold, share, seed)
+        elif is_test is not None:
+            result = splitting.with_test(groups, labels, self.fractions, self.seed, is_test)
+        else:
+            result = splitting.fractions(groups, labels, self.fractions, self.seed)
+        if straddling := int((pd.Series(result).groupby(groups).nunique() > 1).sum()):
+            log.warning("%d groups or duplicates straddle the splits as given", straddling)
+        return result
 
     def split_sha256(self) -> str:
         """Checksum of who is in which split; a model is scored only on the split that it was trained with."""

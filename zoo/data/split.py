@@ -5,6 +5,9 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from ..encode.table import as_text
+from ..errors import InputError
+
 SPLITS = ("train", "validation", "test")
 
 
@@ -95,3 +98,39 @@ def folds(
     )
     split[rest[inner == 1]] = "validation"
     return split
+
+
+def with_test(
+    groups: np.ndarray, labels: np.ndarray | None, shares: list[float], seed: int, is_test: np.ndarray
+) -> np.ndarray:
+    """Split by shares where the test samples are known; the shares of train and validation keep their ratio.
+
+    Args:
+        groups: As in `fractions`.
+        labels: As in `fractions`.
+        shares: As in `fractions`; that of test is not used.
+        seed: As in `fractions`.
+        is_test: True for test samples, ``shape=(samples,)``.
+
+    Returns:
+        ``"train"``, ``"validation"`` or ``"test"`` for each sample.
+    """
+    own, rest = np.unique(groups[~is_test], return_inverse=True)[1], np.array([*shares[:2], 0.0])
+    result = np.full(len(groups), "test", dtype="<U10")
+    mine = None if labels is None else labels[~is_test]
+    result[~is_test] = fractions(own, mine, list(rest / max(rest.sum(), 1e-12)), seed)
+    return result
+
+
+def given(column: pd.Series) -> np.ndarray:
+    """The split that a column states.
+
+    Raises:
+        InputError: It says something else than train, validation or test.
+    """
+    text = as_text(column)
+    if not (valid := text.isin(SPLITS)).all():
+        wrong = text[~valid].iloc[0]
+        raise InputError(f"column {column.name!r} says {wrong!r}, not train, validation or test")
+    result: np.ndarray = text.to_numpy(dtype="<U10")
+    return result

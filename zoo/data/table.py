@@ -10,11 +10,10 @@ import torch
 from torch import Tensor
 
 from .. import files
-from ..encode.table import TableEncoder, as_text, check_features, table_to_tensor
-from ..errors import InputError, check_range, suggest
+from ..encode.table import TableEncoder, check_features, table_to_tensor
+from ..errors import InputError, suggest
 from ..spec import Modality, Spec, Target, TargetKind, only_modality
 from . import columns
-from . import split as splitting
 from . import target as targets
 from .balance import resample
 from .base import Content, Data
@@ -41,10 +40,6 @@ class TableData(Data):
         positive: The positive one of two classes; by default the last in alphabetical order.
         missing: Numbers that stand for a missing value, by column: ``{insulin: [0]}``.
         id: Column of unique sample names. Default: a first column without a header, else rows are counted from 1.
-        group: Column whose samples belong together (a patient, a litter): no group straddles a split.
-        fractions: Shares of train, validation and test, stratified by class. Validation tunes (early stopping); test is
-            not looked at before the end. (Clinical journals often call the test rows 'validation cohort'.)
-        split: Column that says train, validation or test, in place of ``fractions``.
         test_path: Separate file of test samples; ``fractions`` then share out the others.
         **shared: Arguments of `Data`.
 
@@ -63,15 +58,10 @@ class TableData(Data):
         positive: str | None = None,
         missing: dict[str, list[float]] | None = None,
         id: str | None = None,  # noqa: A002 (the word that users look for)
-        group: str | None = None,
-        fractions: list[float] = [0.7, 0.15, 0.15],  # noqa: B006 (never changed; shown by --help)
-        split: str | None = None,
         test_path: str | None = None,
         **shared: Any,
     ) -> None:
         super().__init__(**shared)
-        if len(fractions) != 3 or min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6:
-            raise InputError(f"fractions must be three shares of train, validation and test that sum to 1: {fractions}")
         self.path, self.test_path = path, test_path
         self.card = files.card(path) if path in files.datasets() else {}
         facts = self.card.get("columns", {})
@@ -80,7 +70,7 @@ class TableData(Data):
         self.target_kind, self.positive = target_kind, positive or self.card.get("positive")
         self.missing = missing or {name: fact["missing"] for name, fact in facts.items() if "missing" in fact}
         self.units = {name: fact["unit"] for name, fact in facts.items() if "unit" in fact}
-        self.id, self.group, self.split, self.fractions = id, group, split, list(fractions)
+        self.id = id
 
     def describe(self) -> dict[str, Any]:
         """Name, checksum, licence and citation of the data."""
@@ -102,7 +92,11 @@ class TableData(Data):
         if (unlabelled := (y < 0 if target["classes"] else y.isnan()).numpy()).any():
             log.info("%d samples without a value of %s are left out", unlabelled.sum(), target["name"])
             frame, y = frame[~unlabelled], y[torch.from_numpy(~unlabelled)]
-        split = self._split(frame, modality["features"], target, y)
+        features = frame[modality["features"]]
+        text = {name: str for name in features if not pd.api.types.is_numeric_dtype(features[name])}
+        twins = pd.util.hash_pandas_object(features.astype(text), index=False)
+        is_test = frame[IS_TEST].to_numpy(dtype=bool) if IS_TEST in frame else None
+        split = self.split_samples(frame, twins, y.numpy() if target["classes"] else None, is_test)
         if not self.trained:
             columns.check_training(split, target, y, self.path)
             training = frame[split == "train"]
@@ -195,36 +189,3 @@ class TableData(Data):
             missing_values={name: [float(v) for v in self.missing[name]] for name in features if name in self.missing},
             units={name: self.units[name] for name in features if name in self.units},
         )
-
-    def _split(self, frame: pd.DataFrame, features: list[str], target: Target, y: Tensor) -> np.ndarray:
-        if self.external:
-            return np.full(len(frame), "test")
-        text = {name: str for name in features if not pd.api.types.is_numeric_dtype(frame[name])}
-        hashes = pd.util.hash_pandas_object(frame[features].astype(text), index=False)
-        groups = splitting.related(hashes, *([frame[self.group]] if self.group else []))
-        labels = y.numpy() if target["classes"] else None
-        if (copies := int(hashes.duplicated().sum())) and not self.trained:
-            log.info("%d samples are exact duplicates of others; duplicates share a split", copies)
-        if self.split:
-            given = as_text(frame[self.split])
-            if not (valid := given.isin(splitting.SPLITS)).all():
-                wrong = given[~valid].iloc[0]
-                raise InputError(f"{self.path}: column {self.split!r} says {wrong!r}, not train, validation or test")
-            result: np.ndarray = given.to_numpy(dtype="<U10")
-        elif self.folds is not None:
-            check_range("validation share of fractions", self.fractions[1], 0, 0.9)
-            share = self.fractions[1] / (self.fractions[0] + self.fractions[1])
-            result = splitting.folds(groups, labels, self.folds, self.fold, share, self.seed + self.repeat * 7919)
-        elif self.test_path:
-            is_test = frame[IS_TEST].to_numpy(dtype=bool)
-            train, validation, _ = self.fractions
-            own, shares = np.unique(groups[~is_test], return_inverse=True)[1], [train, validation, 0.0]
-            result = np.full(len(frame), "test", dtype="<U10")
-            result[~is_test] = splitting.fractions(
-                own, None if labels is None else labels[~is_test], [s / (train + validation) for s in shares], self.seed
-            )
-        else:
-            result = splitting.fractions(groups, labels, self.fractions, self.seed)
-        if straddling := int((pd.Series(result).groupby(groups).nunique() > 1).sum()):
-            log.warning("%d groups or duplicates straddle the splits given by the table", straddling)
-        return result
