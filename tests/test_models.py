@@ -192,9 +192,9 @@ def test_registry_refuses_a_second_model_of_a_name() -> None:
 
 
 def test_hyperparameters_rebuild_the_model(mlp: MLP) -> None:
-    assert MLP.like(mlp).state_dict().keys() == mlp.state_dict().keys()
+    assert MLP(**mlp.init_args).state_dict().keys() == mlp.state_dict().keys()
     assert mlp.init_args["hidden"] == [16, 8]
-    assert Perceptron.like(Perceptron(spec=mlp.spec, rule="delta")).rule == "delta"
+    assert Perceptron(**Perceptron(spec=mlp.spec, rule="delta").init_args).rule == "delta"
 
 
 def test_binary_scores_agree_with_scikit_learn() -> None:

@@ -2,7 +2,7 @@
 
 import os
 from abc import abstractmethod
-from typing import Any, Self
+from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule
@@ -171,8 +171,3 @@ class Model(LightningModule):
     def init_args(self) -> dict[str, Any]:
         """Arguments that build this model again, JSON values only."""
         return dict(self.hparams)
-
-    @classmethod
-    def like(cls, other: "Model") -> Self:
-        """A model of the same arguments with fresh weights."""
-        return cls(**other.init_args)
