@@ -150,8 +150,8 @@ def test_resampling_touches_training_rows_only(balance: str, pima: TableData) ->
     assert len(data.content.rows("test")) == 115
     torch.testing.assert_close(data.training_inputs(), pima.training_inputs(), equal_nan=True)
     if balance == "smote":
-        made = data.training.columns["x"][data.training.columns["row"] < 0]
-        real = data.training.columns["x"][data.training.columns["row"] >= 0]
+        made = data.training.x[data.training.columns["row"] < 0]
+        real = data.training.x[data.training.columns["row"] >= 0]
         assert len(made) > 100
         assert made.isfinite().all()
         assert (made[:, 7] >= real[:, 7].min()).all()
@@ -160,7 +160,7 @@ def test_resampling_touches_training_rows_only(balance: str, pima: TableData) ->
 def test_smote_keeps_categories_whole(frame: pd.DataFrame, here: Path) -> None:
     frame = frame.assign(outcome=["sick"] * 20 + ["well"] * 60)
     frame.to_csv("t.csv", index=False)
-    x = TableData("t.csv", target="outcome", id="patient", balance="smote").training.columns["x"]
+    x = TableData("t.csv", target="outcome", id="patient", balance="smote").training.x
     assert set(x[:, 2].tolist()) == {0.0, 1.0}
 
 

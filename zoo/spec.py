@@ -9,13 +9,14 @@ class Modality(TypedDict):
     """One kind of measurement, as a data module hands it out (raw) and a model takes it.
 
     Attributes:
-        kind: ``"table"``; it chooses the encoding layer (`zoo.encode.encoder`).
+        kind: ``"table"`` or ``"sequence"``; it chooses the encoding layer (`zoo.encode.encoder`).
         shape: Shape of one sample.
-        features: Names of the columns, in order.
+        features: Names of the columns, in order; of sequences, the one column that holds them.
         levels: Levels of each categorical column, as seen in training rows.
         ordered: Those of ``levels`` that have an order; they enter the model as one rank.
         missing_values: Numbers that stand for a missing value, by column (0 for an insulin that was not measured).
         units: Unit of each column, where known.
+        resize: Sequences of other lengths are padded with N or cropped about their centre.
     """
 
     kind: str
@@ -25,6 +26,7 @@ class Modality(TypedDict):
     ordered: NotRequired[list[str]]
     missing_values: NotRequired[dict[str, list[float]]]
     units: NotRequired[dict[str, str]]
+    resize: NotRequired[bool]
 
 
 class Target(TypedDict):

@@ -1,4 +1,5 @@
 """Data modules: they read once, check, split, and hand out raw values."""
 
 from .base import Data as Data
+from .sequence import SequenceData as SequenceData
 from .table import TableData as TableData

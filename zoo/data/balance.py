@@ -21,14 +21,33 @@ def class_weights(y: Tensor) -> Tensor:
     return (len(y) / ((counts > 0).sum() * counts.clamp(min=1)))[y]
 
 
-def resample(how: Balance, x: Tensor, y: Tensor, modality: Modality, seed: int) -> tuple[Tensor, Tensor, Tensor]:
+def resample(how: Literal["undersample", "oversample"], y: Tensor, seed: int) -> Tensor:
     """Training rows with classes of equal size, by imbalanced-learn.
 
     Args:
-        how: ``"undersample"`` drops rows of the larger classes, ``"oversample"`` repeats rows of the smaller ones,
-            ``"smote"`` puts new rows between neighbours of a smaller class (Chawla et al. 2002, doi:10.1613/jair.953).
-            For SMOTE alone, missing numbers are filled with their mean and distances are taken between standardised
-            columns; categories are chosen among those of the neighbours (SMOTE-NC).
+        how: ``"undersample"`` drops rows of the larger classes, ``"oversample"`` repeats rows of the smaller ones.
+        y: Class codes, ``shape=(rows,)``.
+        seed: Of the random choice.
+
+    Returns:
+        Positions of the rows, in order.
+    """
+    from imblearn.over_sampling import RandomOverSampler
+    from imblearn.under_sampling import RandomUnderSampler
+
+    sampler = (RandomUnderSampler if how == "undersample" else RandomOverSampler)(random_state=seed)
+    sampler.fit_resample(np.arange(len(y))[:, None], y.numpy())
+    return torch.as_tensor(np.sort(sampler.sample_indices_))
+
+
+def smote(x: Tensor, y: Tensor, modality: Modality, seed: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Training rows of a table, with new rows between neighbours of a smaller class, until classes are of equal size.
+
+    Chawla et al. 2002, doi:10.1613/jair.953, by imbalanced-learn. For it alone, missing numbers are filled with their
+    mean and distances are taken between standardised columns; categories are chosen among those of the neighbours
+    (SMOTE-NC).
+
+    Args:
         x: Raw values, ``shape=(rows, features)``.
         y: Class codes, ``shape=(rows,)``.
         modality: Which columns are categories.
@@ -40,14 +59,6 @@ def resample(how: Balance, x: Tensor, y: Tensor, modality: Modality, seed: int) 
     Raises:
         InputError: A class too small for SMOTE's five neighbours.
     """
-    from imblearn.over_sampling import RandomOverSampler
-    from imblearn.under_sampling import RandomUnderSampler
-
-    if how in ("undersample", "oversample"):
-        sampler = (RandomUnderSampler if how == "undersample" else RandomOverSampler)(random_state=seed)
-        sampler.fit_resample(np.arange(len(y))[:, None], y.numpy())
-        chosen = torch.as_tensor(np.sort(sampler.sample_indices_))
-        return x[chosen], y[chosen], chosen
     if (smallest := int(torch.bincount(y)[torch.bincount(y) > 0].min())) <= NEIGHBOURS:
         raise InputError(
             f"balance 'smote' needs at least {NEIGHBOURS + 1} training rows a class, the smallest has {smallest}; "
@@ -61,7 +72,7 @@ def resample(how: Balance, x: Tensor, y: Tensor, modality: Modality, seed: int) 
     for i in nominal:
         unknown = len(levels[modality["features"][i]])
         values[:, i] = x[:, i].nan_to_num(unknown)
-    new, classes = _smote(nominal, values.shape[1], seed)(values, y.numpy())
+    new, classes = _sampler(nominal, values.shape[1], seed)(values, y.numpy())
     synthetic = torch.as_tensor(new[len(y) :], dtype=x.dtype)
     restored = synthetic * encode.scale + encode.mean
     restored[:, nominal] = synthetic[:, nominal]
@@ -69,7 +80,7 @@ def resample(how: Balance, x: Tensor, y: Tensor, modality: Modality, seed: int) 
     return torch.cat([x, restored]), torch.as_tensor(classes), origin
 
 
-def _smote(nominal: list[int], width: int, seed: int) -> Callable[..., Any]:
+def _sampler(nominal: list[int], width: int, seed: int) -> Callable[..., Any]:
     from imblearn.over_sampling import SMOTE, SMOTEN, SMOTENC
 
     if len(nominal) == width:

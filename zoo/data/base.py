@@ -3,7 +3,6 @@
 import hashlib
 import logging
 from abc import abstractmethod
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -17,32 +16,11 @@ from torch.utils.data import DataLoader, SequentialSampler
 from ..errors import InputError, check_choice, check_range
 from ..spec import Spec
 from . import split as splitting
-from .balance import Balance, class_weights
-from .loading import Batch, Rows, Shuffle, whole_batch
+from .balance import Balance, class_weights, resample
+from .loading import Batch, Content, Rows, Shuffle, whole_batch
 
 log = logging.getLogger("zoo")
 EVALUATION_BATCH = 1024  # without gradients there is no reason for small batches
-
-
-@dataclass
-class Content:
-    """What was read: all samples, in the order of the file.
-
-    Attributes:
-        x: Raw values, ``shape=(samples, *shape)``.
-        y: Class codes (int64) or numbers (float32), ``shape=(samples,)``; -1 or NaN where the target is missing.
-        samples: One row a sample, indexed by its name; the columns of the table, and ``split``.
-        spec: Shapes, names and target.
-    """
-
-    x: Tensor
-    y: Tensor
-    samples: pd.DataFrame
-    spec: Spec
-
-    def rows(self, split: str) -> Tensor:
-        """Positions of the samples of one split."""
-        return torch.as_tensor(np.flatnonzero(self.samples["split"].to_numpy() == split))
 
 
 class Data(LightningDataModule):
@@ -97,6 +75,7 @@ class Data(LightningDataModule):
         self.folds, self.fold, self.repeat, self.balance = folds, fold, repeat, balance
         self.trained: Spec | None = None
         self.external = False
+        self._augmented_epoch = -1
 
     @abstractmethod
     def read(self) -> Content:
@@ -107,16 +86,27 @@ class Data(LightningDataModule):
         """All samples as they lie in the file, for `predict`; no target is needed."""
 
     @abstractmethod
-    def baseline_features(self) -> np.ndarray:
-        """What a simple model would be given, ``shape=(samples, features)``, finite, fitted on training rows only."""
+    def baseline_features(self, rows: Tensor) -> dict[str, np.ndarray]:
+        """What simple models would be given of these samples: finite, fitted on training rows only.
+
+        Args:
+            rows: Positions of the samples.
+
+        Returns:
+            One or more sets of features, ``shape=(rows, features)``; the key comes before the name of a model.
+        """
 
     def describe(self) -> dict[str, Any]:
         """Name, checksum and licence of the data, for the card of the weights."""
         return {}
 
-    def balanced(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Training rows after resampling, and the position each came from; a modality that can resample overrides."""
-        return x, y, torch.arange(len(y))
+    def synthesised(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Training rows with made-up ones beside (SMOTE), and the position each came from, -1 if it was made up."""
+        raise InputError("balance 'smote' is for tables; use oversample, undersample or weights")
+
+    def augment(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Raw values of a training batch, changed in ways that leave the target as it is; by default as they are."""
+        return x
 
     def conform(self, spec: Spec, external: bool = False) -> "Data":
         """Read as this trained model expects, in place of detecting columns, levels and classes.
@@ -145,8 +135,6 @@ class Data(LightningDataModule):
         if self.external:
             return np.full(len(frame), "test")
         groups = splitting.related(twins, *([frame[self.group]] if self.group else []))
-        if (copies := int(twins.duplicated().sum())) and not self.trained:
-            log.info("%d samples are exact duplicates of others; duplicates share a split", copies)
         if self.split:
             result = splitting.given(frame[self.split])
         elif self.folds is not None:
@@ -189,11 +177,20 @@ class Data(LightningDataModule):
         """Training rows, after balance."""
         content = self.content
         rows = content.rows("train")
-        x, y = content.x[rows], content.y[rows]
-        if self.balance == "weights":
-            return Rows(x=x, y=y, row=rows, weight=class_weights(y))
-        x, y, origin = self.balanced(x, y)
-        return Rows(x=x, y=y, row=torch.where(origin >= 0, rows[origin], -1))
+        y = content.y[rows]
+        if self.balance != "none" and not self.spec["target"]["classes"]:
+            raise InputError(f"balance {self.balance!r} is for classes; {self.spec['target']['name']!r} is a number")
+        match self.balance:
+            case "none":
+                return Rows(content.x, rows, y=y, row=rows)
+            case "weights":
+                return Rows(content.x, rows, y=y, row=rows, weight=class_weights(y))
+            case "smote":
+                x, y, origin = self.synthesised(content.x[rows], y)
+                return Rows(x, torch.arange(len(y)), y=y, row=torch.where(origin >= 0, rows[origin], -1))
+            case how:
+                chosen = resample(how, y, self.seed)
+                return Rows(content.x, rows[chosen], y=y[chosen], row=rows[chosen])
 
     def training_inputs(self) -> Tensor:
         """Raw values of the training rows as measured, without balance: encodings learn from these."""
@@ -210,7 +207,7 @@ class Data(LightningDataModule):
     def loader(self, split: str) -> DataLoader[Batch]:
         """All samples of ``"train"``, ``"validation"`` or ``"test"`` in order, without balance, for evaluation."""
         rows = self.content.rows(split)
-        data = Rows(x=self.content.x[rows], y=self.content.y[rows], row=rows)
+        data = Rows(self.content.x, rows, y=self.content.y[rows], row=rows)
         return self._loader(data, SequentialSampler(data), max(self.batch_size, EVALUATION_BATCH))
 
     def _loader(self, data: Rows, sampler: Any, size: int) -> DataLoader[Batch]:
@@ -223,6 +220,16 @@ class Data(LightningDataModule):
             persistent_workers=self.num_workers > 0,
             generator=torch.Generator(),  # its own, lest making an iterator shifts the dropout of a resumed run
         )
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Augment a training batch on the model's device; seed and epoch decide how, and a resumed run repeats it."""
+        if self.trainer is None or not self.trainer.training:
+            return batch
+        if (epoch := self.trainer.current_epoch) != self._augmented_epoch:
+            self._augmented_epoch = epoch
+            self._generator = torch.Generator(batch["x"].device)
+            self._generator.manual_seed((self.seed * 1_000_003 + epoch) * 1009 + self.trainer.global_rank)
+        return {**batch, "x": self.augment(batch["x"], self._generator)}
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Training rows after balance, shuffled anew each epoch."""

@@ -1,30 +1,71 @@
-"""Whole batches from memory, in an order that a resumed run repeats."""
+"""What was read, and whole batches of it in an order that a resumed run repeats."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
+import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset, RandomSampler
 
+from ..spec import Spec
+
 Batch = dict[str, Tensor]
 
 
-class Rows(Dataset[Batch]):
-    """Rows held in memory; a list of indices gives a ready batch, which is much cheaper than collating rows."""
+class Source(Protocol):
+    """Raw values of all samples: a tensor, or what reads them from a file when a batch is made."""
 
-    def __init__(self, **columns: Tensor) -> None:
-        self.columns = columns
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: Tensor) -> Tensor:
+        """Raw values of these samples, ``shape=(rows, *shape)``."""
+
+
+@dataclass
+class Content:
+    """What was read: all samples, in the order of the file.
+
+    Attributes:
+        x: Raw values, ``shape=(samples, *shape)``; what does not fit into memory is read a batch at a time.
+        y: Class codes (int64) or numbers (float32), ``shape=(samples,)``; -1 or NaN where the target is missing.
+        samples: One row a sample, indexed by its name; the columns of the table, and ``split``.
+        spec: Shapes, names and target.
+    """
+
+    x: Source
+    y: Tensor
+    samples: pd.DataFrame
+    spec: Spec
+
+    def rows(self, split: str) -> Tensor:
+        """Positions of the samples of one split."""
+        return torch.as_tensor(np.flatnonzero(self.samples["split"].to_numpy() == split))
+
+
+class Rows(Dataset[Batch]):
+    """Some of the samples; a list of indices gives a ready batch, which is much cheaper than collating rows.
+
+    Args:
+        x: Raw values of all samples.
+        at: Positions in ``x`` of the samples that are meant.
+        **columns: Further tensors, one value for each sample that is meant.
+    """
+
+    def __init__(self, x: Source, at: Tensor, **columns: Tensor) -> None:
+        self.x, self.at, self.columns = x, at, columns
 
     def __len__(self) -> int:
-        return len(self.columns["row"])
+        return len(self.at)
 
     def __getitem__(self, index: int) -> Batch:
         return self.__getitems__([index])
 
     def __getitems__(self, indices: Sequence[int]) -> Batch:
         chosen = torch.as_tensor(indices)
-        return {name: column[chosen] for name, column in self.columns.items()}
+        return {"x": self.x[self.at[chosen]], **{name: column[chosen] for name, column in self.columns.items()}}
 
 
 class Shuffle(RandomSampler):

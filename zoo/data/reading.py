@@ -87,8 +87,8 @@ def read_dataset(card: dict[str, Any]) -> pd.DataFrame:
     Raises:
         InputError: The content is not what the card was written for.
     """
-    if "scikit_learn" in card:
-        frame = _scikit_learn(card["scikit_learn"])
+    if "file" not in card:
+        frame = _simulated(card["simulated"]) if "simulated" in card else _scikit_learn(card["scikit_learn"])
         found = hashlib.sha256(frame.to_csv(index=False).encode()).hexdigest()
     else:
         frame = read_table(card["folder"] / card["file"])
@@ -113,3 +113,11 @@ def _scikit_learn(name: str) -> pd.DataFrame:
             return data.data.assign(progression=data.target)
         case _:
             raise InputError(f"scikit-learn data set {name!r} is not known here")
+
+
+def _simulated(name: str) -> pd.DataFrame:
+    from .simulate import SIMULATIONS
+
+    if name not in SIMULATIONS:
+        raise InputError(f"simulation {name!r} is not known here; {suggest(name, SIMULATIONS)}")
+    return SIMULATIONS[name]()

@@ -6,13 +6,19 @@ from typing import Any
 import pandas as pd
 from torch import Tensor
 
-from ..errors import InputError, suggest
+from ..errors import InputError, check_choice, suggest
 from ..spec import Modality
 from .base import Encoder as Encoder
+from .dna import sequence_to_tensor
+from .kmer import KmerEmbedding
+from .one_hot import OneHotDNA
 from .table import TableEncoder, table_to_tensor
 
-ENCODERS = {"table": TableEncoder}
-READERS = {"table": table_to_tensor}
+LAYERS: dict[str, dict[str, type[Encoder]]] = {  # of each kind of modality; the first is the default
+    "table": {"standardised": TableEncoder},
+    "sequence": {"one-hot": OneHotDNA, "k-mer": KmerEmbedding},
+}
+READERS = {"table": table_to_tensor, "sequence": sequence_to_tensor}
 
 
 def encoder(modality: Modality, options: dict[str, Any] | None = None) -> Encoder:
@@ -20,19 +26,22 @@ def encoder(modality: Modality, options: dict[str, Any] | None = None) -> Encode
 
     Args:
         modality: An entry of ``spec["modalities"]``.
-        options: Keyword arguments of the layer, such as ``{"missing_indicator": True}``.
+        options: ``layer``, where there is a choice (``{"layer": "k-mer"}``), and keyword arguments of the layer, such
+            as ``{"missing_indicator": True}``.
 
     Raises:
-        InputError: An option that this layer does not have.
+        InputError: No such layer, or an option that it does not have.
     """
-    layer, options = ENCODERS[modality["kind"]], options or {}
-    known = [name for name in signature(layer).parameters if name != "modality"]
+    layers, options = LAYERS[modality["kind"]], dict(options or {})
+    chosen = options.pop("layer", next(iter(layers)))
+    check_choice(f"layer of a {modality['kind']} encoding", chosen, layers)
+    known = [name for name in signature(layers[chosen]).parameters if name != "modality"]
     for name in options:
         if name not in known:
-            raise InputError(f"a {modality['kind']} encoding has no option {name!r}; {suggest(name, known)}")
-    return layer(modality, **options)
+            raise InputError(f"a {chosen} encoding has no option {name!r}; {suggest(name, [*known, 'layer'])}")
+    return layers[chosen](modality, **options)
 
 
 def to_tensor(frame: pd.DataFrame, modality: Modality, source: str = "the table") -> Tensor:
-    """Raw values of a user's table as the model expects them (see `table_to_tensor`)."""
+    """Raw values of a user's table as the model expects them (see `table_to_tensor` and `sequence_to_tensor`)."""
     return READERS[modality["kind"]](frame, modality, source)

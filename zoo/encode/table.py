@@ -99,7 +99,7 @@ class TableEncoder(Encoder):
         missing_indicator: Add for each number a column that is 1 where it is missing.
 
     Attributes:
-        out_features: Width of the output.
+        out_shape: Width of the output.
         feature_names: Names of the output columns, such as ``"sex=female"``.
 
     Shape:
@@ -139,7 +139,7 @@ class TableEncoder(Encoder):
         ]
         self.feature_names = numeric + [f"{name} missing" for name in numeric if missing_indicator]
         self.feature_names += [f"{features[i]}={[*known, 'unknown'][code]}" for i, code, known in columns]
-        self.out_features = len(self.feature_names)
+        self.out_shape = (len(self.feature_names),)
         # Not saved: they follow from the modality alone.
         self.register_buffer("numeric", torch.tensor([features.index(n) for n in numeric], dtype=torch.long), False)
         self.register_buffer("source", torch.tensor([i for i, _, _ in columns], dtype=torch.long), False)

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..data.loading import Source
 from ..errors import InputError, suggest
 from ..models import Supervised
-from ..spec import only_modality
 
 ROWS = 4096  # samples at a time
 
@@ -37,7 +37,7 @@ def layers(model: Supervised) -> dict[str, int]:
     Returns:
         Width of every named sub-module that turns a batch of raw values into ``(batch, width)``, such as
         ``{"encode": 8, "body.linear1": 64, "body.relu1": 64, "body": 64, "head": 1}``. A container comes after what it
-        contains. Found by one forward pass of two samples of zeros.
+        contains. Found by one forward pass of two made-up samples.
     """
     found: dict[str, int] = {}
 
@@ -51,14 +51,14 @@ def layers(model: Supervised) -> dict[str, int]:
     hooks = [module.register_forward_hook(note(name)) for name, module in model.named_modules() if name]
     try:
         with evaluating(model):
-            model(torch.zeros(2, *only_modality(model.spec)["shape"], device=model.device))
+            model(model.encode.example(2).to(model.device))
     finally:
         for hook in hooks:
             hook.remove()
     return found
 
 
-def run(model: Supervised, x: Tensor, layer: str | None) -> tuple[np.ndarray, Tensor]:
+def run(model: Supervised, x: Source, layer: str | None) -> tuple[np.ndarray, Tensor]:
     """Output of one layer and of the model, for all samples.
 
     Args:
@@ -81,8 +81,8 @@ def run(model: Supervised, x: Tensor, layer: str | None) -> tuple[np.ndarray, Te
     hook = layer and model.get_submodule(layer).register_forward_hook(lambda module, inputs, out: caught.append(out))
     try:
         with evaluating(model):
-            for part in torch.split(x, ROWS):
-                part = part.to(model.device)
+            for rows in torch.arange(len(x)).split(ROWS):
+                part = x[rows].to(model.device)
                 outputs.append(model(part).float().cpu())
                 latents.append((caught[-1] if layer else model.embed(part)).float().cpu())
                 caught.clear()

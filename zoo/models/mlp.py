@@ -64,7 +64,7 @@ class MLP(Supervised):
         **shared: Arguments of `Supervised` and `Model`.
 
     Shape:
-        ``(batch, features) -> (batch, 1 or classes)``
+        ``(batch, *shape) -> (batch, 1 or classes)``; a sequence is flattened
     """
 
     def __init__(
@@ -83,6 +83,8 @@ class MLP(Supervised):
             check_range("hidden width", width, 1)
         sizes = [self.encode.out_features, *hidden]
         self.body = nn.Sequential()
+        if len(self.encode.out_shape) > 1:
+            self.body.add_module("flatten", nn.Flatten())
         for number, (below, above) in enumerate(pairwise(sizes), 1):
             self.body.add_module(f"linear{number}", nn.Linear(below, above * (2 if activation == "maxout" else 1)))
             if activation == "maxout":

@@ -1,5 +1,6 @@
 """Models that predict a target: losses, metrics and predictions shared by classifiers and regressors."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -43,6 +44,14 @@ class Supervised(Model, abstract=True):
         if y is not None and self.target["kind"] == "regression":
             self.y_mean.copy_(y.mean())
             self.y_scale.copy_(y.std(correction=0) if len(y) > 1 and y.std() > 0 else torch.tensor(1.0))
+
+    @property
+    def network(self) -> nn.Sequential:
+        """From encoded values to raw outputs, as a plain module: ``model.network(model.encode(x))``.
+
+        For DNA it takes one-hot ``(batch, 4, length)``, the layout of captum and tangermeme.
+        """
+        return nn.Sequential(self.body, self.head)
 
     def forward(self, x: Tensor) -> Tensor:
         """Raw values to raw outputs: ``(batch, *shape) -> (batch, 1 or classes)``."""
@@ -104,11 +113,12 @@ class Supervised(Model, abstract=True):
         return frame
 
     @torch.inference_mode()
-    def predict(self, frame: pd.DataFrame, batch_size: int = 4096) -> pd.DataFrame:
+    def predict(self, frame: pd.DataFrame | Sequence[str], batch_size: int = 4096) -> pd.DataFrame:
         """Predict the samples of a raw table.
 
         Args:
-            frame: One sample a row, columns found by name in any order; more columns than needed are ignored.
+            frame: One sample a row, columns found by name in any order; more columns than needed are ignored. A model
+                of sequences also takes a list of them.
             batch_size: Rows at a time.
 
         Returns:
@@ -118,7 +128,10 @@ class Supervised(Model, abstract=True):
         Raises:
             InputError: A feature that the model needs is absent, or a value cannot be used.
         """
-        x = to_tensor(frame, only_modality(self.spec))
+        modality = only_modality(self.spec)
+        if not isinstance(frame, pd.DataFrame):
+            frame = pd.DataFrame({modality["features"][0]: list(frame)}, index=pd.RangeIndex(1, len(frame) + 1))
+        x = to_tensor(frame, modality)
         training, _ = self.training, self.eval()
         output = torch.cat([self(part.to(self.device)) for part in torch.split(x, batch_size)])
         self.train(training)

@@ -1,46 +1,63 @@
 """The simple models that a network must be held against, on the very same rows."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import torch
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.linear_model import LogisticRegression, RidgeCV
+from torch import Tensor
 
 from ..spec import Target
 
 MOST_ROWS = 20_000  # a forest on more takes longer than the network
 
 
-def baselines(features: np.ndarray, y: np.ndarray, train: np.ndarray, target: Target) -> dict[str, np.ndarray]:
+def baselines(
+    features: Callable[[Tensor], dict[str, np.ndarray]], y: np.ndarray, train: np.ndarray, target: Target
+) -> dict[str, np.ndarray]:
     """Fit the baselines on the training rows and let them predict every row.
 
     Args:
-        features: Imputed and standardised, ``shape=(samples, features)``.
+        features: From positions of samples to sets of features, ``shape=(rows, features)``, such as
+            ``data.baseline_features``.
         y: Class codes or numbers, ``shape=(samples,)``.
         train: True for training rows, ``shape=(samples,)``.
         target: Kind and classes.
 
     Returns:
-        By name: probabilities ``(samples, classes)``, or numbers ``(samples,)``. Logistic (ridge) regression and a
-        random forest of 300 trees, scikit-learn's settings otherwise. Of more than 20,000 training rows, 20,000 are
-        drawn.
+        By name: probabilities ``(samples, classes)``, or numbers ``(samples,)``. Logistic (ridge) regression on every
+        set of features, and a random forest of 300 trees on the first, scikit-learn's settings otherwise. Of more than
+        20,000 training rows, 20,000 are drawn.
     """
     rows = np.flatnonzero(train)
     if len(rows) > MOST_ROWS:
         rows = np.random.default_rng(0).choice(rows, MOST_ROWS, replace=False)
+    models: dict[str, tuple[str, Any]] = {}
+    for number, (prefix, x) in enumerate(features(torch.from_numpy(rows)).items()):
+        for name, model in _models(target, forest=number == 0).items():
+            models[prefix + name] = prefix, model.fit(x, y[rows])
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in models}
+    for some in torch.arange(len(y)).split(MOST_ROWS):
+        sets = features(some)
+        for name, (prefix, model) in models.items():
+            parts[name].append(_answer(model, sets[prefix], target))
+    return {name: np.concatenate(answers) for name, answers in parts.items()}
+
+
+def _models(target: Target, forest: bool) -> dict[str, Any]:
     if target["kind"] == "regression":
-        models: dict[str, Any] = {
-            "ridge regression": RidgeCV(np.logspace(-3, 3, 13)),
-            "random forest": RandomForestRegressor(300, random_state=0, n_jobs=-1),
-        }
-        return {name: model.fit(features[rows], y[rows]).predict(features) for name, model in models.items()}
-    models = {
-        "logistic regression": LogisticRegression(max_iter=2000),
-        "random forest": RandomForestClassifier(300, random_state=0, n_jobs=-1),
-    }
-    result = {}
-    for name, model in models.items():
-        fitted = model.fit(features[rows], y[rows])
-        result[name] = np.zeros((len(y), len(target["classes"])))
-        result[name][:, fitted.classes_] = fitted.predict_proba(features)
-    return result
+        models: dict[str, Any] = {"ridge regression": RidgeCV(np.logspace(-3, 3, 13))}
+        return models | ({"random forest": RandomForestRegressor(300, random_state=0, n_jobs=-1)} if forest else {})
+    models = {"logistic regression": LogisticRegression(max_iter=2000)}
+    return models | ({"random forest": RandomForestClassifier(300, random_state=0, n_jobs=-1)} if forest else {})
+
+
+def _answer(model: Any, x: np.ndarray, target: Target) -> np.ndarray:
+    if target["kind"] == "regression":
+        numbers: np.ndarray = model.predict(x)
+        return numbers
+    answer = np.zeros((len(x), len(target["classes"])))
+    answer[:, model.classes_] = model.predict_proba(x)
+    return answer

@@ -80,7 +80,7 @@ def evaluate(model: Supervised, data: Data, splits: tuple[str, ...] = ("train", 
     }
     train = (content.samples["split"] == "train").to_numpy()
     if train.any():  # not for a table of test samples alone, as in an external validation
-        for name, answer in baselines(data.baseline_features(), content.y.numpy(), train, target).items():
+        for name, answer in baselines(data.baseline_features, content.y.numpy(), train, target).items():
             by_name[name] = {split: torch.from_numpy(answer).float()[rows[split]] for split in present}
     scores = [
         (name, split, metric, value)

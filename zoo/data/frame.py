@@ -1,0 +1,184 @@
+"""Samples that are listed in a table, whatever their modality: their target, their names, their split."""
+
+import logging
+from abc import abstractmethod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from .. import files
+from ..encode import to_tensor
+from ..encode.table import check_features
+from ..errors import InputError, suggest
+from ..spec import Modality, Spec, Target, TargetKind, only_modality
+from . import columns
+from . import target as targets
+from .base import Data
+from .loading import Content, Source
+from .reading import UNNAMED, read_dataset, read_table
+
+log = logging.getLogger("zoo")
+IS_TEST = "__test__"  # column that marks the rows of a separate test file while they are read
+
+
+class FrameData(Data):
+    """Base of data modules whose samples are the rows of a table, with a column that is to be predicted.
+
+    Args:
+        path: A file, or the name of a data set with a card.
+        target: Column to predict. A data set's card knows its own.
+        target_kind: binary, multiclass or regression; detected by default.
+        positive: The positive one of two classes; by default the last in alphabetical order.
+        id: Column of unique sample names. Default: a first column without a header, else rows are counted from 1.
+        test_path: Separate file of test samples; ``fractions`` then share out the others.
+        **shared: Arguments of `Data`.
+    """
+
+    kind: str  # of the modality
+
+    def __init__(
+        self,
+        path: str,
+        target: str | None = None,
+        target_kind: TargetKind | None = None,
+        positive: str | None = None,
+        id: str | None = None,  # noqa: A002 (the word that users look for)
+        test_path: str | None = None,
+        **shared: Any,
+    ) -> None:
+        super().__init__(**shared)
+        self.path, self.test_path = path, test_path
+        self.card = files.card(path) if path in files.datasets() else {}
+        self.facts: dict[str, dict[str, Any]] = self.card.get("columns", {})
+        self.target = target or self.card.get("target")
+        self.target_kind, self.positive = target_kind, positive or self.card.get("positive")
+        self.units = {name: fact["unit"] for name, fact in self.facts.items() if "unit" in fact}
+        self.id = id or self.card.get("id")
+
+    @abstractmethod
+    def modality(self, frame: pd.DataFrame) -> Modality:
+        """What the samples are, as far as it can be told before they are split."""
+
+    @abstractmethod
+    def twins(self, frame: pd.DataFrame, modality: Modality) -> pd.Series:
+        """Equal for samples that are copies of each other."""
+
+    def complete(self, modality: Modality, frame: pd.DataFrame, training: pd.DataFrame) -> None:
+        """Add to the modality what only training rows may say."""
+
+    def values(self, frame: pd.DataFrame, modality: Modality) -> Source:
+        """Raw values of the samples."""
+        return to_tensor(frame, modality, self.path)
+
+    def read_file(self, path: Path) -> pd.DataFrame:
+        """The table in a file."""
+        return read_table(path)
+
+    def describe(self) -> dict[str, Any]:
+        """Name, checksum, licence and citation of the data."""
+        if self.card:
+            return {key: self.card[key] for key in ("name", "sha256", "licence", "citation", "source", "limits")}
+        return {"name": Path(self.path).name, "sha256": files.sha256(Path(self.path)), "licence": "not stated"}
+
+    def read(self) -> Content:
+        """Read, check and split."""
+        frame = self._frame_with_test()
+        if self.trained:
+            modality, target = only_modality(self.trained), self.trained["target"]
+            check_features(frame, modality["features"], self.path)
+            self.check_column(frame, target["name"], "target")
+        else:
+            target = self._target(frame)
+            modality = self.modality(frame)
+        y = targets.encode(frame[target["name"]], target, self.path)
+        if (unlabelled := (y < 0 if target["classes"] else y.isnan()).numpy()).any():
+            log.info("%d samples without a value of %s are left out", unlabelled.sum(), target["name"])
+            frame, y = frame[~unlabelled], y[torch.from_numpy(~unlabelled)]
+        is_test = frame[IS_TEST].to_numpy(dtype=bool) if IS_TEST in frame else None
+        twins = self.twins(frame, modality)
+        if not self.trained:
+            self._report_twins(twins, frame, target)
+        split = self.split_samples(frame, twins, y.numpy() if target["classes"] else None, is_test)
+        if not self.trained:
+            columns.check_training(split, target, y, self.path)
+            self.complete(modality, frame, frame[split == "train"])
+        x = self.values(frame, modality)
+        name = self._id(frame) or ""
+        index = pd.Index(frame[name].map(str) if name else frame.index.map(str), name=name or "row")
+        own = {} if self.split == "split" else {"split": "split (of the table)"}  # a feature may be called so
+        samples = frame.rename(columns=own).assign(split=split).drop(columns=IS_TEST, errors="ignore").set_axis(index)
+        spec = self.trained or Spec(modalities={self.kind: modality}, target=target, id=name)
+        return Content(x, y, samples, spec)
+
+    def _report_twins(self, twins: pd.Series, frame: pd.DataFrame, target: Target) -> None:
+        copies, reversed_ = int(twins.duplicated().sum()), twins.attrs.get("reverse_complements", 0)
+        if not copies:
+            return
+        how = f"{copies - reversed_} samples are exact duplicates of others"
+        how += f" and {reversed_} are reverse complements" if reversed_ else ""
+        log.info("%s; duplicates share a split", how)
+        same, labels = twins.to_numpy(), frame[target["name"]].to_numpy()
+        odd = (pd.Series(labels).groupby(same).transform("nunique") > 1).to_numpy()
+        if target["classes"] and odd.any():
+            name = self._id(frame)
+            names = frame[name].to_numpy() if name else frame.index
+            one = np.flatnonzero(odd)[0]
+            two = np.flatnonzero((same == same[one]) & (labels != labels[one]))[0]
+            told = f"{names[one]} ({labels[one]}) and {names[two]} ({labels[two]})"
+            log.warning("%d of them have contradictory labels, such as %s", int(odd.sum()), told)
+
+    def frame(self) -> pd.DataFrame:
+        """The table as it lies in the file; rows are named by the id column, or counted from 1."""
+        frame = self._frame()
+        if name := self._id(frame):
+            frame.index = pd.Index(frame[name].map(str), name=name)
+        return frame
+
+    def roles(self, frame: pd.DataFrame) -> dict[str, str | None]:
+        """Columns that say something else than what is measured: id, group and split; they are checked."""
+        roles = {"id": self._id(frame), "group": self.group, "split": self.split}
+        for role, name in roles.items():
+            if name is not None:
+                self.check_column(frame, name, role)
+        if name := roles["id"]:
+            columns.check_ids(frame[name], self.path)
+        return roles
+
+    def check_column(self, frame: pd.DataFrame, name: str, role: str) -> None:
+        """Raise an `InputError` with the nearest name if there is no such column."""
+        if name not in frame:
+            raise InputError(f"{self.path}: no column {name!r} (given as {role}); {suggest(name, frame.columns)}")
+
+    def _frame(self) -> pd.DataFrame:
+        """The index counts the rows of the file from 1, as errors name them."""
+        frame = read_dataset(self.card) if self.card else self.read_file(Path(self.path))
+        frame.index = pd.RangeIndex(1, len(frame) + 1, name="row")
+        return frame
+
+    def _frame_with_test(self) -> pd.DataFrame:
+        """All samples, those of a separate test file marked."""
+        frame = self._frame()
+        if self.test_path is None or self.external:
+            return frame
+        test = self.read_file(Path(self.test_path))
+        test.index = pd.Index([f"{row} of {self.test_path}" for row in range(1, len(test) + 1)])
+        return pd.concat([frame.assign(**{IS_TEST: False}), test.assign(**{IS_TEST: True})])
+
+    def _id(self, frame: pd.DataFrame) -> str | None:
+        if self.id:
+            self.check_column(frame, self.id, "id")
+        return self.id or (UNNAMED if frame.columns[0] == UNNAMED else None)
+
+    def _target(self, frame: pd.DataFrame) -> Target:
+        if self.target is None:
+            raise InputError(
+                f"{self.path}: which column is to be predicted? Give --data.target; {suggest('', frame.columns[:-1])}"
+            )
+        self.check_column(frame, self.target, "target")
+        column = frame[self.target].replace([np.inf, -np.inf], np.nan)
+        if len(column.dropna()) < len(frame[self.target].dropna()):
+            raise InputError(f"{self.path}: target {self.target!r} has an infinite value")
+        return targets.detect(column, self.target_kind, self.positive, self.units.get(self.target, ""))

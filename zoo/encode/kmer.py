@@ -1,0 +1,102 @@
+"""DNA as words of k bases: counted, or with a learnt vector for each word."""
+
+from itertools import product
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..errors import check_range
+from ..spec import Modality
+from .base import Encoder
+from .dna import random_codes
+
+
+def kmer_names(k: int) -> list[str]:
+    """All words of k bases, in the order of their tokens: AA, AC, AG, AT, CA, ..."""
+    return ["".join(word) for word in product("ACGT", repeat=k)]
+
+
+def kmer_tokens(codes: Tensor, k: int) -> Tensor:
+    """Number of the word that starts at each position; ``4**k`` for one with an unknown base.
+
+    Args:
+        codes: uint8, ``shape=(batch, length)``.
+        k: Length of a word.
+
+    Returns:
+        int32, ``shape=(batch, length - k + 1)``.
+
+    Example:
+        >>> from .dna import dna_codes
+        >>> kmer_tokens(dna_codes(["AACGN"]), 2)
+        tensor([[ 0,  1,  6, 16]], dtype=torch.int32)
+    """
+    count = codes.shape[1] - k + 1
+    tokens = torch.zeros(codes.shape[0], count, dtype=torch.int32, device=codes.device)
+    known = torch.ones_like(tokens, dtype=torch.bool)
+    for i in range(k):
+        base = codes[:, i : i + count]
+        tokens = tokens * 4 + base
+        known &= base < 4
+    return torch.where(known, tokens, 4**k)
+
+
+def kmer_counts(codes: Tensor, k: int) -> np.ndarray:
+    """How often each word occurs in each sequence; words with an unknown base are not counted.
+
+    Args:
+        codes: uint8, ``shape=(samples, length)``.
+        k: Length of a word.
+
+    Returns:
+        float32, ``shape=(samples, 4**k)``, in the order of `kmer_names`.
+    """
+    tokens = kmer_tokens(codes, k).numpy().astype(np.int64)
+    width = 4**k + 1
+    flat = (tokens + width * np.arange(len(tokens))[:, None]).ravel()
+    counts = np.bincount(flat, minlength=width * len(tokens)).reshape(len(tokens), width)
+    return counts[:, :-1].astype(np.float32)
+
+
+class KmerEmbedding(Encoder):
+    """A learnt vector for each word of k bases plus one for each position, as language models read text.
+
+    ``words.weight`` holds the vectors, ``shape=(4**k + 1, width)``; the last one stands for a word with an unknown
+    base. `zoo.latent.words` gives them as AnnData.
+
+    Args:
+        modality: Length of the sequences.
+        k: Length of a word; words overlap.
+        width: Length of a vector.
+
+    Shape:
+        uint8 ``(batch, length) -> (batch, width, length - k + 1)``
+    """
+
+    def __init__(self, modality: Modality, k: int = 3, width: int = 32) -> None:
+        super().__init__()
+        (self.length,) = modality["shape"]
+        check_range("k", k, 1, min(8, self.length))
+        check_range("width", width, 1)
+        self.k = k
+        self.out_shape = (width, self.length - k + 1)
+        self.words = nn.Embedding(4**k + 1, width)
+        self.positions = nn.Embedding(self.out_shape[1], width)
+        nn.init.normal_(self.words.weight, std=0.5)
+        nn.init.normal_(self.positions.weight, std=0.1)
+        self.register_buffer("fitted", torch.tensor(False))
+
+    def fit(self, x: Tensor) -> None:
+        """Nothing of the data; the vectors are learnt by training."""
+        self.fitted.fill_(True)
+
+    def example(self, rows: int, seed: int = 0) -> Tensor:
+        """Random bases, one in fifty unknown: uint8 ``shape=(rows, length)``."""
+        return random_codes(rows, self.length, seed)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """uint8 ``(batch, length) -> (batch, width, length - k + 1)``."""
+        vectors: Tensor = F.embedding(kmer_tokens(x, self.k), self.words.weight) + self.positions.weight
+        return vectors.transpose(1, 2)
