@@ -10,8 +10,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from zoo import commands, files
+from zoo import commands
 from zoo.data import TableData
+from zoo.data.frame import FrameData
+from zoo.parsing import CLI
 
 CANDIDATES: dict[str, list[str]] = {
     "mlp_pima": [
@@ -41,21 +43,48 @@ CANDIDATES: dict[str, list[str]] = {
         "--model.rule=delta --model.lr=0.001",
     ],
 }
+CANDIDATES |= {
+    "cnn1d_splice": [
+        "--model.filters=[64] --model.widths=[9] --model.hidden=[64] --model.dropout=0.5",
+        "--model.filters=[128] --model.widths=[5] --model.hidden=[128] --model.dropout=0.7",
+        "--model.filters=[128] --model.widths=[15] --model.hidden=[128] --model.dropout=0.7",
+        "--model.filters=[128] --model.widths=[9] --model.hidden=[] --model.dropout=0.7",
+        "--model.filters=[128] --model.widths=[9] --model.hidden=[128] --model.dropout=0.7 --model.normalisation=batch",
+    ],
+    "cnn1d_splice_deep": [
+        "--model.filters=[64,64,64] --model.widths=[7,5,3] --model.pool_widths=[2,2,1]",
+        "--model.filters=[64,64,64] --model.widths=[7,5,3] --model.pool_widths=[1,1,1] --model.dropout=0.7",
+        "--model.filters=[128,64,32] --model.widths=[9,5,5] --model.pool_widths=[1,1,1] --model.dropout=0.7",
+        "--model.filters=[128,128,128] --model.widths=[7,5,3] --model.pool_widths=[2,2,1] --model.dropout=0.7",
+        "--model.filters=[64,64,64] --model.widths=[5,5,5] --model.dilations=[1,2,4] --model.pool_widths=[1,1,1] "
+        "--model.dropout=0.7",
+    ],
+    "cnn1d_promoters": [
+        "--model.filters=[32] --model.widths=[7] --model.pool_widths=[3]",
+        "--model.filters=[64] --model.widths=[7] --model.pool_widths=[3] --model.dropout=0.7",
+        "--model.filters=[64] --model.widths=[5] --model.pool_widths=[5] --model.dropout=0.7",
+        "--model.filters=[64] --model.widths=[12] --model.pool_widths=[5] --model.dropout=0.7 --model.weight_decay=0.3",
+        "--model.filters=[64] --model.widths=[7] --model.pool_widths=[5] --model.pooling=both --model.dropout=0.7 "
+        "--model.normalisation=batch",
+        "--model.filters=[64] --model.widths=[7] --model.pool_widths=[3] --model.dropout=0.7 --data.shift=1",
+    ],
+}
 METRIC = {"mlp_diabetes_progression": "r2", "perceptron_breast_cancer": "accuracy"}
+METRIC |= dict.fromkeys(("cnn1d_splice", "cnn1d_splice_deep", "cnn1d_promoters"), "accuracy")
 
 
 def main() -> None:
     """Print mean and spread of each candidate."""
     logging.getLogger("zoo").setLevel(logging.WARNING)
     for recipe in sys.argv[1:] or CANDIDATES:
-        settings = files.read_yaml(files.config(recipe))["data"]["init_args"]
-        data = TableData(settings["path"])
+        data = CLI(["--config", recipe]).make_data()
+        assert isinstance(data, FrameData)
         metric = METRIC.get(recipe, "roc_auc")
         with tempfile.TemporaryDirectory() as folder:
             table = Path(folder) / "without_test_rows.csv"
             data.samples[data.samples["split"] != "test"].drop(columns="split").to_csv(table, index=False)
             fixed = [f"--data.path={table}", f"--data.target={data.target}", f"--trainer.default_root_dir={folder}"]
-            fixed += [f"--data.missing={data.missing}"] if data.missing else []
+            fixed += [f"--data.missing={data.missing}"] if isinstance(data, TableData) and data.missing else []
             fixed += [f"--data.positive={data.positive}"] if data.positive else []
             print(f"{recipe}: {metric}, 5 folds x 2 of the training and validation rows")
             for options in CANDIDATES[recipe]:

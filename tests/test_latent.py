@@ -142,7 +142,7 @@ def test_embed_a_regression(numbers):
     ("layer", "message"),
     [
         ("body.relu3", "no layer .*; did you mean body.relu2 or body.relu1"),
-        ("outputs", "gives no .batch, width. output"),
+        ("outputs", "gives no output for each sample"),
     ],
 )
 def test_unusable_layer(model, data, layer, message):

@@ -16,6 +16,7 @@ from . import files
 from .data import Data
 from .errors import InputError, suggest
 from .models import REGISTRY, Model, Supervised
+from .training.profiler import NoProfiler
 
 TRUSTED = ("zoo.", "lightning.pytorch.")  # what a config file may name by import path
 
@@ -213,6 +214,7 @@ class CLI(LightningCLI):
             made = parser.instantiate(Namespace(trainer=self.config.trainer.clone()))
             arguments = {**made.trainer.as_dict(), **changes}
             stopping = EarlyStopping(**self.config.early_stopping.as_dict())
+            arguments["profiler"] = arguments["profiler"] or NoProfiler()
             arguments["callbacks"] = [*(arguments["callbacks"] or []), stopping, *callbacks]
             return Trainer(**arguments)
         except (ValueError, TypeError, MisconfigurationException) as error:

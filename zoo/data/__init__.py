@@ -1,5 +1,6 @@
 """Data modules: they read once, check, split, and hand out raw values."""
 
 from .base import Data as Data
+from .interval import IntervalData as IntervalData
 from .sequence import SequenceData as SequenceData
 from .table import TableData as TableData

@@ -69,6 +69,10 @@ class FrameData(Data):
     def complete(self, modality: Modality, frame: pd.DataFrame, training: pd.DataFrame) -> None:
         """Add to the modality what only training rows may say."""
 
+    def check_features(self, frame: pd.DataFrame, modality: Modality) -> None:
+        """Raise an `InputError` if the table lacks what a trained model needs."""
+        check_features(frame, modality["features"], self.path)
+
     def values(self, frame: pd.DataFrame, modality: Modality) -> Source:
         """Raw values of the samples."""
         return to_tensor(frame, modality, self.path)
@@ -88,7 +92,7 @@ class FrameData(Data):
         frame = self._frame_with_test()
         if self.trained:
             modality, target = only_modality(self.trained), self.trained["target"]
-            check_features(frame, modality["features"], self.path)
+            self.check_features(frame, modality)
             self.check_column(frame, target["name"], "target")
         else:
             target = self._target(frame)

@@ -2,7 +2,7 @@
 
 import hashlib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -11,18 +11,21 @@ from torch import Tensor
 
 from .. import files
 from ..encode import to_tensor
-from ..encode.dna import UNKNOWN, check_sequences, reverse_complement
+from ..encode.dna import UNKNOWN, check_sequences, dna_codes, dna_text, reverse_complement
 from ..encode.kmer import kmer_counts
 from ..encode.one_hot import one_hot
-from ..errors import check_range
+from ..errors import check_choice, check_range
 from ..spec import Modality, TargetKind
 from .fasta import is_fasta, read_fasta
 from .frame import FrameData
 from .loading import Source
+from .negatives import dinucleotide_shuffle
 from .reading import read_table
 
 KMER = 5  # of the baseline
 CHUNK = 16_384  # sequences at a time
+POSITIVE, NEGATIVE = "positive", "negative"  # labels where negatives are made
+SOURCE = "shuffled from"  # column that says which row a negative was made of
 
 
 class SequenceData(FrameData):
@@ -37,6 +40,8 @@ class SequenceData(FrameData):
         sequence: Column of the sequences, in a table.
         label: Regular expression whose group is the label in a FASTA header; by default its last word, after a space
             or a ``|``.
+        negatives: For a file of positives alone: as many negatives, each a sequence with its dinucleotides in another
+            order (``shuffled``). It shares the split of its sequence.
         length: Bases of every sequence: shorter ones are padded with N, longer ones cropped, both about the centre. By
             default all must be of one length.
         reverse_complement: Augmentation: half of the sequences of a training batch are read from the other strand.
@@ -60,6 +65,7 @@ class SequenceData(FrameData):
         target: str | None = None,
         sequence: str = "sequence",
         label: str = r"[|\s]([^|\s]+)\s*$",
+        negatives: Literal["none", "shuffled"] = "none",
         length: int | None = None,
         reverse_complement: bool = False,
         shift: int = 0,
@@ -73,14 +79,30 @@ class SequenceData(FrameData):
         if length is not None:
             check_range("length", length, 1)
         check_range("shift", shift, 0)
-        self.sequence, self.label, self.length = sequence, label, length
+        check_choice("negatives", negatives, ["none", "shuffled"])
+        self.sequence, self.label, self.negatives, self.length = sequence, label, negatives, length
         self.reverse_complement, self.shift = reverse_complement, shift
         if not self.card and (Path(path).is_dir() or is_fasta(Path(path))):
             self.target, self.id = self.target or "label", self.id or "record"
+        if negatives != "none":
+            self.target, self.group = self.target or "label", self.group or SOURCE
 
     def read_file(self, path: Path) -> pd.DataFrame:
         """FASTA as a table, or a table."""
-        return read_fasta(path, self.label) if path.is_dir() or is_fasta(path) else read_table(path)
+        frame = read_fasta(path, self.label) if path.is_dir() or is_fasta(path) else read_table(path)
+        return self._with_shuffled(frame, str(path)) if self.negatives == "shuffled" else frame
+
+    def _with_shuffled(self, frame: pd.DataFrame, path: str) -> pd.DataFrame:
+        self.check_column(frame, self.sequence, "sequence")
+        check_sequences(frame[self.sequence], path)
+        frame = frame.assign(**{self.target or "label": POSITIVE, SOURCE: range(1, len(frame) + 1)})
+        shuffled = frame[self.sequence].map(str)
+        for _, same in shuffled.groupby(shuffled.str.len()):
+            shuffled[same.index] = dna_text(dinucleotide_shuffle(dna_codes(list(same), source=path), self.seed))
+        made = frame.assign(**{self.target or "label": NEGATIVE, self.sequence: shuffled})
+        if self.id in made:
+            made[self.id] = made[self.id].map("{} shuffled".format)
+        return pd.concat([frame, made], ignore_index=True)
 
     def describe(self) -> dict[str, Any]:
         """Name, checksum, licence and citation of the data."""

@@ -8,5 +8,6 @@ from .probe import layers as layers
 from .projection import pca as pca
 from .projection import umap as umap
 from .scatter import plot as plot
+from .words import words as words
 
-__all__ = ["cluster", "embed", "explore", "heatmap", "layers", "pca", "plot", "umap"]
+__all__ = ["cluster", "embed", "explore", "heatmap", "layers", "pca", "plot", "umap", "words"]

@@ -36,7 +36,7 @@ def embed(model: Supervised, data: Data | pd.DataFrame, layer: str | None = None
           ``uns["units"]``: units of the features that have one.
 
     Raises:
-        InputError: No such layer or one without a ``(batch, width)`` output; a data module whose features or levels are
+        InputError: No such layer; a data module whose features or levels are
             not those of the model; a raw table that lacks a feature.
     """
     if isinstance(data, Data):
@@ -77,6 +77,11 @@ def _check_same(data: Spec, model: Spec) -> None:
                     f"the data are not what the model was trained on: feature {number} is {here!r}, the model expects "
                     f"{there!r}; call data.conform(model.spec) before the data are read"
                 )
+        if ours["shape"] != theirs["shape"]:
+            raise InputError(
+                f"the data are not what the model was trained on: samples are {ours['shape']}, the model takes "
+                f"{theirs['shape']}; call data.conform(model.spec) before the data are read"
+            )
         for column, known in theirs.get("levels", {}).items():
             if ours.get("levels", {}).get(column) != known:
                 raise InputError(

@@ -28,14 +28,21 @@ def evaluating(model: nn.Module) -> Iterator[None]:
             module.training = mode
 
 
+def flat(output: Tensor, layer: str) -> Tensor:
+    """``(batch, width)``: the encoded input flattened, of any other layer the maximum over positions."""
+    return output if output.ndim == 2 else output.flatten(1) if layer == "encode" else output.flatten(2).amax(2)
+
+
 def layers(model: Supervised) -> dict[str, int]:
     """Layers that `embed` can read, with their width, in the order in which they give their output.
+
+    A layer that gives ``(batch, channels, positions)``, such as a convolution, is read as the maximum of each channel.
 
     Args:
         model: A trained or an untrained model.
 
     Returns:
-        Width of every named sub-module that turns a batch of raw values into ``(batch, width)``, such as
+        Width of every named sub-module that gives one row a sample, such as
         ``{"encode": 8, "body.linear1": 64, "body.relu1": 64, "body": 64, "head": 1}``. A container comes after what it
         contains. Found by one forward pass of two made-up samples.
     """
@@ -43,8 +50,8 @@ def layers(model: Supervised) -> dict[str, int]:
 
     def note(name: str) -> Callable[[nn.Module, Any, Any], None]:
         def hook(module: nn.Module, inputs: Any, output: Any) -> None:
-            if isinstance(output, Tensor) and output.ndim == 2 and len(output) == 2:
-                found[name] = output.shape[1]
+            if isinstance(output, Tensor) and output.ndim >= 2 and len(output) == 2:
+                found[name] = flat(output, name).shape[1]
 
         return hook
 
@@ -70,11 +77,11 @@ def run(model: Supervised, x: Source, layer: str | None) -> tuple[np.ndarray, Te
         The layer's output, float32 ``shape=(samples, width)``, and the model's raw output, ``(samples, 1 or classes)``.
 
     Raises:
-        InputError: No such layer, or its output is not ``(batch, width)``.
+        InputError: No such layer, or it gives nothing for each sample.
     """
     if layer is not None and layer not in (known := layers(model)):
         if layer in dict(model.named_modules()):
-            raise InputError(f"layer {layer!r} gives no (batch, width) output; {suggest(layer, known)}")
+            raise InputError(f"layer {layer!r} gives no output for each sample; {suggest(layer, known)}")
         raise InputError(f"{type(model).__name__} has no layer {layer!r}; {suggest(layer, known)}")
     latents, outputs = [], []
     caught: list[Tensor] = []
@@ -84,7 +91,7 @@ def run(model: Supervised, x: Source, layer: str | None) -> tuple[np.ndarray, Te
             for rows in torch.arange(len(x)).split(ROWS):
                 part = x[rows].to(model.device)
                 outputs.append(model(part).float().cpu())
-                latents.append((caught[-1] if layer else model.embed(part)).float().cpu())
+                latents.append((flat(caught[-1], layer) if layer else model.embed(part)).float().cpu())
                 caught.clear()
     finally:
         if hook:

@@ -152,7 +152,7 @@ class CNN1D(Supervised):
         ):
             if length < (span := dilation * (width - 1) + 1) or length - span + 1 < pool:
                 raise InputError(
-                    f"sequences of {self.encode.out_shape[1]} are too short: convolution {number} gets {length} and needs "
+                    f"sequences of {self.encode.out_shape[1]} are too short: convolution {number} gets {length}, needs "
                     f"{span + pool - 1}; lower widths, dilations or pool_widths"
                 )
             kind = FirstConvolution if number == 1 else nn.Conv1d

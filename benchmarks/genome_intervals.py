@@ -1,0 +1,131 @@
+"""Intervals of a large genome: time to index, speed of random batches, and memory.
+
+Writes a random genome of 24 chromosomes and 1.2 million intervals of 200 bases into a temporary folder, then reads all
+of them in random batches of 256, as training does, half of them from the minus strand. pyfaidx's own reading of a
+sample stands beside it. Memory is the peak of the process that reads, which must stay below 2 GB; the libraries are
+part of it and have a line of their own. The genome has just been written, so that it lies in the system's page cache
+where there is room for it.
+
+Run: ``python benchmarks/genome_intervals.py --gigabases 3``
+"""
+
+import argparse
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+CHROMOSOMES, LINE, LENGTH, BATCH = 24, 60, 200, 256
+LINES = 1 << 18  # written at a time
+SAMPLE = 20_000  # read by pyfaidx
+
+
+def write_genome(path: Path, gigabases: float) -> dict[str, int]:
+    """Random bases, the first of 24 chromosomes five times as long as the last, as in man; returns their sizes."""
+    rng = np.random.default_rng(0)
+    shares = np.linspace(5, 1, CHROMOSOMES)
+    lines = {f"chr{i}": int(share * gigabases * 1e9 / LINE) for i, share in enumerate(shares / shares.sum(), 1)}
+    with path.open("wb") as file:
+        for name, number in lines.items():
+            file.write(f">{name}\n".encode())
+            for begin in range(0, number, LINES):
+                block = np.full((min(LINES, number - begin), LINE + 1), ord("\n"), np.uint8)
+                letters = rng.integers(4, size=(len(block), LINE), dtype=np.uint8)
+                block[:, :LINE] = np.frombuffer(b"ACGT", np.uint8)[letters]
+                file.write(block.data)
+    return {name: number * LINE for name, number in lines.items()}
+
+
+def write_intervals(path: Path, sizes: dict[str, int], number: int) -> None:
+    """Random intervals on either strand."""
+    rng = np.random.default_rng(1)
+    lengths = np.array(list(sizes.values()))
+    chosen = rng.choice(len(sizes), number, p=lengths / lengths.sum())
+    start = rng.integers(lengths[chosen] - LENGTH)
+    frame = pd.DataFrame({"chromosome": np.array(list(sizes))[chosen], "start": start, "end": start + LENGTH})
+    frame["name"] = [f"peak{i}" for i in range(number)]
+    frame["score"], frame["strand"] = 0, rng.choice(["+", "-"], number)
+    frame.to_csv(path, sep="\t", header=False, index=False)
+
+
+def peak() -> float:
+    """Most memory that this process has had resident, in GB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+
+
+def report(what: str, seconds: float, further: str = "") -> None:
+    """A line of the table."""
+    print(f"{what:<34} {seconds:>8.2f} s   {peak():>5.2f} GB   {further}", flush=True)
+
+
+def measure(genome_path: Path, bed_path: Path) -> None:
+    """Print the table; runs in a process of its own, whose memory is that of the reading alone."""
+    begin = time.perf_counter()
+    import pyfaidx
+
+    from zoo.data.bed import read_bed, windows
+    from zoo.data.genome import Genome
+
+    print(f"{'':<34} {'time':>10}   peak memory")
+    report("libraries imported", time.perf_counter() - begin)
+    begin = time.perf_counter()
+    Genome(genome_path)
+    report("index made", time.perf_counter() - begin)
+    begin = time.perf_counter()
+    genome = Genome(genome_path)
+    report("index read", time.perf_counter() - begin)
+    begin = time.perf_counter()
+    frame = read_bed(bed_path)
+    starts, chromosomes = windows(frame, genome), genome.numbers(frame["chromosome"])
+    minus = (frame["strand"] == "-").to_numpy()
+    report("intervals read", time.perf_counter() - begin, f"{len(frame)} intervals")
+    order = np.random.default_rng(2).permutation(len(starts))
+    for epoch in (1, 2):
+        begin = time.perf_counter()
+        for at in range(0, len(order), BATCH):
+            rows = order[at : at + BATCH]
+            genome.fetch(chromosomes[rows], starts[rows], LENGTH, minus[rows])
+        seconds = time.perf_counter() - begin
+        each = (
+            f"{len(order) / seconds:,.0f} intervals/s, {1000 * seconds / len(order) * BATCH:.2f} ms a batch of {BATCH}"
+        )
+        report(f"all intervals, epoch {epoch}", seconds, each)
+    reference, names = pyfaidx.Fasta(str(genome_path)), frame["chromosome"].to_numpy()
+    begin = time.perf_counter()
+    for row in order[:SAMPLE]:
+        window = reference[names[row]][int(starts[row]) : int(starts[row]) + LENGTH]
+        _ = (-window if minus[row] else window).seq
+    seconds = time.perf_counter() - begin
+    report(f"pyfaidx, {SAMPLE} intervals", seconds, f"{SAMPLE / seconds:,.0f} intervals/s, letters")
+
+
+def main() -> None:
+    """Write the files and measure."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--gigabases", type=float, default=3)
+    parser.add_argument("--intervals", type=int, default=1_200_000)
+    parser.add_argument("--measure", nargs=2, type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.measure:
+        return measure(*options.measure)
+    with tempfile.TemporaryDirectory() as folder:
+        genome, bed = Path(folder) / "genome.fa", Path(folder) / "intervals.bed"
+        free = shutil.disk_usage(folder).free / 1e9
+        if free < (needed := options.gigabases * 1.1 + 1):
+            sys.exit(
+                f"error: {folder} has {free:.1f} GB free, {needed:.1f} GB are needed; set TMPDIR to another folder"
+            )
+        write_intervals(bed, write_genome(genome, options.gigabases), options.intervals)
+        print(f"genome of {genome.stat().st_size / 1e9:.2f} GB, intervals of {bed.stat().st_size / 1e6:.0f} MB")
+        subprocess.run([sys.executable, __file__, "--measure", str(genome), str(bed)], check=True)
+    return None
+
+
+if __name__ == "__main__":
+    main()
