@@ -81,6 +81,7 @@ class IntervalData(SequenceData):
         reverse_complement: Augmentation, as in `SequenceData`.
         shift: Augmentation, as in `SequenceData`.
         group: Column whose intervals belong together; by default ``chromosome``.
+        split: Column that says train, validation or test, in place of chromosomes.
         **shared: Arguments of `SequenceData` and `Data`.
 
     Raises:
@@ -99,6 +100,7 @@ class IntervalData(SequenceData):
         reverse_complement: bool = False,
         shift: int = 0,
         group: str | None = "chromosome",
+        split: str | None = None,
         **shared: Any,
     ) -> None:
         check_choice("negatives", negatives, ["none", "shuffled", "gc_matched"])
@@ -112,7 +114,7 @@ class IntervalData(SequenceData):
             reverse_complement=reverse_complement,
             shift=shift,
             group=None if validation_chromosomes else group,
-            split="chromosome split" if validation_chromosomes else shared.pop("split", None),
+            split="chromosome split" if validation_chromosomes else split,
             **shared,
         )
         self.interval_negatives = negatives

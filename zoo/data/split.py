@@ -53,6 +53,10 @@ def _deal(groups: np.ndarray, labels: np.ndarray | None, shares: np.ndarray, see
         edges = np.rint(np.cumsum(shares)[:-1] * len(members)).astype(int)
         for number, piece in enumerate(np.split(members, edges)):
             part[piece] = number
+    for number in np.flatnonzero(shares > 0):  # rounding leaves no part empty where there are groups for all
+        sizes = np.bincount(part, minlength=len(shares))
+        if sizes[number] == 0 and sizes.max() > 1:
+            part[rng.choice(np.flatnonzero(part == sizes.argmax()))] = number
     result: np.ndarray = part[groups]
     return result
 

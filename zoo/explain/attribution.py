@@ -2,7 +2,6 @@
 
 import copy
 import logging
-from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -10,10 +9,11 @@ from torch import Tensor, nn
 
 from ..data.loading import Source
 from ..encode.one_hot import OneHotDNA, one_hot
-from ..errors import InputError, check_choice, suggest
+from ..errors import InputError, check_choice, check_range
 from ..models import Supervised
-from .deep_lift import multipliers
-from .mutagenesis import check_codes, log_odds, mutagenesis
+from ..spec import only_modality
+from .deep_lift import LogOdds, multipliers
+from .mutagenesis import check_codes, mutagenesis
 
 Method = Literal["mutagenesis", "gradient", "integrated_gradients", "deep_lift"]
 BASES = 1 << 16  # of sequences, references and steps at a time
@@ -67,20 +67,114 @@ def attribute(
     """
     check_codes(model, codes)
     check_choice("method", method, Method.__args__)  # type: ignore[attr-defined]
+    (length,) = only_modality(model.spec)["shape"]
     column, sign = _column(model, target)
+    unit = model.y_scale if model.target["kind"] == "regression" else 1.0
     if method != "mutagenesis" and not (isinstance(model.encode, OneHotDNA) and model.encode.out_shape[0] == 4):
         raise InputError(f"{method} needs the one-hot encoding of DNA; use mutagenesis, which takes any")
     copies = {"integrated_gradients": STEPS, "deep_lift": REFERENCES}.get(method, 1)
-    length = codes[torch.arange(1)].shape[1]
-    parts, gap, largest = [], 0.0, 0.0
+    parts, gaps = [], []
     with torch.inference_mode(False):
-        explained = _Explained(model)
+        explained = _explained(model)
         for rows in torch.arange(len(codes)).split(max(1, BASES // (copies * length))):
-            some = codes[rows]
-            x = model.encode(some.to(model.device))
+            some = codes[rows].to(model.device)
             with torch.no_grad():
-                output = explained(x)
-            columns = output.argmax(1) if column is None else torch.full_like(rows, column, device=x.device)
+                x = model.encode(some)
+                columns = explained(x).argmax(1) if column is None else torch.full_like(some[:, 0], column).long()
             if method == "mutagenesis":
-                effects = mutagenesis(model, some).gather(3, columns.cpu()[:, None, None, None].expand(*some.shape, 4, 1))
-                parts.append(...)
+                part = _mutagenesis(model, some, columns)
+            elif method == "gradient":
+                part = _gradient(explained, x, columns) * unit
+            else:
+                references = _references(model, some, method)
+                slopes = _slopes(explained, x, references, columns, method)
+                gaps.append(_gaps(explained, x, references, columns, slopes))
+                part = (slopes - (slopes * references).sum(2, keepdim=True)).mean(1).transpose(1, 2) * unit
+            part = part if hypothetical else part * one_hot(some).transpose(1, 2)
+            parts.append(sign * part.float().cpu())
+    if gaps:
+        _report(torch.cat(gaps), method)
+    return torch.cat(parts)
+
+
+def _explained(model: Supervised) -> nn.Sequential:
+    """From one-hot DNA to log-odds, a copy without dropout; a number is in standard units."""
+    network = copy.deepcopy(model.network).eval().requires_grad_(False)
+    return nn.Sequential(*network, LogOdds()) if model.target["kind"] == "multiclass" else network
+
+
+def _column(model: Supervised, target: int | str | None) -> tuple[int | None, int]:
+    """Which log-odds, None for those of the most probable class; and -1 where their opposite is meant."""
+    kind, classes = model.target["kind"], model.target["classes"]
+    if target is None:
+        return (None if kind == "multiclass" else 0), 1
+    if kind == "regression":
+        raise InputError(f"the model predicts a number, {model.target['name']}, which has no class {target!r}")
+    if isinstance(target, str):
+        check_choice("class", target, classes)
+        target = classes.index(target)
+    check_range("number of the class", target, 0, len(classes) - 1)
+    return (target, 1) if kind == "multiclass" else (0, 1 if target else -1)
+
+
+def _mutagenesis(model: Supervised, codes: Tensor, columns: Tensor) -> Tensor:
+    """Each base against the mean of the three others: ``(sequences, length, 4)``."""
+    effects = mutagenesis(model, codes)[torch.arange(len(codes)), ..., columns.cpu()].to(codes.device)
+    return (4 * effects - effects.sum(2, keepdim=True)) / 3
+
+
+def _gradient(explained: nn.Module, x: Tensor, columns: Tensor) -> Tensor:
+    """Gradient without its mean over bases: ``(sequences, length, 4)``."""
+    with torch.enable_grad():
+        x = x.requires_grad_()
+        (slopes,) = torch.autograd.grad(explained(x).gather(1, columns[:, None]).sum(), x)
+    return (slopes - slopes.mean(1, keepdim=True)).transpose(1, 2)
+
+
+def _references(model: Supervised, codes: Tensor, method: Method) -> Tensor:
+    """Encoded references: ``(sequences, references, 4, length)``."""
+    if method == "integrated_gradients":
+        # An N of zeros stays one: it has no share in what is explained.
+        return model.encode(codes).mean(1, keepdim=True).expand(-1, 4, -1)[:, None]
+    from ..data.negatives import dinucleotide_shuffle
+
+    shuffled = dinucleotide_shuffle(codes.cpu().repeat_interleave(REFERENCES, 0), seed=0)
+    encoded: Tensor = model.encode(shuffled.to(codes.device))
+    return encoded.unflatten(0, (-1, REFERENCES))
+
+
+def _slopes(explained: nn.Module, x: Tensor, references: Tensor, columns: Tensor, method: Method) -> Tensor:
+    """What a unit of each input adds to the output between reference and sequence; the shape of ``references``."""
+    from captum.attr import IntegratedGradients
+
+    count, flat = references.shape[1], references.flatten(0, 1)
+    x, columns = x.repeat_interleave(count, 0), columns.repeat_interleave(count)
+    if method == "deep_lift":
+        slopes = multipliers(explained, x, flat, columns)
+    else:
+        slopes = IntegratedGradients(explained, multiply_by_inputs=False).attribute(x, flat, columns, n_steps=STEPS)
+    return slopes.detach().view_as(references)
+
+
+@torch.no_grad()
+def _gaps(explained: nn.Module, x: Tensor, references: Tensor, columns: Tensor, slopes: Tensor) -> Tensor:
+    """Difference that contributions must sum to, and by how much they miss it: ``(sequences, 2)``."""
+    found = ((x[:, None] - references) * slopes).sum((2, 3)).mean(1)
+    outputs = torch.cat(
+        [explained(x)[:, None], explained(references.flatten(0, 1)).unflatten(0, references.shape[:2])], 1
+    )
+    outputs = outputs.gather(2, columns[:, None, None].expand(-1, outputs.shape[1], 1))[..., 0]
+    wanted = outputs[:, 0] - outputs[:, 1:].mean(1)
+    return torch.stack([wanted, found - wanted], 1).abs().cpu()
+
+
+def _report(gaps: Tensor, method: Method) -> None:
+    wanted, missed = gaps.amax(0).tolist()
+    if missed > TOLERANCE * wanted:
+        log.warning(
+            "%s: contributions miss the difference of outputs that they should sum to by up to %.2g (largest difference "
+            "%.2g); rely on mutagenesis instead",
+            method,
+            missed,
+            wanted,
+        )

@@ -1,9 +1,15 @@
-"""Networks in the form in which captum's DeepLIFT is exact.
+"""Networks in a form in which captum's DeepLIFT is exact.
 
-DeepLIFT passes a sequence and its reference through the network side by side and gives each non-linear layer the slope
-between the two as its gradient (the rescale rule). captum knows the layers that have such a rule by their type, and
-finds the reference in the second half of the batch; hence pools of all positions, both strands read in one batch, and
-log-odds of more than two classes are written here with the layers that captum knows.
+DeepLIFT passes a sequence and its reference through a network side by side, and gives each non-linear layer the slope
+between the two in place of its gradient (the rescale rule). captum does it under four conditions that networks of the
+zoo do not meet as they are:
+
+- It has a rule for the layer, found by its type; not for pools of all positions, nor for some activations.
+- The reference is in the other half of the batch; not so where both strands are read in one batch.
+- No layer is used twice.
+- The input of a non-linear layer goes nowhere else, and is not itself the output of one: captum changes the gradient of
+  that input, too late for the layer below (as in a pool after an activation) and for all that it enters (as in a
+  maximum beside an average).
 """
 
 import copy
@@ -15,26 +21,39 @@ from torch import Tensor, nn
 from ..models.cnn1d import BothStrands, Exponential, MaxAndAverage
 
 
+class _Copy(nn.Module):
+    """Before a non-linear layer, so that captum changes the gradient of nothing else."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.clone()
+
+
 class _Logarithm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return x.log()
 
 
-class _LogOdds(nn.Module):
-    """Log-odds of each class from raw outputs of more than two, step by step: ``(batch, classes)``."""
+class LogOdds(nn.Module):
+    """`zoo.explain.mutagenesis.log_odds` of three or more classes, layer by layer.
+
+    Shape:
+        raw outputs ``(batch, classes) -> (batch, classes)``
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self.exponential, self.logarithm = Exponential(), _Logarithm()
+        self.exponential = nn.Sequential(_Copy(), Exponential())
+        self.logarithm = _Logarithm()
 
     def forward(self, x: Tensor) -> Tensor:
+        """Log-odds."""
         x = x - x.mean(1, keepdim=True)  # changes no odds, and keeps exponentials small
         others = 1 - torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
-        return x - self.logarithm(self.exponential(x) @ others)
+        return x - self.logarithm(self.exponential(x) @ others)  # type: ignore[no-any-return]
 
 
 class _Strands(nn.Module):
-    """`BothStrands` with a copy of the network for each strand, for in a batch of both captum finds no reference."""
+    """`BothStrands` with a copy of the network for each."""
 
     def __init__(self, strands: BothStrands, x: Tensor) -> None:
         super().__init__()
@@ -43,18 +62,15 @@ class _Strands(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         both = torch.stack([self.this(x), self.other(x.flip(1, 2))], 2)
-        return both.mean(2) if self.larger is None else self.larger(both).squeeze(2)
+        return both.mean(2) if self.larger is None else self.larger(both).squeeze(2)  # type: ignore[no-any-return]
 
 
 def prepared(network: nn.Module, x: Tensor) -> nn.Module:
-    """A copy of a network with layers that captum has a rule for.
+    """A copy of a network that meets the conditions above and has the same output.
 
     Args:
         network: In evaluation mode; not changed.
         x: An input, ``shape=(1, channels, length)``.
-
-    Returns:
-        A network with the same output.
     """
     if isinstance(network, BothStrands):
         return _Strands(network, x)
@@ -65,22 +81,21 @@ def prepared(network: nn.Module, x: Tensor) -> nn.Module:
             x = layer(x)
         return nn.Sequential(*layers)
     new = copy.deepcopy(network)
-    if isinstance(new, nn.AdaptiveMaxPool1d):
-        return nn.MaxPool1d(x.shape[2])
     if isinstance(new, MaxAndAverage):
         new.maximum = prepared(new.maximum, x)
-    return new
+    if isinstance(new, nn.AdaptiveMaxPool1d):
+        new = nn.MaxPool1d(x.shape[2])
+    return nn.Sequential(_Copy(), new)
 
 
-def multipliers(network: nn.Module, x: Tensor, references: Tensor, columns: Tensor, log_odds: bool) -> Tensor:
-    """DeepLIFT multipliers by the rescale rule (Shrikumar et al. 2017, arXiv:1704.02685).
+def multipliers(network: nn.Module, x: Tensor, references: Tensor, columns: Tensor) -> Tensor:
+    """DeepLIFT multipliers by the rescale rule (Shrikumar et al. 2017, arXiv:1704.02685), by captum.
 
     Args:
-        network: From one-hot sequences to raw outputs, in evaluation mode.
+        network: From one-hot sequences to outputs, in evaluation mode; not changed.
         x: One-hot sequences, ``shape=(batch, 4, length)``.
         references: One for each sequence, the same shape.
         columns: Output that is meant for each sequence, ``shape=(batch,)``.
-        log_odds: The raw outputs are those of three or more classes, and their log-odds are meant.
 
     Returns:
         ``shape=(batch, 4, length)``. Times ``x - references`` they sum to the difference of the outputs.
@@ -91,8 +106,8 @@ def multipliers(network: nn.Module, x: Tensor, references: Tensor, columns: Tens
     for kind in (Exponential, _Logarithm, nn.GELU, nn.SELU):
         SUPPORTED_NON_LINEAR.setdefault(kind, nonlinear)
     with torch.no_grad():
-        steps = [prepared(network, x[:1]), *([_LogOdds()] if log_odds else [])]
+        ready = prepared(network, x[:1])
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Setting forward, backward hooks", UserWarning)
-        found: Tensor = DeepLift(nn.Sequential(*steps), multiply_by_inputs=False).attribute(x, references, columns)
+        warnings.filterwarnings("ignore", "(?s).*(Setting forward|did not already require)", UserWarning)
+        found: Tensor = DeepLift(ready, multiply_by_inputs=False).attribute(x, references, columns)
     return found.detach()

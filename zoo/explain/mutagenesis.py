@@ -40,32 +40,39 @@ def mutagenesis(model: Supervised, codes: Source) -> Tensor:
         InputError: The model takes no sequences, or these are of another length.
     """
     check_codes(model, codes)
-    rows = torch.arange(len(codes)).split(max(1, BASES // model.encode.length))
+    (length,) = only_modality(model.spec)["shape"]
+    rows = torch.arange(len(codes)).split(max(1, BASES // length))
     with evaluating(model):
         parts = [_effects(model, codes[some].to(model.device)).float().cpu() for some in rows]
     return torch.cat(parts)
 
 
+def check_dna(model: Supervised) -> None:
+    """Raise an `InputError` unless this is a model of DNA."""
+    if (kind := only_modality(model.spec)["kind"]) != "sequence":
+        raise InputError(f"{type(model).__name__} is a model of a {kind}; this needs a model of DNA")
+
+
 def check_codes(model: Supervised, codes: Source) -> None:
-    """Raise an `InputError` unless these are sequences that the model takes."""
-    modality = only_modality(model.spec)
-    if modality["kind"] != "sequence":
-        raise InputError(f"{type(model).__name__} is a model of a {modality['kind']}; only one of DNA has mutations")
+    """Raise an `InputError` unless this is a model of DNA, and these are sequences that it takes."""
+    check_dna(model)
+    (length,) = only_modality(model.spec)["shape"]
     if not len(codes):
         raise InputError("there are no sequences to explain")
-    first, (length,) = codes[torch.arange(1)], modality["shape"]
+    first = codes[torch.arange(1)]
     if first.dtype != torch.uint8 or first.shape != (1, length):
+        shape = ", ".join(map(str, (len(codes), *first.shape[1:])))
         raise InputError(
-            f"expected uint8 codes of shape (sequences, {length}), as of zoo.encode.dna.dna_codes, not "
-            f"{str(first.dtype).removeprefix('torch.')} of shape ({', '.join(map(str, (len(codes), *first.shape[1:])))})"
+            f"codes are {str(first.dtype).removeprefix('torch.')} of shape ({shape}), the model takes uint8 of shape "
+            f"(sequences, {length}); zoo.encode.dna.dna_codes makes them of text"
         )
 
 
 def output_names(target: Target) -> list[str]:
     """What `log_odds` are of: the positive one of two classes, each one of more, or the number itself."""
-    return {"binary": target["classes"][-1:], "multiclass": target["classes"], "regression": [target["name"]]}[
-        target["kind"]
-    ]
+    if target["kind"] == "regression":
+        return [target["name"]]
+    return target["classes"] if target["kind"] == "multiclass" else target["classes"][-1:]
 
 
 def log_odds(model: Supervised, output: Tensor) -> Tensor:
