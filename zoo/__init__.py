@@ -26,6 +26,6 @@ def __getattr__(name: str) -> Any:
     """Import torch only when something that needs it is asked for (PEP 562)."""
     if name in _HOME:
         return getattr(import_module(f".{_HOME[name]}", __name__), name)
-    if name in ("data", "encode", "latent", "models", "report", "weights"):
+    if name in ("data", "encode", "explain", "latent", "models", "report", "weights"):
         return import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

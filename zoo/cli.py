@@ -22,6 +22,8 @@ A model zoo for biological data. Recipes are YAML files; name a packaged one, or
   zoo predict --config NAME_OR_RUN --data.path my.csv --output predictions.csv
   zoo crossval --config NAME --folds 5 --repeats 3
   zoo explore NAME_OR_RUN                      figures of the latent space of each layer
+  zoo explain NAME_OR_RUN [--fasta my.fa]      motifs of the filters, contribution of each base (DNA)
+  zoo explain NAME_OR_RUN --vcf my.vcf --genome genome.fa        effects of variants
   zoo export RUN --to FOLDER [--push hf:owner/repo]
 
 NAME alone stands for a recipe and its packaged weights; RUN is a folder such as runs/mlp_pima/1 and stands for its
@@ -83,6 +85,15 @@ def dispatch(args: list[str]) -> None:
             _commands().explore(["--config", name, *rest])
         case ["explore", *rest]:
             _commands().explore(rest)
+        case ["explain", name, *rest] if not name.startswith("-"):
+            dispatch(["explain", "--config", name, *rest])
+        case ["explain", *rest]:
+            parser = _parser("zoo explain NAME_OR_RUN [--fasta FILE] [--method NAME] [--vcf FILE --genome FILE]")
+            for option in ("--fasta", "--vcf", "--genome"):
+                parser.add_argument(option)
+            parser.add_argument("--method", default="mutagenesis")
+            known, options = parser.parse_known_args(rest)
+            _commands().explain(options, known.fasta, known.vcf, known.genome, known.method)
         case ["fit", *rest]:
             from .runs import train
 
@@ -94,7 +105,18 @@ def dispatch(args: list[str]) -> None:
         case ["predict", *rest]:
             _commands().predict(rest)
         case [command, *_]:
-            known_commands = ["list", "show", "fit", "validate", "test", "predict", "crossval", "explore", "export"]
+            known_commands = [
+                "list",
+                "show",
+                "fit",
+                "validate",
+                "test",
+                "predict",
+                "crossval",
+                "explore",
+                "explain",
+                "export",
+            ]
             raise InputError(
                 f"zoo {command}: cannot be understood; {suggest(command, known_commands)}; see 'zoo --help'"
             )

@@ -7,15 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
+from torch import Tensor
 
 from . import files, weights
 from .data import Data
+from .encode import to_tensor
 from .errors import InputError, check_range
 from .models import Supervised
 from .parsing import CLI
 from .report import Evaluation, evaluate
 from .report.tables import show_crossval
 from .runs import fit_fold, quieten, run_of, write_report
+from .spec import only_modality
 
 log = logging.getLogger("zoo")
 
@@ -92,6 +96,49 @@ def explore(args: list[str]) -> list[Path]:
     written = latent.explore(model, data.frame() if data.external else data, folder / "latent")
     log.info("written: %s", ", ".join(map(str, written)))
     return written
+
+
+def explain(args: list[str], fasta: str | None, vcf: str | None, genome: str | None, method: Any) -> list[Path]:
+    """Motifs, contributions of bases, and effects of variants of a trained model of DNA."""
+    from . import explain as explaining
+    from .data.fasta import read_fasta
+    from .data.genome import Genome
+    from .data.vcf import read_vcf
+
+    quieten()
+    cli = CLI(args)
+    model, folder = _trained(cli)
+    folder = folder / "explanation"
+    if vcf is not None:
+        if genome is None:
+            raise InputError("--vcf needs --genome, the FASTA file that its positions are of")
+        effects = explaining.variant_effects(model, read_vcf(Path(vcf)), Genome(genome))
+        with files.replacing(folder / "variants.csv") as path:
+            effects.to_csv(path, index=False)
+        written = [folder / "variants.csv"]
+    else:
+        explaining.check_dna(model)
+        data = _data(cli, model)
+        if fasta is None:
+            rows = _examples(data)
+            codes, names = data.content.x[rows], data.samples.index[rows.numpy()]
+        else:
+            modality = only_modality(model.spec)
+            frame = read_fasta(Path(fasta)).rename(columns={"sequence": modality["features"][0]}).set_index("record")
+            codes, names = to_tensor(frame, modality, fasta), frame.index
+        background = data.training_inputs() if len(data.content.rows("train")) else data.content.x
+        written = explaining.explain(model, background, codes, names, folder, method)
+    log.info("written: %s", ", ".join(map(str, written)))
+    return written
+
+
+def _examples(data: Data) -> Tensor:
+    """Two validation samples of each class, or eight of a number; test samples if there are no others."""
+    rows = next(found for split in ("validation", "test") if len(found := data.content.rows(split)))
+    y = data.content.y[rows]
+    if not data.spec["target"]["classes"]:
+        return rows[:8]
+    return torch.cat([rows[y == code][:2] for code in y.unique()])
 
 
 def _data(cli: CLI, model: Supervised) -> Data:

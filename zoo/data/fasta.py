@@ -8,6 +8,7 @@ import pandas as pd
 
 from ..errors import InputError
 
+LABEL = r"[|\s]([^|\s]+)\s*$"  # the last word of a header, after a space or a |
 SUFFIXES = {".fa", ".fasta", ".fna", ".ffn", ".fas"}
 
 
@@ -16,7 +17,7 @@ def is_fasta(path: Path) -> bool:
     return (path.with_suffix("") if path.suffix == ".gz" else path).suffix in SUFFIXES
 
 
-def read_fasta(path: Path, label: str) -> pd.DataFrame:
+def read_fasta(path: Path, label: str = LABEL) -> pd.DataFrame:
     """Records of a FASTA file (also gzipped), or of a folder with one FASTA file a class.
 
     Args:

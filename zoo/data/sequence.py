@@ -16,7 +16,7 @@ from ..encode.kmer import kmer_counts
 from ..encode.one_hot import one_hot
 from ..errors import check_choice, check_range
 from ..spec import Modality, TargetKind
-from .fasta import is_fasta, read_fasta
+from .fasta import LABEL, is_fasta, read_fasta
 from .frame import FrameData
 from .loading import Source
 from .negatives import dinucleotide_shuffle
@@ -64,7 +64,7 @@ class SequenceData(FrameData):
         path: str,
         target: str | None = None,
         sequence: str = "sequence",
-        label: str = r"[|\s]([^|\s]+)\s*$",
+        label: str = LABEL,
         negatives: Literal["none", "shuffled"] = "none",
         length: int | None = None,
         reverse_complement: bool = False,

@@ -53,7 +53,7 @@ def _deal(groups: np.ndarray, labels: np.ndarray | None, shares: np.ndarray, see
         edges = np.rint(np.cumsum(shares)[:-1] * len(members)).astype(int)
         for number, piece in enumerate(np.split(members, edges)):
             part[piece] = number
-    for number in np.flatnonzero(shares > 0):  # rounding leaves no part empty where there are groups for all
+    for number in np.flatnonzero(shares > 0).tolist():  # rounding leaves no part empty where there are groups for all
         sizes = np.bincount(part, minlength=len(shares))
         if sizes[number] == 0 and sizes.max() > 1:
             part[rng.choice(np.flatnonzero(part == sizes.argmax()))] = number

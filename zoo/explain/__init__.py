@@ -1,1 +1,18 @@
 """Why a model answers as it does: motifs, contributions, mutations."""
+
+from .attribution import attribute as attribute
+from .explaining import contribution_logos as contribution_logos
+from .explaining import explain as explain
+from .filters import filter_motifs as filter_motifs
+from .logo import logo as logo
+from .logo import logos as logos
+from .match import match as match
+from .motif import Motif as Motif
+from .motif_files import jaspar as jaspar
+from .motif_files import read_motifs as read_motifs
+from .motif_files import write_jaspar as write_jaspar
+from .motif_files import write_meme as write_meme
+from .mutagenesis import check_dna as check_dna
+from .mutagenesis import mutagenesis as mutagenesis
+from .variants import allele_effects as allele_effects
+from .variants import variant_effects as variant_effects

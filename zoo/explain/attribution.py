@@ -40,8 +40,8 @@ def attribute(
     - ``gradient``: the gradient less its mean over the four bases, which says nothing, for the four channels of a base
       sum to one (Majdandzic et al. 2023, doi:10.1186/s13059-023-02956-3).
     - ``integrated_gradients``: along a straight line of 128 steps (Sundararajan et al. 2017, arXiv:1703.01365), by
-      captum. It begins at 0.25 for each base, since one reference is all that it needs, this one knows nothing of the
-      sequence, and with it hypothetical contributions have a mean of zero, as above.
+      captum. The line begins at 0.25 for each base: one reference, which says nothing of the sequence, in place of many
+      shuffles, each with a line of its own; and hypothetical contributions have a mean of zero, as above.
     - ``deep_lift``: the rescale rule (Shrikumar et al. 2017, arXiv:1704.02685), by captum; mean over 20 shuffles of
       each sequence with the same dinucleotides as references, as in DeepSHAP (Lundberg and Lee 2017, arXiv:1705.07874).
 
@@ -120,7 +120,8 @@ def _column(model: Supervised, target: int | str | None) -> tuple[int | None, in
 def _mutagenesis(model: Supervised, codes: Tensor, columns: Tensor) -> Tensor:
     """Each base against the mean of the three others: ``(sequences, length, 4)``."""
     effects = mutagenesis(model, codes)[torch.arange(len(codes)), ..., columns.cpu()].to(codes.device)
-    return (4 * effects - effects.sum(2, keepdim=True)) / 3
+    others = (effects.sum(2, keepdim=True) - effects) / 3
+    return effects - others
 
 
 def _gradient(explained: nn.Module, x: Tensor, columns: Tensor) -> Tensor:
@@ -135,12 +136,13 @@ def _references(model: Supervised, codes: Tensor, method: Method) -> Tensor:
     """Encoded references: ``(sequences, references, 4, length)``."""
     if method == "integrated_gradients":
         # An N of zeros stays one: it has no share in what is explained.
-        return model.encode(codes).mean(1, keepdim=True).expand(-1, 4, -1)[:, None]
+        mean: Tensor = model.encode(codes).mean(1, keepdim=True)
+        return mean.expand(-1, 4, -1)[:, None]
     from ..data.negatives import dinucleotide_shuffle
 
     shuffled = dinucleotide_shuffle(codes.cpu().repeat_interleave(REFERENCES, 0), seed=0)
     encoded: Tensor = model.encode(shuffled.to(codes.device))
-    return encoded.unflatten(0, (-1, REFERENCES))
+    return encoded.reshape(len(codes), REFERENCES, *encoded.shape[1:])
 
 
 def _slopes(explained: nn.Module, x: Tensor, references: Tensor, columns: Tensor, method: Method) -> Tensor:
@@ -172,8 +174,8 @@ def _report(gaps: Tensor, method: Method) -> None:
     wanted, missed = gaps.amax(0).tolist()
     if missed > TOLERANCE * wanted:
         log.warning(
-            "%s: contributions miss the difference of outputs that they should sum to by up to %.2g (largest difference "
-            "%.2g); rely on mutagenesis instead",
+            "%s: contributions miss the differences that they should sum to by up to %.2g (the largest is %.2g); rely "
+            "on mutagenesis instead",
             method,
             missed,
             wanted,

@@ -62,7 +62,7 @@ class _Strands(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         both = torch.stack([self.this(x), self.other(x.flip(1, 2))], 2)
-        return both.mean(2) if self.larger is None else self.larger(both).squeeze(2)  # type: ignore[no-any-return]
+        return both.mean(2) if self.larger is None else self.larger(both).squeeze(2)
 
 
 def prepared(network: nn.Module, x: Tensor) -> nn.Module:
@@ -80,11 +80,11 @@ def prepared(network: nn.Module, x: Tensor) -> nn.Module:
             layers.append(prepared(layer, x))
             x = layer(x)
         return nn.Sequential(*layers)
+    if isinstance(network, nn.AdaptiveMaxPool1d):
+        return nn.Sequential(_Copy(), nn.MaxPool1d(x.shape[2]))
     new = copy.deepcopy(network)
     if isinstance(new, MaxAndAverage):
-        new.maximum = prepared(new.maximum, x)
-    if isinstance(new, nn.AdaptiveMaxPool1d):
-        new = nn.MaxPool1d(x.shape[2])
+        new.add_module("maximum", prepared(new.maximum, x))
     return nn.Sequential(_Copy(), new)
 
 

@@ -1,8 +1,8 @@
 """Outputs of a network for mutants of a sequence, computed anew only where a mutation reaches.
 
-A mutated base changes a window of each layer's output: a convolution widens it by its span, a pool of k makes it k times
-narrower. Only windows are computed, those of many mutants in one batch; the rest of a layer is that of the sequence
-itself. (Nair et al. 2022, doi:10.1093/bioinformatics/btac135, do the same for networks of another library.)
+A mutated base changes a window of each layer's output: a convolution widens it, a pool narrows it. Only windows are
+computed, those of many mutants in one batch; the rest of a layer is that of the sequence itself (the idea of fastISM;
+Nair et al. 2022, doi:10.1093/bioinformatics/btac135).
 
 Where a window begins within a pool differs from position to position. Positions are therefore taken in classes that
 differ by a multiple of all pools together: within a class all windows are alike. They may jut out of their layer; what
@@ -22,7 +22,6 @@ from ..models.mlp import ACTIVATIONS
 
 DROPOUT = (nn.Dropout, nn.AlphaDropout)
 ELEMENTWISE = (*ACTIVATIONS.values(), Exponential, nn.BatchNorm1d)
-POOLS_OF_ALL = (nn.AdaptiveMaxPool1d, nn.AdaptiveAvgPool1d)
 NUMBERS = {"cpu": 1 << 19}  # in the largest tensor of a batch: what stays in a processor's cache is faster
 NUMBERS_ELSEWHERE = 1 << 27
 
@@ -34,8 +33,7 @@ def traceable(*modules: nn.Module) -> list[nn.Module] | None:
     dense = False
     for number, layer in enumerate(layers):
         if isinstance(layer, nn.Flatten) and not dense:
-            dense = isinstance((layers + layers)[number + 1], nn.Linear)
-            known = dense
+            dense = known = any(isinstance(above, nn.Linear) for above in layers[number + 1 : number + 2])
         elif dense:
             known = isinstance(layer, (nn.Flatten, nn.Linear, *ELEMENTWISE))
         else:
@@ -54,12 +52,12 @@ def _pools(layer: nn.Module) -> float:
     """Positions of which a pool makes one; infinity for all, 0 for a layer that is no pool or an unusual one."""
     if isinstance(layer, MaxAndAverage):
         return _pools(layer.maximum)
-    if isinstance(layer, POOLS_OF_ALL):
+    if isinstance(layer, (nn.AdaptiveMaxPool1d, nn.AdaptiveAvgPool1d)):
         return inf if layer.output_size in (1, (1,)) else 0
     if not isinstance(layer, (nn.MaxPool1d, nn.AvgPool1d)) or layer.ceil_mode or getattr(layer, "dilation", 1) != 1:
         return 0
     width, stride, padding = (
-        value[0] if isinstance(value, tuple) else value for value in (layer.kernel_size, layer.stride, layer.padding)
+        v if isinstance(v, int) else v[0] for v in (layer.kernel_size, layer.stride, layer.padding)
     )
     return width if stride == width and padding == 0 else 0
 
@@ -93,13 +91,6 @@ class _Windows:
     def change(self, whole: Tensor) -> Tensor:
         """Values with the mutations minus those without."""
         return self.values - self.unmutated(whole, self.first, self.width, self.step)
-
-    def inside(self, length: int) -> Tensor:
-        """True for what lies inside the layer's output: ``(positions, 1, width, 1)``."""
-        device = self.values.device
-        starts = self.first + self.step * torch.arange(self.values.shape[1], device=device)
-        places = starts[:, None] + torch.arange(self.width, device=device)
-        return ((places >= 0) & (places < length))[:, None, :, None]
 
 
 def mutant_outputs(layers: Sequence[nn.Module], x: Tensor, bases: Tensor) -> Tensor:
@@ -225,19 +216,19 @@ def _ways(layer: nn.Module) -> Iterator[str]:
 def _pool_all(layer: nn.Module, before: Tensor, windows: _Windows) -> Tensor:
     """Maximum of the window and of what lies left and right of it, or the average with what the window changes."""
     length = before.shape[1]
-    inside = windows.inside(length)
-    pooled = []
+    pooled, start = [], windows.first + windows.step * torch.arange(windows.values.shape[1], device=before.device)
+    places = start[:, None] + torch.arange(windows.width, device=before.device)
+    outside = ((places < 0) | (places >= length))[:, None, :, None]
     for how in _ways(layer):
         if how == "max":
-            start = windows.first + windows.step * torch.arange(windows.values.shape[1], device=before.device)
             # Maximum of the first i positions, and of those from i on.
             until = F.pad(before.cummax(1).values, (0, 0, 1, 0), value=-inf)
             since = F.pad(before.flip(1).cummax(1).values, (0, 0, 1, 0), value=-inf).flip(1)
             others = torch.maximum(until[:, start.clamp(0, length)], since[:, (start + windows.width).clamp(0, length)])
-            largest = windows.values.masked_fill(~inside, -inf).amax(3)
+            largest = windows.values.masked_fill(outside, -inf).amax(3)
             pooled.append(torch.maximum(others[:, :, None], largest))
         else:
-            change = windows.change(before).masked_fill(~inside, 0).sum(3)
+            change = windows.change(before).masked_fill(outside, 0).sum(3)
             pooled.append((before.sum(1)[:, None, None] + change) / length)
     return torch.cat(pooled, -1)
 

@@ -128,8 +128,8 @@ def _check_reference(
     said = reference[at][:SHOWN] + ("..." if lengths[at] > SHOWN else "")
     if outside[at]:
         raise InputError(
-            f"variant {names[at]}: reference {said} does not lie inside {list(genome.sizes)[chromosomes[at]]}, which has "
-            f"{ends[at]} bases in {genome.path.name}; use the genome on which the variants were called"
+            f"variant {names[at]}: reference {said} does not lie inside its chromosome, which has {ends[at]} bases in "
+            f"{genome.path.name}; use the genome on which the variants were called"
         )
     (found_text,) = dna_text(genome.fetch(chromosomes[at : at + 1], starts[at : at + 1], min(int(lengths[at]), SHOWN)))
     raise InputError(
