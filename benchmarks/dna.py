@@ -45,11 +45,9 @@ from zoo.data.base import EVALUATION_BATCH
 from zoo.data.simulate import motif_simulation
 from zoo.encode.dna import TRANSLATE, dna_codes
 from zoo.encode.one_hot import one_hot
-from zoo.explain.logo import bits, logos
-from zoo.explain.match import match
-from zoo.explain.motif import jaspar
+from zoo.explain import jaspar, logos, match
 from zoo.figure import Figure
-from zoo.models.cnn1d import FirstConvolution
+from zoo.models.cnn1d import Exponential, FirstConvolution
 from zoo.parsing import CLI
 from zoo.report.history import History, Last, TensorBoard
 from zoo.runs import quieten
@@ -135,25 +133,32 @@ def encoding(rounds: int) -> None:
 
 
 def convolution(rounds: int) -> None:
-    """The first convolution as a matrix product, against torch's own."""
+    """The first convolution as a matrix product against torch's own.
+
+    Alone, and with the rest of the recipe's network: its output lies otherwise in memory, which what follows feels.
+    """
+
+    def step(network: nn.Sequential, x: Tensor, above: Tensor) -> list[Tensor]:
+        output = network(x)
+        return [output, *torch.autograd.grad(output, list(network[0].parameters()), above)]
+
     for length, batch, _ in SETTINGS:
         print(f"\nFirst convolution, 32 filters of 16, forward and backward: batch of {batch} x {length} bases")
         pl.seed_everything(0, verbose=False)
+        x = one_hot(torch.randint(4, (batch, length), dtype=torch.uint8))
         ours, theirs = FirstConvolution(4, 32, 16), nn.Conv1d(4, 32, 16)
         theirs.load_state_dict(ours.state_dict())
-        x = one_hot(torch.randint(4, (batch, length), dtype=torch.uint8))
         above = torch.randn(batch, 32, length - 15) / batch  # gradient that comes from above, as of a mean loss
-
-        def step(layer: nn.Conv1d, x: Tensor, above: Tensor) -> list[Tensor]:
-            output = layer(x)
-            return [output, *torch.autograd.grad(output, [layer.weight, layer.bias], above)]
-
-        names, pair = ("output", "gradient of weight", "of bias"), (step(ours, x, above), step(theirs, x, above))
-        gaps = [f"{n} {(a - b).abs().max():.0e} (largest {b.abs().max():.2g})" for n, a, b in zip(names, *pair, strict=True)]
-        print(f"largest difference: {', '.join(gaps)}")
-        layers = {"FirstConvolution": (ours, x), "nn.Conv1d": (theirs, x.contiguous())}
-        runs = {name: partial(cpu, step, *arguments, above, repeats=200) for name, arguments in layers.items()}
-        compare(runs, rounds, "ms/batch", lambda s: f"{1000 * s:.3f}")
+        pair = zip(*(step(nn.Sequential(layer), x, above) for layer in (ours, theirs)), strict=True)
+        gaps = [f"{(a - b).abs().max():.0e} of {b.abs().max():.2g}" for a, b in pair]
+        print("largest difference: output {}, gradient of weight {}, of bias {}".format(*gaps))
+        rest = [Exponential(), nn.AdaptiveMaxPool1d(1), nn.Flatten(), nn.Linear(32, 1)]
+        for name, after, gradient in (("", [], above), (", network", rest, above[:, :1, 0])):
+            runs = {}
+            for layer, given in ((ours, x), (theirs, x.contiguous())):
+                network = nn.Sequential(layer, *after)
+                runs[type(layer).__name__ + name] = partial(cpu, step, network, given, gradient, repeats=200)
+            compare(runs, rounds, "ms/batch", lambda s: f"{1000 * s:.3f}")
 
 
 class Clock(pl.Callback):
@@ -168,13 +173,6 @@ class Clock(pl.Callback):
     on_train_end = on_train_epoch_start
 
 
-class Maximum(nn.Module):
-    """Pooling over all positions, as some plain loops have it."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x.amax(2)
-
-
 def fresh(cli: CLI, data: Data, conv1d: bool) -> Any:
     """The recipe's model, always with the same weights; `conv1d`: with torch's own first convolution."""
     pl.seed_everything(0, verbose=False)
@@ -184,11 +182,10 @@ def fresh(cli: CLI, data: Data, conv1d: bool) -> Any:
     return model
 
 
-def prepared(cli: CLI, data: Data, amax: bool = False) -> tuple[nn.Sequential, list[tuple[Tensor, Tensor]]]:
+def prepared(cli: CLI, data: Data) -> tuple[nn.Sequential, list[tuple[Tensor, Tensor]]]:
     """The recipe's network of torch's own layers; float one-hot and target of training and validation rows."""
     model = fresh(cli, data, conv1d=True)
     layers = [layer for layer in (*model.body, *model.head) if not isinstance(layer, nn.Dropout)]  # its share is zero
-    layers = [Maximum() if amax and isinstance(layer, nn.AdaptiveMaxPool1d) else layer for layer in layers]
     x, y, rows = data.content.x, data.content.y.float(), map(data.content.rows, ("train", "validation"))
     return nn.Sequential(*layers), [(one_hot(x[r]).contiguous(), y[r]) for r in rows]
 
@@ -206,10 +203,10 @@ def fit(cli: CLI, data: Data, conv1d: bool) -> list[float]:
 
 
 @patch.dict(os.environ)
-def plain(cli: CLI, data: Data, amax: bool = False) -> list[float]:
+def plain(cli: CLI, data: Data) -> list[float]:
     """The fastest simple loop: float one-hot made before, whole batches, fused AdamW, nothing logged nor saved."""
     os.environ.pop(NVML, None)
-    network, ((x, y), (x_valid, y_valid)) = prepared(cli, data, amax)
+    network, ((x, y), (x_valid, y_valid)) = prepared(cli, data)
     optimiser = torch.optim.AdamW(network.parameters(), cli.config.model.init_args.lr, fused=True)
     times, loss = [], F.binary_cross_entropy_with_logits
     for _ in range(WARM + EPOCHS):
@@ -259,7 +256,6 @@ def training(rounds: int) -> None:
     loops: dict[str, Callable[[CLI, Data], list[float]]] = {
         "ours: zoo fit": partial(fit, conv1d=False),
         "plain loop": plain,
-        "plain loop, amax for pool": partial(plain, amax=True),
         "ours with nn.Conv1d": partial(fit, conv1d=True),
         "typical Lightning": typical,
     }
@@ -284,12 +280,12 @@ def training(rounds: int) -> None:
 def drawing(rounds: int) -> None:
     """32 logos in one figure, as PNG."""
     motifs = sorted(jaspar(), key=lambda motif: abs(motif.counts.shape[1] - 19))[:32]
-    frames = [pd.DataFrame(bits(motif), columns=list("ACGT")) for motif in motifs]
-    widths, size = {len(frame) for frame in frames}, logos(motifs, "").get_size_inches()
+    frames = [pd.DataFrame(motif.heights, columns=list("ACGT")) for motif in motifs]
+    widths, panel = [len(frame) for frame in frames], logos(motifs, "")
     print(f"\nLogos of {len(motifs)} motifs of JASPAR, {min(widths)} to {max(widths)} wide, in one PNG: CPU seconds")
 
     def theirs(logomaker: Any) -> None:
-        figure = Figure(figsize=size)
+        figure = Figure(figsize=panel.get_size_inches(), dpi=panel.get_dpi())
         for axes, frame in zip(figure.subplots(8, 4).flat, frames, strict=True):
             logomaker.Logo(frame, ax=axes)
         figure.savefig(BytesIO(), format="png")

@@ -43,30 +43,26 @@ CANDIDATES: dict[str, list[str]] = {
         "--model.rule=delta --model.lr=0.001",
     ],
 }
+DEEP = "--model.widths=[7,5,3] --model.pool_widths=[2,2,1]"
 CANDIDATES |= {
     "cnn1d_splice": [
-        "--model.filters=[64] --model.widths=[9] --model.hidden=[64] --model.dropout=0.5",
-        "--model.filters=[128] --model.widths=[5] --model.hidden=[128] --model.dropout=0.7",
-        "--model.filters=[128] --model.widths=[15] --model.hidden=[128] --model.dropout=0.7",
-        "--model.filters=[128] --model.widths=[9] --model.hidden=[] --model.dropout=0.7",
-        "--model.filters=[128] --model.widths=[9] --model.hidden=[128] --model.dropout=0.7 --model.normalisation=batch",
+        "--data.mask=0 --model.normalisation=none",
+        "--data.mask=0 --model.normalisation=none --model.filters=[128] --model.widths=[5] --model.hidden=[128] "
+        "--model.dropout=0.7",
+        "--data.mask=0.2",
     ],
     "cnn1d_splice_deep": [
-        "--model.filters=[64,64,64] --model.widths=[7,5,3] --model.pool_widths=[2,2,1]",
-        "--model.filters=[64,64,64] --model.widths=[7,5,3] --model.pool_widths=[1,1,1] --model.dropout=0.7",
-        "--model.filters=[128,64,32] --model.widths=[9,5,5] --model.pool_widths=[1,1,1] --model.dropout=0.7",
-        "--model.filters=[128,128,128] --model.widths=[7,5,3] --model.pool_widths=[2,2,1] --model.dropout=0.7",
-        "--model.filters=[64,64,64] --model.widths=[5,5,5] --model.dilations=[1,2,4] --model.pool_widths=[1,1,1] "
-        "--model.dropout=0.7",
+        f"--data.mask=0 {DEEP}",
+        f"--data.mask=0 {DEEP} --model.dropout=0.7",
+        f"--data.mask=0.2 {DEEP}",
     ],
     "cnn1d_promoters": [
-        "--model.filters=[32] --model.widths=[7] --model.pool_widths=[3]",
-        "--model.filters=[64] --model.widths=[7] --model.pool_widths=[3] --model.dropout=0.7",
+        "--model.filters=[32] --model.widths=[7]",
+        "--model.filters=[64] --model.widths=[7] --model.dropout=0.7",
         "--model.filters=[64] --model.widths=[5] --model.pool_widths=[5] --model.dropout=0.7",
         "--model.filters=[64] --model.widths=[12] --model.pool_widths=[5] --model.dropout=0.7 --model.weight_decay=0.3",
-        "--model.filters=[64] --model.widths=[7] --model.pool_widths=[5] --model.pooling=both --model.dropout=0.7 "
-        "--model.normalisation=batch",
-        "--model.filters=[64] --model.widths=[7] --model.pool_widths=[3] --model.dropout=0.7 --data.shift=1",
+        "--model.filters=[64] --model.widths=[7] --model.dropout=0.7 --data.shift=2",
+        "--model.filters=[32] --model.widths=[7] --data.mask=0.2",
     ],
 }
 METRIC = {"mlp_diabetes_progression": "r2", "perceptron_breast_cancer": "accuracy"}

@@ -153,6 +153,9 @@ def test_augmentation_reverses_and_shifts(records: pd.DataFrame, here: Path) -> 
     same, other = (turned == x).all(1), (turned == reverse_complement(x)).all(1)
     assert (same | other).all()
     assert 30 < same.sum() < 90
+    hidden = SequenceData("a.csv", target="label", mask=0.2).augment(x, generator)
+    assert ((hidden == x) | (hidden == 4)).all()
+    assert 0.15 < (hidden == 4).float().mean() < 0.25
     moved = SequenceData("a.csv", target="label", shift=2).augment(x, generator)
     by = [
         next(k for k in range(-2, 3) if b == "N" * max(-k, 0) + a[max(k, 0) : LENGTH + min(k, 0)] + "N" * max(k, 0))

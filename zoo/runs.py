@@ -116,11 +116,16 @@ def fit_fold(cli: CLI, folds: int, fold: int, repeat: int) -> tuple[Supervised, 
     """Train on one fold of a cross-validation, with a seed of its own; the model of the best epoch, and its data."""
     seed_everything(cli.config.seed_everything + repeat * folds + fold, workers=True, verbose=False)
     data = cli.make_data(folds=folds, fold=fold, repeat=repeat)
+    return fit_data(cli, data), data
+
+
+def fit_data(cli: CLI, data: Data) -> Supervised:
+    """Train on these data without leaving anything behind; the model of the best epoch."""
     model = cli.make_model(data)
     with tempfile.TemporaryDirectory() as temporary:
         trainer = cli.make_trainer(_best(Path(temporary)), logger=False, enable_progress_bar=False)
         _run_trainer(trainer, model, data, None, Path(temporary))
-        return weights.from_checkpoint(Path(temporary) / files.BEST), data
+        return weights.from_checkpoint(Path(temporary) / files.BEST)
 
 
 def quieten() -> None:

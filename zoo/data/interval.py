@@ -80,6 +80,7 @@ class IntervalData(SequenceData):
         test_chromosomes: Chromosomes that test. Without them, whole chromosomes are dealt by ``fractions``.
         reverse_complement: Augmentation, as in `SequenceData`.
         shift: Augmentation, as in `SequenceData`.
+        mask: Augmentation, as in `SequenceData`.
         group: Column whose intervals belong together; by default ``chromosome``.
         split: Column that says train, validation or test, in place of chromosomes.
         **shared: Arguments of `SequenceData` and `Data`.
@@ -99,6 +100,7 @@ class IntervalData(SequenceData):
         test_chromosomes: list[str] | None = None,
         reverse_complement: bool = False,
         shift: int = 0,
+        mask: float = 0.0,
         group: str | None = "chromosome",
         split: str | None = None,
         **shared: Any,
@@ -113,6 +115,7 @@ class IntervalData(SequenceData):
             length=length,
             reverse_complement=reverse_complement,
             shift=shift,
+            mask=mask,
             group=None if validation_chromosomes else group,
             split="chromosome split" if validation_chromosomes else split,
             **shared,

@@ -47,6 +47,8 @@ class SequenceData(FrameData):
         reverse_complement: Augmentation: half of the sequences of a training batch are read from the other strand.
             Right only where both strands mean the same.
         shift: Augmentation: sequences of a training batch are moved by up to so many bases, N moves in.
+        mask: Augmentation: share of the bases of a training batch that are hidden (N), others in each epoch, so that
+            no single base decides; it helps most where sequences are few.
         target_kind: binary, multiclass or regression; detected by default.
         positive: The positive one of two classes; by default the last in alphabetical order.
         id: Column of unique sample names; in a FASTA file, the name of the record.
@@ -69,6 +71,7 @@ class SequenceData(FrameData):
         length: int | None = None,
         reverse_complement: bool = False,
         shift: int = 0,
+        mask: float = 0.0,
         target_kind: TargetKind | None = None,
         positive: str | None = None,
         id: str | None = None,  # noqa: A002 (the word that users look for)
@@ -79,9 +82,10 @@ class SequenceData(FrameData):
         if length is not None:
             check_range("length", length, 1)
         check_range("shift", shift, 0)
+        check_range("mask", mask, 0, 1)
         check_choice("negatives", negatives, ["none", "shuffled"])
         self.sequence, self.label, self.negatives, self.length = sequence, label, negatives, length
-        self.reverse_complement, self.shift = reverse_complement, shift
+        self.reverse_complement, self.shift, self.mask = reverse_complement, shift, mask
         if not self.card and (Path(path).is_dir() or is_fasta(Path(path))):
             self.target, self.id = self.target or "label", self.id or "record"
         if negatives != "none":
@@ -134,7 +138,7 @@ class SequenceData(FrameData):
         return strand_twins(self.values(frame, modality))
 
     def augment(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """Reverse complement and shift, where asked for."""
+        """Reverse complement, shift and mask, where asked for."""
         if self.reverse_complement:
             other = torch.rand(len(x), 1, generator=generator, device=x.device) < 0.5
             x = torch.where(other, reverse_complement(x), x)
@@ -143,6 +147,8 @@ class SequenceData(FrameData):
             source = torch.arange(x.shape[1], device=x.device) + by
             inside = (source >= 0) & (source < x.shape[1])
             x = torch.where(inside, x.gather(1, source.clamp(0, x.shape[1] - 1)), UNKNOWN)
+        if self.mask:
+            x = x.masked_fill(torch.rand(x.shape, generator=generator, device=x.device) < self.mask, UNKNOWN)
         return x
 
     def baseline_features(self, rows: Tensor) -> dict[str, np.ndarray]:
