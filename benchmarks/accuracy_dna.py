@@ -13,7 +13,6 @@ Run: ``python benchmarks/accuracy_dna.py [motif] [splice] [promoters]``
 
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np

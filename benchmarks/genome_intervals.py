@@ -49,7 +49,7 @@ def write_intervals(path: Path, sizes: dict[str, int], number: int) -> None:
     chosen = rng.choice(len(sizes), number, p=lengths / lengths.sum())
     start = rng.integers(lengths[chosen] - LENGTH)
     frame = pd.DataFrame({"chromosome": np.array(list(sizes))[chosen], "start": start, "end": start + LENGTH})
-    frame["name"] = [f"peak{i}" for i in range(number)]
+    frame["name"] = rng.choice(["peak", "background"], number)
     frame["score"], frame["strand"] = 0, rng.choice(["+", "-"], number)
     frame.to_csv(path, sep="\t", header=False, index=False)
 
@@ -69,7 +69,7 @@ def measure(genome_path: Path, bed_path: Path) -> None:
     begin = time.perf_counter()
     import pyfaidx
 
-    from zoo.data.bed import read_bed, windows
+    from zoo.data import IntervalData
     from zoo.data.genome import Genome
 
     print(f"{'':<34} {'time':>10}   peak memory")
@@ -78,25 +78,22 @@ def measure(genome_path: Path, bed_path: Path) -> None:
     Genome(genome_path)
     report("index made", time.perf_counter() - begin)
     begin = time.perf_counter()
-    genome = Genome(genome_path)
+    Genome(genome_path)
     report("index read", time.perf_counter() - begin)
     begin = time.perf_counter()
-    frame = read_bed(bed_path)
-    starts, chromosomes = windows(frame, genome), genome.numbers(frame["chromosome"])
-    minus = (frame["strand"] == "-").to_numpy()
-    report("intervals read", time.perf_counter() - begin, f"{len(frame)} intervals")
-    order = np.random.default_rng(2).permutation(len(starts))
+    data = IntervalData(str(bed_path), str(genome_path), batch_size=BATCH)
+    samples = data.samples
+    report("intervals read, checked and split", time.perf_counter() - begin, f"{len(samples)} intervals")
     for epoch in (1, 2):
-        begin = time.perf_counter()
-        for at in range(0, len(order), BATCH):
-            rows = order[at : at + BATCH]
-            genome.fetch(chromosomes[rows], starts[rows], LENGTH, minus[rows])
+        begin, seen = time.perf_counter(), 0
+        for batch in data.train_dataloader():
+            seen += len(batch["y"])
         seconds = time.perf_counter() - begin
-        each = (
-            f"{len(order) / seconds:,.0f} intervals/s, {1000 * seconds / len(order) * BATCH:.2f} ms a batch of {BATCH}"
-        )
-        report(f"all intervals, epoch {epoch}", seconds, each)
-    reference, names = pyfaidx.Fasta(str(genome_path)), frame["chromosome"].to_numpy()
+        each = f"{seen / seconds:,.0f} intervals/s, {1000 * seconds / seen * BATCH:.2f} ms a batch of {BATCH}"
+        report(f"training batches, epoch {epoch}", seconds, each)
+    order = np.random.default_rng(2).permutation(len(samples))
+    starts, minus = samples["start"].to_numpy(), (samples["strand"] == "-").to_numpy()
+    reference, names = pyfaidx.Fasta(str(genome_path)), samples["chromosome"].to_numpy()
     begin = time.perf_counter()
     for row in order[:SAMPLE]:
         window = reference[names[row]][int(starts[row]) : int(starts[row]) + LENGTH]

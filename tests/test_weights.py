@@ -54,8 +54,9 @@ def test_test_scores_of_the_card_are_measured_again(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_the_golden_batch_shows_no_real_sample(name: str) -> None:
     golden = load_file(files.HERE / "pretrained" / name / "golden.safetensors")["input"]
-    data = data_of(name)
-    assert torch.cdist(golden.nan_to_num(), data.content.x.nan_to_num()).min() > 0
+    content = data_of(name).content
+    real = content.x[torch.arange(len(content.y))]
+    assert torch.cdist(golden.nan_to_num().float(), real.nan_to_num().float()).min() > 0
 
 
 def test_predict_matches_columns_by_name() -> None:
@@ -74,6 +75,17 @@ def test_predict_takes_zeros_as_the_training_table_did() -> None:
     model, table = zoo.load("mlp_pima"), TableData("pima").frame().head(3)
     zero, missing = table.assign(insulin=0.0), table.assign(insulin=np.nan)
     pd.testing.assert_frame_equal(model.predict(zero), model.predict(missing))
+
+
+def test_models_of_dna_take_sequences() -> None:
+    data = data_of("cnn1d_splice")
+    model, frame = zoo.load("cnn1d_splice"), data.frame().head(20)
+    expected = model.predict(frame)
+    assert expected.columns.tolist() == ["probability_EI", "probability_IE", "probability_N", "prediction"]
+    pd.testing.assert_frame_equal(
+        model.predict([text.lower() for text in frame["sequence"]]), expected, check_names=False
+    )
+    assert (expected["prediction"] == frame["label"]).mean() > 0.9
 
 
 def test_regression_predicts_in_units_of_the_target() -> None:

@@ -119,7 +119,21 @@ def _facts(run: Path) -> dict[str, Any]:
 def readme(card: dict[str, Any]) -> str:
     """The card for people, with the front matter that the Hugging Face Hub reads."""
     data, models = card["data"], list(card["scores"])
-    unit = {"binary": "classification", "multiclass": "classification", "regression": "regression"}[card["task"]]
+    task = "regression" if card["task"] == "regression" else "classification"
+    (modality,) = card["init_args"]["spec"]["modalities"].values()
+    tag, example, inputs = {
+        "table": (
+            f"tabular-{task}",
+            "model.predict(table)  # a raw pandas table; columns are found by name",
+            f"Inputs, in any order: {', '.join(f'`{name}`' for name in card['inputs'])}.",
+        ),
+        "sequence": (
+            f"dna-{task}",
+            'model.predict(sequences)  # a list of DNA, or a pandas table with the column "sequence"',
+            f"Inputs: DNA of {modality['shape'][0]} bases, A, C, G, T or N in either case, column "
+            f"`{card['inputs'][0]}`" + ("; others are padded with N or cropped." if modality.get("resize") else "."),
+        ),
+    }[modality["kind"]]
     test = {model: card["scores"][model].get("test", {}) for model in models}
     spread = card.get("crossval")
 
@@ -143,7 +157,7 @@ def readme(card: dict[str, Any]) -> str:
 license: other
 license_name: see-card
 library_name: biozoo
-tags: [biology, tabular-{unit}, {card["model"].lower()}]
+tags: [biology, {tag}, {card["model"].lower()}]
 ---
 # {card["name"]}
 
@@ -153,7 +167,7 @@ tags: [biology, tabular-{unit}, {card["model"].lower()}]
 import zoo
 
 model = zoo.load("{card["name"]}")  # or the path of this folder
-model.predict(table)  # a raw pandas table; columns are found by name
+{example}
 ```
 
 ## Data
@@ -162,7 +176,7 @@ Licence: {data["licence"]}. {data.get("citation", "").strip()}
 Samples: {sizes}; split seed {data["seed"]}.
 Validation rows chose the epoch; neither the training nor that choice saw the test rows.
 
-Inputs, in any order: {", ".join(f"`{name}`" for name in card["inputs"])}.
+{inputs}
 
 ## Scores
 {head}

@@ -85,8 +85,13 @@ def read_dataset(card: dict[str, Any]) -> pd.DataFrame:
     """Table of a packaged data set, its checksum compared with the card's.
 
     Raises:
-        InputError: The content is not what the card was written for.
+        InputError: The content is not what the card was written for, or it is not shipped.
     """
+    if "fetch" in card:
+        raise InputError(
+            f"data set {card['name']} is not shipped: fetch it from {card['fetch']} and give your file as --data.path "
+            f"('zoo show {card['name']}' tells how)"
+        )
     if "file" not in card:
         frame = _simulated(card["simulated"]) if "simulated" in card else _scikit_learn(card["scikit_learn"])
         found = hashlib.sha256(frame.to_csv(index=False).encode()).hexdigest()
