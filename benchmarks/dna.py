@@ -41,7 +41,6 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from zoo.data import Data
-from zoo.data.base import EVALUATION_BATCH
 from zoo.data.simulate import motif_simulation
 from zoo.encode.dna import TRANSLATE, dna_codes
 from zoo.encode.one_hot import one_hot
@@ -55,6 +54,7 @@ from zoo.runs import quieten
 SEQUENCES, LENGTH, BATCH = 100_000, 200, 1024  # of the encoding
 SETTINGS = [(200, 64, 8_000), (50, 32, 20_000)]  # bases, batch and samples of the training
 WARM, EPOCHS = 1, 3  # of each training: not counted, and counted
+VALIDATION = 256  # batch in which the plain loop validates fastest
 LIBRARIES = ["torch", "lightning", "numpy", "seqpro", "tangermeme", "grelu", "biopython", "logomaker", "memelite"]
 NVML = "PYTORCH_NVML_BASED_CUDA_CHECK"  # `import lightning` sets it; without a GPU it slows down each step of Adam
 
@@ -216,7 +216,7 @@ def plain(cli: CLI, data: Data) -> list[float]:
             loss(network(x[rows]).squeeze(1), y[rows]).backward()
             optimiser.step()
         with torch.inference_mode():
-            loss(torch.cat([network(part) for part in x_valid.split(EVALUATION_BATCH)]).squeeze(1), y_valid).item()
+            loss(torch.cat([network(part) for part in x_valid.split(VALIDATION)]).squeeze(1), y_valid).item()
     return [*times, time.process_time()]
 
 

@@ -364,3 +364,10 @@ def test_nothing_to_match(ctcf):
         match([ctcf], [ctcf], best=2)
     with pytest.raises(InputError, match="motif 'random1': 61 positions are too many to compare; cut it to 60"):
         match([random_motif(1, width=61, spread=0.05)])
+
+
+def test_long_vague_motifs_have_no_target() -> None:
+    rng = np.random.default_rng(0)
+    columns = [np.array([rng.multinomial(490, rng.dirichlet([1.5] * 4)) for _ in range(16)]).T for _ in range(16)]
+    found = match([Motif(f"random{number}", counts, 490) for number, counts in enumerate(columns)])
+    assert (found["q_value"] > 0.05).all()

@@ -89,9 +89,10 @@ def dispatch(args: list[str]) -> None:
             dispatch(["explain", "--config", name, *rest])
         case ["explain", *rest]:
             parser = _parser("zoo explain NAME_OR_RUN [--fasta FILE] [--method NAME] [--vcf FILE --genome FILE]")
-            for option in ("--fasta", "--vcf", "--genome"):
-                parser.add_argument(option)
-            parser.add_argument("--method", default="mutagenesis")
+            parser.add_argument("--fasta", help="sequences to explain; by default some of the validation rows")
+            parser.add_argument("--vcf", help="variants, to tell the effect of each")
+            parser.add_argument("--genome", help="FASTA file that the positions of --vcf are of")
+            parser.add_argument("--method", default="mutagenesis", help="or gradient, integrated_gradients, deep_lift")
             known, options = parser.parse_known_args(rest)
             _commands().explain(options, known.fasta, known.vcf, known.genome, known.method)
         case ["fit", *rest]:

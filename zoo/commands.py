@@ -126,7 +126,7 @@ def explain(args: list[str], fasta: str | None, vcf: str | None, genome: str | N
             modality = only_modality(model.spec)
             frame = read_fasta(Path(fasta)).rename(columns={"sequence": modality["features"][0]}).set_index("record")
             codes, names = to_tensor(frame, modality, fasta), frame.index
-        background = data.training_inputs() if len(data.content.rows("train")) else data.content.x
+        background = data if len(data.content.rows("train")) else data.content.x
         written = explaining.explain(model, background, codes, names, folder, method)
     log.info("written: %s", ", ".join(map(str, written)))
     return written

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import math
 from abc import abstractmethod
 from functools import cached_property
 from typing import Any
@@ -20,7 +21,8 @@ from .balance import Balance, class_weights, resample
 from .loading import Batch, Content, Rows, Shuffle, whole_batch
 
 log = logging.getLogger("zoo")
-EVALUATION_BATCH = 1024  # without gradients there is no reason for small batches
+# Without gradients there is no reason for small batches, but what stays in the processor's cache is faster.
+EVALUATION_BATCH, EVALUATION_VALUES = 1024, 1 << 16
 
 
 class Data(LightningDataModule):
@@ -208,7 +210,9 @@ class Data(LightningDataModule):
         """All samples of ``"train"``, ``"validation"`` or ``"test"`` in order, without balance, for evaluation."""
         rows = self.content.rows(split)
         data = Rows(self.content.x, rows, y=self.content.y[rows], row=rows)
-        return self._loader(data, SequentialSampler(data), max(self.batch_size, EVALUATION_BATCH))
+        values = sum(math.prod(modality["shape"]) for modality in self.spec["modalities"].values())
+        size = max(self.batch_size, min(EVALUATION_BATCH, EVALUATION_VALUES // values))
+        return self._loader(data, SequentialSampler(data), size)
 
     def _loader(self, data: Rows, sampler: Any, size: int) -> DataLoader[Batch]:
         return DataLoader(

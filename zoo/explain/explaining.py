@@ -7,6 +7,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from ..data import Data
 from ..data.loading import Source
 from ..encode.dna import dna_text
 from ..encode.one_hot import OneHotDNA
@@ -29,7 +30,7 @@ CHUNK = 1024  # sequences at a time
 
 def explain(
     model: Supervised,
-    background: Source,
+    background: Source | Data,
     codes: Tensor,
     names: pd.Index,
     folder: Path,
@@ -102,7 +103,7 @@ def contribution_logos(
     return figure
 
 
-def _motifs(model: CNN1D, background: Source, folder: Path) -> list[Path]:
+def _motifs(model: CNN1D, background: Source | Data, folder: Path) -> list[Path]:
     motifs = filter_motifs(model, background)
     motifs.sort(key=lambda motif: -float(motif.information.sum()) if motif.sites else 0.0)
     known = match(motifs).set_index("motif")

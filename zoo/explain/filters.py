@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..data import Data
 from ..data.loading import Source
 from ..encode.dna import reverse_complement
 from ..encode.one_hot import OneHotDNA, one_hot
@@ -17,7 +18,7 @@ CHUNK = 2048  # sequences at a time
 
 
 @torch.inference_mode()
-def filter_motifs(model: Supervised, codes: Source, threshold: float = 0.5) -> list[Motif]:
+def filter_motifs(model: Supervised, codes: Source | Data, threshold: float = 0.5) -> list[Motif]:
     """A motif for each filter of the first convolution (Alipanahi et al. 2015, doi:10.1038/nbt.3300).
 
     A site is a window of a sequence that activates the filter (after its activation function) by at least
@@ -26,7 +27,7 @@ def filter_motifs(model: Supervised, codes: Source, threshold: float = 0.5) -> l
 
     Args:
         model: A trained `CNN1D` with the one-hot encoding.
-        codes: Sequences to search, uint8 ``shape=(sequences, length)``; the training rows tell most.
+        codes: Sequences to search, uint8 ``shape=(sequences, length)``, or a data module, whose training rows are.
         threshold: Share of a filter's largest activation, 0 to 1.
 
     Returns:
@@ -38,6 +39,7 @@ def filter_motifs(model: Supervised, codes: Source, threshold: float = 0.5) -> l
     if not isinstance(model, CNN1D) or not isinstance(model.encode, OneHotDNA):
         raise InputError(f"{type(model).__name__} has no filters over one-hot DNA to read as motifs; use a CNN1D")
     check_range("threshold", threshold, 0, 1)
+    codes = codes.training_inputs() if isinstance(codes, Data) else codes
     both = isinstance(model.body, BothStrands)
     layer, convolution = first_block(model), model.first_convolution
     (width,), (dilation,) = convolution.kernel_size, convolution.dilation

@@ -13,6 +13,7 @@ from .motif_files import jaspar
 CHANCE = 1.5 / np.log(2)  # bits that one site shows by chance, n sites 1/n of it (Schneider et al. 1986)
 FLANK = 0.25  # bits beyond chance that the outer positions of a motif need to be compared
 LEAST = 4.0  # bits beyond chance in all, as two certain bases have; the least of JASPAR 2024 has 6
+MEAN = 0.5  # bits beyond chance of a position, on average; 877 of the 879 motifs of JASPAR 2024 have 0.6
 WIDEST = 60  # positions; memory grows with the fourth power
 COLUMNS = ["motif", "target", "target_name", "p_value", "q_value", "offset", "overlap", "strand"]
 
@@ -41,7 +42,8 @@ def match(motifs: Sequence[Motif], database: Sequence[Motif] | None = None, best
         - ``offset``, the position of the known motif (0 is its first) that the first of ``motif`` is laid on;
           ``overlap``, positions that are compared; ``strand``, ``"-"`` if the known motif was reversed for it.
 
-        A motif of less than 4 bits beyond chance in all resembles anything: it has one row, of p and q 1 and no target.
+        A motif of less than 4 bits beyond chance in all, or of less than 0.5 bits a position, resembles anything that
+        is long and vague itself: it has one row, of p and q 1 and no target.
 
     Raises:
         InputError: The database is empty, ``best`` is not between 1 and its size, or a motif has more than 60
@@ -77,7 +79,9 @@ def _informative(motif: Motif) -> slice:
     """Positions without the uninformative outer ones; none of a motif that is not worth comparing."""
     bits = motif.information - CHANCE / max(motif.sites, 1)
     kept = np.flatnonzero(bits >= FLANK)
-    return slice(int(kept[0]), int(kept[-1]) + 1) if bits[kept].sum() >= LEAST else slice(0, 0)
+    if bits[kept].sum() < LEAST or bits[kept[0] : kept[-1] + 1].mean() < MEAN:
+        return slice(0, 0)
+    return slice(int(kept[0]), int(kept[-1]) + 1)
 
 
 def _tomtom(queries: list[np.ndarray], known: list[np.ndarray]) -> list[np.ndarray]:
