@@ -57,12 +57,13 @@ CANDIDATES |= {
         f"--data.mask=0.2 {DEEP}",
     ],
     "cnn1d_promoters": [
-        "--model.filters=[32] --model.widths=[7]",
-        "--model.filters=[64] --model.widths=[7] --model.dropout=0.7",
-        "--model.filters=[64] --model.widths=[5] --model.pool_widths=[5] --model.dropout=0.7",
-        "--model.filters=[64] --model.widths=[12] --model.pool_widths=[5] --model.dropout=0.7 --model.weight_decay=0.3",
-        "--model.filters=[64] --model.widths=[7] --model.dropout=0.7 --data.shift=2",
-        "--model.filters=[32] --model.widths=[7] --data.mask=0.2",
+        "--model.filters=[32] --model.widths=[7] --model.pool_widths=[3] --model.global_pooling=false",
+        "--model.filters=[64] --model.widths=[7] --model.pool_widths=[3] --model.global_pooling=false --data.shift=2",
+        "--model.filters=[32] --model.widths=[7] --model.pool_widths=[3] --model.global_pooling=false --data.mask=0.2",
+        "--model.filters=[128] --model.widths=[5] --model.pooling=average",
+        "--model.filters=[128] --model.widths=[6] --model.pooling=both",
+        "--model.filters=[128] --model.widths=[6]",
+        "--model.filters=[256] --model.widths=[6]",
     ],
 }
 METRIC = {"mlp_diabetes_progression": "r2", "perceptron_breast_cancer": "accuracy"}

@@ -8,6 +8,7 @@ import torch
 from lightning.pytorch import Trainer
 from torch import nn
 
+from zoo import latent
 from zoo.data import SequenceData
 from zoo.data.simulate import motif_simulation
 from zoo.encode.dna import random_codes, reverse_complement
@@ -125,6 +126,18 @@ def test_predict_takes_a_list_of_sequences() -> None:
     pd.testing.assert_frame_equal(model.predict(["acgu" * 10, "TTTT" * 10]), expected)
     with pytest.raises(InputError, match="sequences have 20 bases, the model takes 40"):
         model.predict(["ACGT" * 5])
+
+
+def test_learnt_words_are_a_latent_space() -> None:
+    model = CNN1D(spec=spec(), encoding={"layer": "k-mer", "k": 2, "width": 6})
+    adata = latent.words(model)
+    assert adata.shape == (16, 6)
+    assert adata.obs_names[:3].tolist() == ["AA", "AC", "AG"]
+    assert adata.obs.loc["GC", ["gc", "first", "last"]].tolist() == [1.0, "G", "C"]
+    assert torch.equal(torch.as_tensor(adata["CA"].X[0]), model.encode.words.weight[4])
+    assert latent.pca(adata).obsm["X_pca"].shape[0] == 16
+    with pytest.raises(InputError, match="does not read k-mers"):
+        latent.words(CNN1D(spec=spec()))
 
 
 def test_an_mlp_reads_sequences_too() -> None:

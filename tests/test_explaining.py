@@ -12,8 +12,9 @@ from zoo import explain
 from zoo.cli import main
 from zoo.data import SequenceData
 from zoo.data.simulate import MOTIF
-from zoo.encode.dna import dna_text
+from zoo.encode.dna import dna_text, reverse_complement
 from zoo.errors import InputError
+from zoo.models import CNN1D
 
 OUT = Path("runs/cnn1d_motif/pretrained/explanation")
 
@@ -39,6 +40,15 @@ def test_filters_are_read_from_the_sites_that_activate_them() -> None:
     sites = [dna_text(codes)[i][j : j + width] for i, j in zip(rows.tolist(), places.tolist(), strict=True)]
     assert motif.sites == len(sites)
     assert motif.counts[0].tolist() == [sum(site[k] == "A" for site in sites) for k in range(width)]
+
+
+def test_filters_of_a_model_of_both_strands_see_both() -> None:
+    data = SequenceData("motif_simulation")
+    model = CNN1D(spec=data.spec, filters=[4], reverse_complement="shared").eval()
+    codes = data.training_inputs()[:100]
+    for one, two in zip(*(explain.filter_motifs(model, x) for x in (codes, reverse_complement(codes))), strict=True):
+        assert one.sites == two.sites
+        assert (one.counts == two.counts).all()
 
 
 def test_explain_writes_figures_and_tables(here: Path) -> None:
