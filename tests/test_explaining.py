@@ -71,6 +71,14 @@ def test_explain_writes_figures_and_tables(here: Path) -> None:
     assert table["contribution"].to_numpy() == pytest.approx(-effects.sum(1) / 3, abs=1e-3)
 
 
+@pytest.mark.parametrize("name", ["cnn1d_promoters", "cnn1d_splice_deep"])
+def test_explain_of_many_filters(name: str, here: Path) -> None:
+    main(["explain", name])
+    folder = Path(f"runs/{name}/pretrained/explanation")
+    assert (folder / "motifs.png").is_file()
+    assert len(pd.read_csv(folder / "motifs.csv")) == zoo.load(name).first_convolution.out_channels
+
+
 def test_explain_takes_the_users_sequences(here: Path, zoo_fails: Callable[..., str]) -> None:
     Path("my.fa").write_text(f">first\n{'ACGTT' * 4}{MOTIF}{'GGTCA' * 3}GGT\n>second\n{'ACGTT' * 10}\n")
     main(["explain", "--config", "cnn1d_motif", "--fasta", "my.fa", "--method", "gradient"])

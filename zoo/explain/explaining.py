@@ -116,7 +116,9 @@ def _motifs(model: CNN1D, background: Source | Data, folder: Path) -> list[Path]
         table.to_csv(path, index=False, float_format="%.4g")
     write_meme(motifs, folder / "motifs.meme")
     write_jaspar(motifs, folder / "motifs.jaspar")
-    figure = logos(motifs[:SHOWN_MOTIFS], "Motifs of the filters of the first convolution", _resemblance(motifs, known))
+    shown = motifs[:SHOWN_MOTIFS]
+    many = f", the {len(shown)} most informative of {len(motifs)}" if len(shown) < len(motifs) else ""
+    figure = logos(shown, f"Motifs of the filters of the first convolution{many}", _resemblance(shown, known))
     picture = _save(figure, folder / "motifs.png")
     return [picture, *(folder / f"motifs.{suffix}" for suffix in ("csv", "meme", "jaspar"))]
 
