@@ -11,6 +11,7 @@ import torch
 
 from zoo.cli import main
 from zoo.data import TableData
+from zoo.errors import InputError
 from zoo.models import MLP
 
 os.environ["OMP_NUM_THREADS"] = "1"  # of the processes that tests start; two test processes share two cores
@@ -80,3 +81,37 @@ def mlp(pima: TableData) -> MLP:
     model = MLP(spec=pima.spec, hidden=[16, 8])
     model.fit_encoders(pima.training_inputs())
     return model.eval()
+
+
+def wrapped(letters: str, width: int, end: str = "\n") -> str:
+    """Letters in lines."""
+    return "".join(letters[i : i + width] + end for i in range(0, len(letters), width))
+
+
+CHROMOSOMES = {"chr1": 1003, "chr2": 600, "chrX": 59, "scaffold": 1}
+
+
+@pytest.fixture
+def fasta(here: Path) -> Path:
+    """Four chromosomes with lines of different lengths, in lower and upper case, with N and R."""
+    rng = np.random.default_rng(0)
+    text = ""
+    for (name, size), width in zip(CHROMOSOMES.items(), (61, 60, 100, 7), strict=True):
+        letters = "".join(rng.choice(list("ACGTacgtNnR"), size))
+        text += f">{name} a description\n" + wrapped(letters, width)
+    path = here / "genome.fa"
+    path.write_text(text)
+    return path
+
+
+@pytest.fixture
+def message() -> Callable[[Callable[[], object]], str]:
+    """Call what must fail as it should; returns the line."""
+
+    def run(call: Callable[[], object]) -> str:
+        with pytest.raises(InputError) as caught:
+            call()
+        assert "\n" not in str(caught.value)
+        return str(caught.value)
+
+    return run
