@@ -1,6 +1,7 @@
 """Genomes are read at random by their index."""
 
 import gzip
+import logging
 import os
 import pickle
 from collections.abc import Callable
@@ -99,7 +100,7 @@ def test_index_is_that_of_samtools_and_is_made_once(fasta: Path, caplog: pytest.
     Genome(fasta)
     assert index.stat().st_mtime_ns == before
     assert sorted(path.name for path in fasta.parent.iterdir()) == ["genome.fa", "genome.fa.fai"]
-    assert not caplog.records
+    assert not [record for record in caplog.records if record.levelno > logging.INFO]
 
 
 @pytest.mark.parametrize("change", ["newer", "longer", "shorter", "renamed", "damaged", "one more"])
@@ -126,7 +127,7 @@ def test_stale_index_is_made_anew(change: str, fasta: Path, caplog: pytest.LogCa
     assert "made anew" in caplog.text
     caplog.clear()
     assert Genome(fasta).sizes == genome.sizes
-    assert not caplog.records or change == "newer"
+    assert not [record for record in caplog.records if record.levelno > logging.INFO] or change == "newer"
 
 
 @pytest.mark.parametrize("stale", [False, True])
