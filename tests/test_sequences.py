@@ -12,6 +12,7 @@ import pytest
 import torch
 from lightning.pytorch import Trainer
 
+from zoo import explain
 from zoo.data import IntervalData, SequenceData
 from zoo.encode.dna import dna_codes, dna_text, reverse_complement
 from zoo.errors import InputError
@@ -201,6 +202,7 @@ def test_intervals_are_read_from_the_genome(genome: dict[str, str]) -> None:
     assert data.samples["split"].nunique() == 3
     model = fitted(data, 1)
     assert len(model.predict(data.frame())) == 100
+    assert all(motif.sites for motif in explain.filter_motifs(model, data))
 
 
 def test_chromosomes_are_held_out_by_name(genome: dict[str, str]) -> None:

@@ -15,6 +15,7 @@ from ..models.cnn1d import CNN1D, BothStrands
 from .motif import Motif
 
 CHUNK = 2048  # sequences at a time
+MOST = 20_000  # training rows; more hardly change a motif
 
 
 @torch.inference_mode()
@@ -27,7 +28,8 @@ def filter_motifs(model: Supervised, codes: Source | Data, threshold: float = 0.
 
     Args:
         model: A trained `CNN1D` with the one-hot encoding.
-        codes: Sequences to search, uint8 ``shape=(sequences, length)``, or a data module, whose training rows are.
+        codes: Sequences to search, uint8 ``shape=(sequences, length)``, or a data module, whose training rows are
+            searched, 20,000 of them if there are more.
         threshold: Share of a filter's largest activation, 0 to 1.
 
     Returns:
@@ -39,7 +41,9 @@ def filter_motifs(model: Supervised, codes: Source | Data, threshold: float = 0.
     if not isinstance(model, CNN1D) or not isinstance(model.encode, OneHotDNA):
         raise InputError(f"{type(model).__name__} has no filters over one-hot DNA to read as motifs; use a CNN1D")
     check_range("threshold", threshold, 0, 1)
-    codes = codes.training_inputs() if isinstance(codes, Data) else codes
+    if isinstance(codes, Data):
+        rows = codes.content.rows("train")
+        codes = codes.content.x[rows[torch.linspace(0, len(rows) - 1, min(len(rows), MOST)).long()]]
     both = isinstance(model.body, BothStrands)
     layer, convolution = first_block(model), model.first_convolution
     (width,), (dilation,) = convolution.kernel_size, convolution.dilation
