@@ -6,8 +6,8 @@ range of the ratios within a round: how many times as long a contestant takes as
 
 Peers are optional. Those that would disturb the project's environment are read from one of their own, after it:
 
-    python -m venv /tmp/peers && /tmp/peers/bin/pip install seqpro
-    python benchmarks/dna.py --peers /tmp/peers/lib/python3.11/site-packages
+    python -m venv peers && peers/bin/pip install seqpro
+    python benchmarks/dna.py --peers peers/lib/python3.11/site-packages
 """
 
 import os
