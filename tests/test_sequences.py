@@ -132,9 +132,9 @@ def test_augmentation_touches_training_batches_only_and_repeats(records: pd.Data
     seen: list[torch.Tensor] = []
 
     class Spy(SequenceData):
-        def augment(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-            seen.append(super().augment(x, generator))
-            return seen[-1]
+        def augment(self, batch: dict[str, torch.Tensor], generator: torch.Generator) -> dict[str, torch.Tensor]:
+            seen.append(super().augment(batch, generator)["x"])
+            return {**batch, "x": seen[-1]}
 
     data = Spy("a.csv", target="label", reverse_complement=True, shift=3)
     fitted(data, 2)
@@ -150,14 +150,14 @@ def test_augmentation_reverses_and_shifts(records: pd.DataFrame, here: Path) -> 
     records.to_csv("a.csv", index=False)
     x = dna_codes(list(records["sequence"]))
     generator = torch.Generator().manual_seed(0)
-    turned = SequenceData("a.csv", target="label", reverse_complement=True).augment(x, generator)
+    turned = SequenceData("a.csv", target="label", reverse_complement=True).augment({"x": x}, generator)["x"]
     same, other = (turned == x).all(1), (turned == reverse_complement(x)).all(1)
     assert (same | other).all()
     assert 30 < same.sum() < 90
-    hidden = SequenceData("a.csv", target="label", mask=0.2).augment(x, generator)
+    hidden = SequenceData("a.csv", target="label", mask=0.2).augment({"x": x}, generator)["x"]
     assert ((hidden == x) | (hidden == 4)).all()
     assert 0.15 < (hidden == 4).float().mean() < 0.25
-    moved = SequenceData("a.csv", target="label", shift=2).augment(x, generator)
+    moved = SequenceData("a.csv", target="label", shift=2).augment({"x": x}, generator)["x"]
     by = [
         next(k for k in range(-2, 3) if b == "N" * max(-k, 0) + a[max(k, 0) : LENGTH + min(k, 0)] + "N" * max(k, 0))
         for a, b in zip(dna_text(x), dna_text(moved), strict=True)

@@ -2,40 +2,48 @@
 
 from typing import Literal, NotRequired, TypedDict
 
-TargetKind = Literal["binary", "multiclass", "regression"]
+TargetKind = Literal["binary", "multiclass", "regression", "segmentation"]
 
 
 class Modality(TypedDict):
     """One kind of measurement, as a data module hands it out (raw) and a model takes it.
 
     Attributes:
-        kind: ``"table"`` or ``"sequence"``; it chooses the encoding layer (`zoo.encode.encoder`).
-        shape: Shape of one sample.
-        features: Names of the columns, in order; of sequences, the one column that holds them.
+        kind: ``"table"``, ``"sequence"``, ``"series"`` or ``"image"``; it chooses the encoding layer
+            (`zoo.encode.encoder`).
+        shape: Shape of one sample: ``[columns]``, ``[bases]``, ``[channels, length]`` of series, ``[channels, height,
+            width]`` or ``[channels, depth, height, width]`` of images.
+        features: Names of the columns, in order; of sequences, series and images, the one column that holds them.
+        channels: Names of the channels of series and images, where known.
         levels: Levels of each categorical column, as seen in training rows.
         ordered: Those of ``levels`` that have an order; they enter the model as one rank.
         missing_values: Numbers that stand for a missing value, by column (0 for an insulin that was not measured).
         units: Unit of each column, where known.
-        resize: Sequences of other lengths are padded with N or cropped about their centre.
+        resize: Sequences of other lengths are padded with N or cropped about their centre, shorter series are padded
+            with missing values at their end, images of other sizes are scaled.
+        interpolate: Missing values inside a series lie on a line between their neighbours.
     """
 
     kind: str
     shape: list[int]
     features: NotRequired[list[str]]
+    channels: NotRequired[list[str]]
     levels: NotRequired[dict[str, list[str]]]
     ordered: NotRequired[list[str]]
     missing_values: NotRequired[dict[str, list[float]]]
     units: NotRequired[dict[str, str]]
     resize: NotRequired[bool]
+    interpolate: NotRequired[bool]
 
 
 class Target(TypedDict):
     """What is to be predicted.
 
     Attributes:
-        kind: ``"binary"``, ``"multiclass"`` or ``"regression"``.
+        kind: ``"binary"``, ``"multiclass"``, ``"regression"``, or ``"segmentation"``: a class for each pixel.
         name: Its column.
-        classes: Names of the classes; the last of two is the positive one. Empty for a regression.
+        classes: Names of the classes; the last of two is the positive one, the first of a segmentation is the
+            background. Empty for a regression.
         unit: Unit of a regression target, or ``""``.
     """
 
@@ -66,5 +74,10 @@ def only_modality(spec: Spec) -> Modality:
 
 
 def output_width(target: Target) -> int:
-    """Output nodes: one for two classes (logistic) and for a number, else one a class (softmax)."""
-    return len(target["classes"]) if target["kind"] == "multiclass" else 1
+    """Output nodes (or maps): one for two classes (logistic) and for a number, else one a class (softmax)."""
+    return len(target["classes"]) if len(target["classes"]) > 2 else 1
+
+
+def of_samples(target: Target) -> bool:
+    """True if each sample has one class, as opposed to a number, or a class for each pixel."""
+    return target["kind"] in ("binary", "multiclass")

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, SequentialSampler
 
 from ..errors import InputError, check_choice, check_range
-from ..spec import Spec
+from ..spec import Spec, of_samples
 from . import split as splitting
 from .balance import Balance, class_weights, resample
 from .loading import Batch, Content, Rows, Shuffle, whole_batch
@@ -106,9 +106,9 @@ class Data(LightningDataModule):
         """Training rows with made-up ones beside (SMOTE), and the position each came from, -1 if it was made up."""
         raise InputError("balance 'smote' is for tables; use oversample, undersample or weights")
 
-    def augment(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """Raw values of a training batch, changed in ways that leave the target as it is; by default as they are."""
-        return x
+    def augment(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """A training batch of raw values, changed in ways that keep the target true; by default as it is."""
+        return batch
 
     def conform(self, spec: Spec, external: bool = False) -> "Data":
         """Read as this trained model expects, in place of detecting columns, levels and classes.
@@ -180,8 +180,9 @@ class Data(LightningDataModule):
         content = self.content
         rows = content.rows("train")
         y = content.y[rows]
-        if self.balance != "none" and not self.spec["target"]["classes"]:
-            raise InputError(f"balance {self.balance!r} is for classes; {self.spec['target']['name']!r} is a number")
+        if self.balance != "none" and not of_samples(target := self.spec["target"]):
+            what = "a mask" if target["classes"] else "a number"
+            raise InputError(f"balance {self.balance!r} is for classes of samples; {target['name']!r} is {what}")
         match self.balance:
             case "none":
                 return Rows(content.x, rows, y=y, row=rows)
@@ -233,7 +234,7 @@ class Data(LightningDataModule):
             self._augmented_epoch = epoch
             self._generator = torch.Generator(batch["x"].device)
             self._generator.manual_seed((self.seed * 1_000_003 + epoch) * 1009 + self.trainer.global_rank)
-        return {**batch, "x": self.augment(batch["x"], self._generator)}
+        return self.augment(batch, self._generator)
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Training rows after balance, shuffled anew each epoch."""

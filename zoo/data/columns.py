@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..encode.table import as_text
 from ..errors import InputError
-from ..spec import Target
+from ..spec import Target, of_samples
 
 log = logging.getLogger("zoo")
 
@@ -87,7 +87,7 @@ def check_training(split: np.ndarray, target: Target, y: Tensor, source: str) ->
             f"{source}: {training.sum()} training and {validation} validation samples are too few; change fractions, "
             "split or folds"
         )
-    if target["classes"]:
+    if of_samples(target):
         counts = np.bincount(y.numpy()[training], minlength=len(target["classes"]))
         if counts.min() == 0:
             raise InputError(

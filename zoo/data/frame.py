@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor
 
 from .. import files
 from ..encode import to_tensor
 from ..encode.table import check_features
 from ..errors import InputError, suggest
-from ..spec import Modality, Spec, Target, TargetKind, only_modality
+from ..spec import Modality, Spec, Target, TargetKind, of_samples, only_modality
 from . import columns
 from . import target as targets
 from .base import Data
@@ -77,6 +78,22 @@ class FrameData(Data):
         """Raw values of the samples."""
         return to_tensor(frame, modality, self.path)
 
+    def find_target(self, frame: pd.DataFrame) -> Target:
+        """What is to be predicted, as the arguments and the values of its column say."""
+        if self.target is None:
+            raise InputError(
+                f"{self.path}: which column is to be predicted? Give --data.target; {suggest('', frame.columns[:-1])}"
+            )
+        self.check_column(frame, self.target, "target")
+        column = frame[self.target].replace([np.inf, -np.inf], np.nan)
+        if len(column.dropna()) < len(frame[self.target].dropna()):
+            raise InputError(f"{self.path}: target {self.target!r} has an infinite value")
+        return targets.detect(column, self.target_kind, self.positive, self.units.get(self.target, ""))
+
+    def encode_target(self, frame: pd.DataFrame, target: Target) -> Tensor:
+        """Class codes (-1 if missing), numbers (NaN if missing), or masks, one a sample."""
+        return targets.encode(frame[target["name"]], target, self.path)
+
     def read_file(self, path: Path) -> pd.DataFrame:
         """The table in a file."""
         return read_table(path)
@@ -95,17 +112,16 @@ class FrameData(Data):
             self.check_features(frame, modality)
             self.check_column(frame, target["name"], "target")
         else:
-            target = self._target(frame)
-            modality = self.modality(frame)
-        y = targets.encode(frame[target["name"]], target, self.path)
-        if (unlabelled := (y < 0 if target["classes"] else y.isnan()).numpy()).any():
+            target, modality = self.find_target(frame), self.modality(frame)
+        y = self.encode_target(frame, target)
+        if y.ndim == 1 and (unlabelled := (y < 0 if target["classes"] else y.isnan()).numpy()).any():
             log.info("%d samples without a value of %s are left out", unlabelled.sum(), target["name"])
             frame, y = frame[~unlabelled], y[torch.from_numpy(~unlabelled)]
         is_test = frame[IS_TEST].to_numpy(dtype=bool) if IS_TEST in frame else None
         twins = self.twins(frame, modality)
         if not self.trained:
             self._report_twins(twins, frame, target)
-        split = self.split_samples(frame, twins, y.numpy() if target["classes"] else None, is_test)
+        split = self.split_samples(frame, twins, y.numpy() if of_samples(target) else None, is_test)
         if not self.trained:
             columns.check_training(split, target, y, self.path)
             self.complete(modality, frame, frame[split == "train"])
@@ -113,7 +129,10 @@ class FrameData(Data):
         name = self._id(frame) or ""
         index = pd.Index(frame[name].map(str) if name else frame.index.map(str), name=name or "row")
         own = {} if self.split == "split" else {"split": "split (of the table)"}  # a feature may be called so
-        samples = frame.rename(columns=own).assign(split=split).drop(columns=IS_TEST, errors="ignore").set_axis(index)
+        # Series, images and masks are kept once, as tensors.
+        arrays = [c for c in frame if isinstance(frame[c].iloc[0], np.ndarray)]
+        samples = frame.drop(columns=[IS_TEST, *arrays], errors="ignore").rename(columns=own)
+        samples = samples.assign(split=split).set_axis(index)
         spec = self.trained or Spec(modalities={self.kind: modality}, target=target, id=name)
         return Content(x, y, samples, spec)
 
@@ -125,8 +144,10 @@ class FrameData(Data):
         how += f" and {reversed_} are reverse complements" if reversed_ else ""
         log.info("%s; duplicates share a split", how)
         same, labels = twins.to_numpy(), frame[target["name"]].to_numpy()
+        if not of_samples(target):
+            return
         odd = (pd.Series(labels).groupby(same).transform("nunique") > 1).to_numpy()
-        if target["classes"] and odd.any():
+        if odd.any():
             name = self._id(frame)
             names = frame[name].to_numpy() if name else frame.index
             one = np.flatnonzero(odd)[0]
@@ -175,14 +196,3 @@ class FrameData(Data):
         if self.id:
             self.check_column(frame, self.id, "id")
         return self.id or (UNNAMED if frame.columns[0] == UNNAMED else None)
-
-    def _target(self, frame: pd.DataFrame) -> Target:
-        if self.target is None:
-            raise InputError(
-                f"{self.path}: which column is to be predicted? Give --data.target; {suggest('', frame.columns[:-1])}"
-            )
-        self.check_column(frame, self.target, "target")
-        column = frame[self.target].replace([np.inf, -np.inf], np.nan)
-        if len(column.dropna()) < len(frame[self.target].dropna()):
-            raise InputError(f"{self.path}: target {self.target!r} has an infinite value")
-        return targets.detect(column, self.target_kind, self.positive, self.units.get(self.target, ""))

@@ -18,7 +18,7 @@ from ..errors import check_choice, check_range
 from ..spec import Modality, TargetKind
 from .fasta import LABEL, is_fasta, read_fasta
 from .frame import FrameData
-from .loading import Source
+from .loading import Batch, Source
 from .negatives import dinucleotide_shuffle
 from .reading import read_table
 
@@ -137,8 +137,9 @@ class SequenceData(FrameData):
         """Equal for equal sequences and for reverse complements of each other."""
         return strand_twins(self.values(frame, modality))
 
-    def augment(self, x: Tensor, generator: torch.Generator) -> Tensor:
+    def augment(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Reverse complement, shift and mask, where asked for."""
+        x = batch["x"]
         if self.reverse_complement:
             other = torch.rand(len(x), 1, generator=generator, device=x.device) < 0.5
             x = torch.where(other, reverse_complement(x), x)
@@ -149,7 +150,7 @@ class SequenceData(FrameData):
             x = torch.where(inside, x.gather(1, source.clamp(0, x.shape[1] - 1)), UNKNOWN)
         if self.mask:
             x = x.masked_fill(torch.rand(x.shape, generator=generator, device=x.device) < self.mask, UNKNOWN)
-        return x
+        return {**batch, "x": x}
 
     def baseline_features(self, rows: Tensor) -> dict[str, np.ndarray]:
         """One-hot bases by position, and counts of 5-mers."""
