@@ -10,15 +10,18 @@ from ..errors import InputError, check_choice, suggest
 from ..spec import Modality
 from .base import Encoder as Encoder
 from .dna import sequence_to_tensor
+from .gramian import GramianAngularField
 from .kmer import KmerEmbedding
 from .one_hot import OneHotDNA
+from .series import SeriesEncoder, series_to_tensor
 from .table import TableEncoder, table_to_tensor
 
 LAYERS: dict[str, dict[str, type[Encoder]]] = {  # of each kind of modality; the first is the default
     "table": {"standardised": TableEncoder},
     "sequence": {"one-hot": OneHotDNA, "k-mer": KmerEmbedding},
+    "series": {"standardised": SeriesEncoder, "gramian": GramianAngularField},
 }
-READERS = {"table": table_to_tensor, "sequence": sequence_to_tensor}
+READERS = {"table": table_to_tensor, "sequence": sequence_to_tensor, "series": series_to_tensor}
 
 
 def encoder(modality: Modality, options: dict[str, Any] | None = None) -> Encoder:
@@ -43,5 +46,5 @@ def encoder(modality: Modality, options: dict[str, Any] | None = None) -> Encode
 
 
 def to_tensor(frame: pd.DataFrame, modality: Modality, source: str = "the table") -> Tensor:
-    """Raw values of a user's table as the model expects them (see `table_to_tensor` and `sequence_to_tensor`)."""
+    """Raw values of a user's table as the model expects them (see `READERS`)."""
     return READERS[modality["kind"]](frame, modality, source)

@@ -1,0 +1,137 @@
+"""Time series as numbers: raw values checked, channels standardised."""
+
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from ..errors import InputError, check_choice, suggest
+from ..spec import Modality
+from .base import Encoder
+
+
+class SeriesEncoder(Encoder):
+    """Each channel of a series in standard units; padding and unmeasured channels become zeros.
+
+    Args:
+        modality: Channels and length of the series.
+        by: ``"training"``: mean and standard deviation of a channel over all training rows, so that differences in
+            level and amplitude between samples stay. ``"sample"``: those of each series itself, so that they vanish.
+
+    Shape:
+        ``(batch, channels, length) -> (batch, channels, length)``
+
+    Example:
+        >>> layer = SeriesEncoder({"kind": "series", "shape": [1, 3], "features": ["series"]}, by="sample")
+        >>> layer(torch.tensor([[[1.0, 3.0, torch.nan]]]))
+        tensor([[[-1.,  1.,  0.]]])
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, modality: Modality, by: Literal["training", "sample"] = "training") -> None:
+        super().__init__()
+        check_choice("by", by, ["training", "sample"])
+        channels, length = modality["shape"]
+        self.by, self.out_shape = by, (channels, length)
+        self.register_buffer("mean", torch.zeros(channels, 1))
+        self.register_buffer("scale", torch.ones(channels, 1))
+        self.register_buffer("fitted", torch.tensor(False))
+
+    def fit(self, x: Tensor) -> None:
+        """Mean and standard deviation of each channel over training rows, ``shape=(rows, channels, length)``."""
+        values = x.double().transpose(0, 1).flatten(1)
+        mean = values.nanmean(1, keepdim=True).nan_to_num()
+        scale = (values - mean).square().nanmean(1, keepdim=True).nan_to_num().sqrt()
+        self.mean.copy_(mean)
+        self.scale.copy_(torch.where(scale > 0, scale, 1.0))
+        self.fitted.fill_(True)
+
+    def example(self, rows: int, seed: int = 0) -> Tensor:
+        """Random walks about the mean of each channel, ``shape=(rows, channels, length)``."""
+        steps = torch.randn(rows, *self.out_shape, generator=torch.Generator().manual_seed(seed))
+        walks = steps.cumsum(2) / self.out_shape[1] ** 0.5
+        return walks * self.scale.cpu() + self.mean.cpu()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Standard units; missing values become zeros, the mean."""
+        if self.by == "training":
+            return ((x - self.mean) / self.scale).nan_to_num()
+        centred = x - x.nanmean(2, keepdim=True)
+        scale = centred.square().nanmean(2, keepdim=True).sqrt()
+        units: Tensor = centred / torch.where(scale > 0, scale, 1.0)
+        return units.nan_to_num()
+
+
+def lengths(x: Tensor) -> Tensor:
+    """Time points of each series before its padding: ``(batch, channels, length) -> (batch,)``."""
+    measured = x.isfinite().any(1)
+    ends: Tensor = x.shape[2] - measured.flip(1).int().argmax(1) * measured.any(1)
+    return ends
+
+
+def series_to_tensor(frame: pd.DataFrame, modality: Modality, source: str = "the table") -> Tensor:
+    """Raw series, ``float32 shape=(samples, channels, length)``; shorter ones are padded with NaN at their end.
+
+    Args:
+        frame: One series a row, ``(channels, length)`` (or ``(length,)`` of one channel) in the column that the
+            modality names.
+        modality: Channels and length, and what is to be done with other lengths and missing values.
+        source: What to call the table in an error.
+
+    Raises:
+        InputError: No such column; other channels or another length than the modality's; a value that is missing or
+            infinite.
+    """
+    (column,), (channels, length) = modality["features"], modality["shape"]
+    if column not in frame:
+        raise InputError(f"{source}: no column {column!r} with the series; {suggest(column, map(str, frame.columns))}")
+    result = np.full((len(frame), channels, length), np.nan, dtype=np.float32)
+    for number, (name, cell) in enumerate(zip(frame.index, frame[column], strict=True)):
+        series = _series(cell, f"{source}: sample {name}")
+        if len(series) != channels:
+            raise InputError(f"{source}: sample {name} has {len(series)} channels, {channels} are expected")
+        if series.shape[1] != length and not modality.get("resize"):
+            raise InputError(
+                f"{source}: sample {name} has {series.shape[1]} time points, {length} are expected; cut or resample it"
+            )
+        series = _complete(series[:, :length], modality, f"{source}: sample {name}")
+        result[number, :, : series.shape[1]] = series
+    return torch.from_numpy(result)
+
+
+def _series(cell: Any, where: str) -> np.ndarray:
+    try:
+        series = np.atleast_2d(np.asarray(cell, dtype=np.float64))
+    except (TypeError, ValueError):
+        raise InputError(f"{where} is not a series of numbers") from None
+    if series.ndim != 2 or series.size == 0:
+        raise InputError(f"{where} has the shape {series.shape}; (channels, length) is expected")
+    return series
+
+
+def _complete(series: np.ndarray, modality: Modality, where: str) -> np.ndarray:
+    """The series without gaps; where lengths may differ, what is missing at its end is padding."""
+    if np.isinf(series).any():
+        channel, time = np.argwhere(np.isinf(series))[0]
+        raise InputError(f"{where}, {_channel(modality, channel)}: infinite value at time point {time + 1}")
+    missing = np.isnan(series)
+    if modality.get("resize") and not missing.all():
+        series = series[:, : int(np.flatnonzero(~missing.all(0))[-1]) + 1]
+        missing = np.isnan(series)
+    if not missing.any():
+        return series
+    if missing.all(1).any() or not modality.get("interpolate"):
+        channel, time = np.argwhere(missing.all(1)[:, None] | missing)[0]
+        hint = "leave the sample out" if missing[channel].all() else "fill it, or give --data.interpolate true"
+        raise InputError(f"{where}, {_channel(modality, channel)}: no value at time point {time + 1}; {hint}")
+    times = np.arange(series.shape[1])
+    return np.stack([np.interp(times, times[~gap], row[~gap]) for row, gap in zip(series, missing, strict=True)])
+
+
+def _channel(modality: Modality, number: int) -> str:
+    names = modality.get("channels", [])
+    return f"channel {names[number] if number < len(names) else number + 1}"
