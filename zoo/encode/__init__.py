@@ -11,6 +11,7 @@ from ..spec import Modality
 from .base import Encoder as Encoder
 from .dna import sequence_to_tensor
 from .gramian import GramianAngularField
+from .image import ImageEncoder, image_to_tensor
 from .kmer import KmerEmbedding
 from .one_hot import OneHotDNA
 from .series import SeriesEncoder, series_to_tensor
@@ -20,8 +21,14 @@ LAYERS: dict[str, dict[str, type[Encoder]]] = {  # of each kind of modality; the
     "table": {"standardised": TableEncoder},
     "sequence": {"one-hot": OneHotDNA, "k-mer": KmerEmbedding},
     "series": {"standardised": SeriesEncoder, "gramian": GramianAngularField},
+    "image": {"standardised": ImageEncoder},
 }
-READERS = {"table": table_to_tensor, "sequence": sequence_to_tensor, "series": series_to_tensor}
+READERS = {
+    "table": table_to_tensor,
+    "sequence": sequence_to_tensor,
+    "series": series_to_tensor,
+    "image": image_to_tensor,
+}
 
 
 def encoder(modality: Modality, options: dict[str, Any] | None = None) -> Encoder:

@@ -53,7 +53,7 @@ class SeriesEncoder(Encoder):
     def example(self, rows: int, seed: int = 0) -> Tensor:
         """Random walks about the mean of each channel, ``shape=(rows, channels, length)``."""
         steps = torch.randn(rows, *self.out_shape, generator=torch.Generator().manual_seed(seed))
-        walks = steps.cumsum(2) / self.out_shape[1] ** 0.5
+        walks: Tensor = steps.cumsum(2) / self.out_shape[1] ** 0.5
         return walks * self.scale.cpu() + self.mean.cpu()
 
     def forward(self, x: Tensor) -> Tensor:

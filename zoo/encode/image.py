@@ -1,0 +1,123 @@
+"""Images as numbers: channels standardised, cells of a table checked."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..errors import InputError, suggest
+from ..spec import Modality
+from .base import Encoder
+
+ROWS = 256  # images at a time while statistics are computed
+
+
+class ImageEncoder(Encoder):
+    """Each channel of an image in standard units of the training images.
+
+    Args:
+        modality: Channels and size of the images.
+
+    Shape:
+        uint8 or float ``(batch, channels, *spatial) -> (batch, channels, *spatial)``, with two or three spatial axes
+
+    Example:
+        >>> layer = ImageEncoder({"kind": "image", "shape": [1, 1, 2], "features": ["image"]})
+        >>> layer.fit(torch.tensor([[[[0, 100]]]], dtype=torch.uint8))
+        >>> layer(torch.tensor([[[[50, 100]]]], dtype=torch.uint8))
+        tensor([[[[0., 1.]]]])
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, modality: Modality) -> None:
+        super().__init__()
+        channels, *sizes = modality["shape"]
+        self.out_shape = (channels, *sizes)
+        one_each = (channels, *[1] * len(sizes))
+        self.register_buffer("mean", torch.zeros(one_each))
+        self.register_buffer("scale", torch.ones(one_each))
+        self.register_buffer("fitted", torch.tensor(False))
+
+    def fit(self, x: Tensor) -> None:
+        """Mean and standard deviation of each channel over training images, ``shape=(rows, *shape)``."""
+        sums = torch.zeros(2, len(self.mean), dtype=torch.float64)
+        first = x[:1].double().flatten(2).mean(2)[0].cpu()  # near the mean, lest squares lose digits
+        for part in x.split(ROWS):
+            values = part.double().cpu().transpose(0, 1).flatten(1) - first[:, None]
+            sums += torch.stack([values.sum(1), values.square().sum(1)])
+        mean, square = sums / (x.numel() / x.shape[1])
+        scale = (square - mean.square()).clamp(min=0).sqrt()
+        self.mean.copy_((mean + first).view_as(self.mean))
+        self.scale.copy_(torch.where(scale > 1e-9, scale, 1.0).view_as(self.scale))
+        self.fitted.fill_(True)
+
+    def example(self, rows: int, seed: int = 0) -> Tensor:
+        """Smooth random images about the mean of each channel, ``shape=(rows, *shape)``."""
+        coarse = torch.randn(
+            rows,
+            self.out_shape[0],
+            *(max(2, n // 4) for n in self.out_shape[1:]),
+            generator=torch.Generator().manual_seed(seed),
+        )
+        mode = "bilinear" if coarse.ndim == 4 else "trilinear"
+        return F.interpolate(coarse, self.out_shape[1:], mode=mode) * self.scale.cpu() + self.mean.cpu()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Standard units."""
+        return (x.to(self.mean.dtype) - self.mean) / self.scale
+
+
+def image_to_tensor(frame: pd.DataFrame, modality: Modality, source: str = "the table") -> Tensor:
+    """Raw images, uint8 if all of them are, else float32: ``shape=(samples, channels, *spatial)``.
+
+    Args:
+        frame: One image a row, in the column that the modality names: an array ``(channels, *spatial)`` (or
+            ``(*spatial)`` of one channel), or the path of a file.
+        modality: Channels and size, and whether other sizes are scaled.
+        source: What to call the table in an error.
+
+    Raises:
+        InputError: No such column; an image with other channels or of another size; a missing or infinite value.
+    """
+    (column,), shape = modality["features"], tuple(modality["shape"])
+    if column not in frame:
+        raise InputError(f"{source}: no column {column!r} with the images; {suggest(column, map(str, frame.columns))}")
+    images = [
+        _image(cell, shape, modality.get("resize", False), f"{source}: sample {name}")
+        for name, cell in zip(frame.index, frame[column], strict=True)
+    ]
+    if not images:
+        return torch.empty(0, *shape)
+    dtype = torch.uint8 if all(image.dtype == torch.uint8 for image in images) else torch.float32
+    return torch.stack([image.to(dtype) for image in images])
+
+
+def _image(cell: Any, shape: tuple[int, ...], resize: bool, where: str) -> Tensor:
+    if isinstance(cell, str | Path):
+        from .image_file import read_image
+
+        cell = read_image(Path(cell))
+    array = np.asarray(cell)
+    if array.dtype.kind not in "uifb":
+        raise InputError(f"{where} is not an image of numbers")
+    if array.ndim == len(shape) - 1:
+        array = array[None]
+    if array.ndim != len(shape) or len(array) != shape[0]:
+        raise InputError(f"{where} has shape {array.shape}; {shape} is expected: channels first, then the size")
+    image = torch.from_numpy(np.array(array if array.dtype == np.uint8 else array.astype(np.float32)))
+    if not image.isfinite().all():
+        raise InputError(f"{where} has a missing or infinite value")
+    if image.shape[1:] == shape[1:]:
+        return image
+    if not resize:
+        sizes = (" x ".join(map(str, size)) for size in (image.shape[1:], shape[1:]))
+        raise InputError("{} has {} pixels, {} are expected; scale it".format(where, *sizes))
+    mode = {3: "bilinear", 4: "trilinear"}[image.ndim]
+    scaled = F.interpolate(image[None].float(), shape[1:], mode=mode, antialias=image.ndim == 3)[0]
+    return scaled.round().clamp(0, 255).to(torch.uint8) if image.dtype == torch.uint8 else scaled

@@ -1,0 +1,79 @@
+"""The layers of a model, with the shape of what each puts out and its number of weights."""
+
+from typing import Any, TypedDict
+
+import torch
+from torch import Tensor, nn
+
+from .supervised import Supervised
+
+
+class Layer(TypedDict):
+    """One row of the table.
+
+    Attributes:
+        name: Where it lies in the model, such as ``"body.convolution1"``.
+        type: Its class.
+        shape: Shape of what it puts out for one sample.
+        weights: Numbers that it learns (or keeps frozen); the statistics of normalisations are not among them.
+    """
+
+    name: str
+    type: str
+    shape: list[int]
+    weights: int
+
+
+def layer_table(model: Supervised) -> list[Layer]:
+    """Every layer from the encoding to the head, in the order in which they work.
+
+    Found by one forward pass of a made-up sample. The encoding is one row. A module that holds both layers and weights
+    of its own, such as a transformer's attention, has a row after theirs; the weights of all rows add up to those of
+    the model.
+    """
+    rows: list[Layer] = []
+    counted: set[nn.Parameter] = set()
+
+    def note(name: str) -> Any:
+        def hook(module: nn.Module, inputs: Any, output: Any) -> None:
+            if any(row["name"] == name for row in rows):
+                return
+            first = output if isinstance(output, Tensor) else output[0]
+            own = set(module.parameters()) - counted
+            counted.update(own)
+            weights = sum(weight.numel() for weight in own)
+            rows.append(Layer(name=name, type=type(module).__name__, shape=list(first.shape[1:]), weights=weights))
+
+        return hook
+
+    hooks = [
+        module.register_forward_hook(note(name))
+        for name, module in model.named_modules()
+        if name == "encode" or (name.startswith(("body", "head")) and _does_something(module))
+    ]
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        with torch.inference_mode():
+            model(model.encode.example(1).to(model.device))
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+        for hook in hooks:
+            hook.remove()
+    return rows
+
+
+def layer_text(rows: list[Layer]) -> str:
+    """The table as aligned text, with the number of all weights in its last line."""
+    total = f"{sum(row['weights'] for row in rows):,}"
+    cells = [("layer", "type", "output", "weights")]
+    cells += [(row["name"], row["type"], " x ".join(map(str, row["shape"])), f"{row['weights']:,}") for row in rows]
+    cells.append(("all", "", "", total))
+    name, kind, shape, weights = (max(map(len, column)) for column in zip(*cells, strict=True))
+    return "\n".join(f"{a:<{name}}  {b:<{kind}}  {c:<{shape}}  {d:>{weights}}" for a, b, c, d in cells)
+
+
+def _does_something(module: nn.Module) -> bool:
+    """A layer, as opposed to a container of layers."""
+    return not any(True for _ in module.children()) or any(True for _ in module.parameters(recurse=False))
