@@ -22,6 +22,7 @@ class Modality(TypedDict):
         resize: Sequences of other lengths are padded with N or cropped about their centre, shorter series are padded
             with missing values at their end, images of other sizes are scaled.
         interpolate: Missing values inside a series lie on a line between their neighbours.
+        sampling_rate: Samples per second of a series, where known.
     """
 
     kind: str
@@ -34,6 +35,7 @@ class Modality(TypedDict):
     units: NotRequired[dict[str, str]]
     resize: NotRequired[bool]
     interpolate: NotRequired[bool]
+    sampling_rate: NotRequired[float]
 
 
 class Target(TypedDict):

@@ -3,4 +3,5 @@
 from .base import Data as Data
 from .interval import IntervalData as IntervalData
 from .sequence import SequenceData as SequenceData
+from .series import SeriesData as SeriesData
 from .table import TableData as TableData

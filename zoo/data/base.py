@@ -102,6 +102,11 @@ class Data(LightningDataModule):
         """Name, checksum and licence of the data, for the card of the weights."""
         return {}
 
+    @property
+    def caution(self) -> str:
+        """What every report must say of how these data are split, or nothing."""
+        return ""
+
     def synthesised(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Training rows with made-up ones beside (SMOTE), and the position each came from, -1 if it was made up."""
         raise InputError("balance 'smote' is for tables; use oversample, undersample or weights")

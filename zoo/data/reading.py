@@ -87,6 +87,10 @@ def read_dataset(card: dict[str, Any]) -> pd.DataFrame:
     Raises:
         InputError: The content is not what the card was written for, or it is not shipped.
     """
+    if "package" in card:
+        from .series_files import read_installed
+
+        return read_installed(card)
     if "fetch" in card:
         raise InputError(
             f"data set {card['name']} is not shipped: fetch it from {card['fetch']} and give your file as --data.path "

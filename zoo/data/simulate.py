@@ -1,8 +1,11 @@
 """Made-up data sets with a known truth, the same for the same seed on every machine."""
 
+from collections.abc import Callable
 from random import Random
 
 import pandas as pd
+
+from .beats import beats
 
 MOTIF = "CGACCGAACTCC"
 
@@ -31,4 +34,7 @@ def motif_simulation(seed: int = 0, samples: int = 2000, length: int = 50, motif
     return pd.DataFrame(rows, columns=["sequence", "bound"])
 
 
-SIMULATIONS = {"motif_simulation": motif_simulation}
+SIMULATIONS: dict[str, Callable[[], pd.DataFrame]] = {
+    "motif_simulation": motif_simulation,
+    "ecg_beats_simulated": beats,
+}
