@@ -1,6 +1,6 @@
 """Scores and predictions of a trained model on the splits of its data, beside the baselines."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +11,11 @@ from .. import files
 from ..data import Data
 from ..errors import InputError
 from ..models import Supervised
+from ..models.segmenter import Segmenter
 from ..spec import Target
 from ..training.metrics import scores as score
 from .baseline import baselines
+from .segmentation import Example, evaluate_masks
 
 
 @dataclass
@@ -21,14 +23,17 @@ class Evaluation:
     """What a model achieved.
 
     Attributes:
-        predictions: One row a sample: ``split``, ``target``, probabilities, ``prediction``.
+        predictions: One row a sample: ``split``, ``target``, probabilities, ``prediction``; of masks ``split``, and the
+            metrics of each image and foreground class.
         scores: One row a value: ``model``, ``split``, ``metric``, ``value``.
         target: What was predicted.
+        examples: Images with their true and predicted masks, to draw.
     """
 
     predictions: pd.DataFrame
     scores: pd.DataFrame
     target: Target
+    examples: list[Example] = field(default_factory=list)
 
     def table(self) -> pd.DataFrame:
         """Metrics by split, side by side; the baselines on the last split only."""
@@ -69,6 +74,10 @@ def evaluate(model: Supervised, data: Data, splits: tuple[str, ...] = ("train", 
     present = [split for split in splits if len(content.rows(split))]
     if not present:
         raise InputError(f"no sample in {', '.join(splits)}; change fractions or split")
+    if isinstance(model, Segmenter):
+        predictions, scores_of_model, examples = evaluate_masks(model, data, present)
+        model.train(training)
+        return Evaluation(predictions, scores_of_model, target, examples)
     rows = {split: content.rows(split) for split in present}
     outputs = {
         split: torch.cat([model(batch["x"].to(model.device)).float().cpu() for batch in data.loader(split)])

@@ -1,4 +1,7 @@
-"""Figures of a run: learning curve, ROC, confusion matrix, calibration; measured against predicted for a number."""
+"""Figures of a run: learning curve, ROC, confusion matrix, calibration; measured against predicted for a number.
+
+Those of masks are in `zoo.report.overlays`.
+"""
 
 from pathlib import Path
 
@@ -154,6 +157,13 @@ def write_figures(evaluation: Evaluation, name: str, folder: Path) -> list[Path]
                 predictions, target, f"{name}: measured against predicted"
             ),
             "residuals": residuals(predictions, target, f"{name}: residuals"),
+        }
+    elif target["kind"] == "segmentation":
+        from .overlays import dice_of_images, overlays
+
+        figures = {
+            "overlays": overlays(evaluation.examples, target, f"{name}: outlines, {last} images"),
+            "dice": dice_of_images(predictions, target, f"{name}: Dice of each image"),
         }
     else:
         what = (

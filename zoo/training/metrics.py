@@ -10,13 +10,18 @@ from torchmetrics.functional.regression import r2_score, spearman_corrcoef
 
 from ..spec import Target, TargetKind
 
-HEADLINE: dict[TargetKind, str] = {"binary": "roc_auc", "multiclass": "roc_auc", "regression": "r2"}
+HEADLINE: dict[TargetKind, str] = {
+    "binary": "roc_auc",
+    "multiclass": "roc_auc",
+    "regression": "r2",
+    "segmentation": "dice",
+}
 LOWER_IS_BETTER = {"loss", "brier", "calibration_error", "mse", "mae"}
 
 
 def probabilities(output: Tensor, target: Target) -> Tensor:
-    """Raw outputs as probabilities: ``(batch, 1 or classes) -> (batch, classes)``."""
-    if target["kind"] == "binary":
+    """Raw outputs as probabilities: ``(batch, 1 or classes, *spatial) -> (batch, classes, *spatial)``."""
+    if len(target["classes"]) == 2:
         positive = output.sigmoid()
         return torch.cat([1 - positive, positive], 1)
     return output.softmax(1)
