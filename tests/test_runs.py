@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 import torch
 import yaml
+from conftest import stand_in
 
 import zoo
 from zoo import files, weights
@@ -46,7 +47,7 @@ def zoo_command(*args: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("name", files.recipes())
 def test_every_recipe_runs(name: str, here: Path) -> None:
-    main(["fit", "--config", name, "--trainer.max_epochs=1", "--trainer.accelerator=cpu"])
+    main(["fit", "--config", name, *stand_in(name), "--trainer.max_epochs=1", "--trainer.accelerator=cpu"])
     main(["test", "--config", f"runs/{name}/1"])
     scores = pd.read_csv(f"runs/{name}/1/scores.csv")
     assert set(scores["split"]) == {"train", "validation", "test"}
@@ -60,7 +61,7 @@ def test_a_run_leaves_one_tidy_folder(here: Path, capsys: pytest.CaptureFixture[
     left = {name for name in left if not name.startswith("events.out.tfevents")}
     figures = {f"figures/{name}.png" for name in ("learning_curve", "roc", "confusion_matrix", "calibration")}
     tables = {"config.yaml", "data.json", "metrics.csv", "scores.csv", "predictions.csv"}
-    assert left == figures | tables | {files.BEST, files.LAST}
+    assert left == figures | tables | {files.BEST, files.LAST, files.LAYERS}
     metrics = pd.read_csv("runs/mlp_pima/1/metrics.csv")
     assert metrics["epoch"].tolist() == [0, 1, 2]
     assert {"train_loss", "validation_loss", "validation_roc_auc", "lr"} <= set(metrics)

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from conftest import is_shipped
 from safetensors.torch import load_file
 
 import zoo
@@ -27,8 +28,8 @@ def data_of(recipe: str) -> Data:
     return CLI(["--config", recipe]).make_data()
 
 
-def test_every_recipe_ships_weights() -> None:
-    assert files.recipes() == NAMES
+def test_every_recipe_ships_weights_if_its_data_are_shipped() -> None:
+    assert [name for name in files.recipes() if is_shipped(name)] == NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -56,7 +57,8 @@ def test_the_golden_batch_shows_no_real_sample(name: str) -> None:
     golden = load_file(files.HERE / "pretrained" / name / "golden.safetensors")["input"]
     content = data_of(name).content
     real = content.x[torch.arange(len(content.y))]
-    assert torch.cdist(golden.nan_to_num().float(), real.nan_to_num().float()).min() > 0
+    here, there = golden.flatten(1).nan_to_num().float(), real.flatten(1).nan_to_num().float()
+    assert torch.cdist(here, there).min() > 0
 
 
 def test_predict_matches_columns_by_name() -> None:

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
@@ -18,7 +19,7 @@ from .models import Supervised
 from .parsing import CLI
 from .report import Evaluation, evaluate
 from .report.tables import show_crossval
-from .runs import fit_fold, quieten, run_of, write_report
+from .runs import fit_fold, quieten, run_of, title_of, write_report
 from .spec import only_modality
 
 log = logging.getLogger("zoo")
@@ -30,7 +31,7 @@ def assess(args: list[str], splits: tuple[str, ...]) -> Evaluation:
     cli = CLI(args)
     model, folder = _trained(cli)
     data = _data(cli, model)
-    title = f"{type(model).__name__} on {data.describe()['name']}"
+    title = title_of(model, data)
     log.info("%s: weights of %s", title, model.card.get("name", folder))
     evaluation = evaluate(model, data, splits)
     write_report(evaluation, title, folder)
@@ -39,19 +40,26 @@ def assess(args: list[str], splits: tuple[str, ...]) -> Evaluation:
 
 
 def predict(args: list[str]) -> pd.DataFrame:
-    """Predict every sample of ``--data.path``; to ``--output`` (.csv, .tsv, .parquet) or as CSV to the screen."""
+    """Predict every sample of ``--data.path``; to ``--output`` or as CSV to the screen.
+
+    ``--output`` is a table (.csv, .tsv, .parquet), or for predicted masks an ``.npz`` with ``masks`` and ``names``.
+    """
     quieten()
     cli = CLI(args)
     output = Path(cli.output) if cli.output else None
-    if output and output.suffix not in (".csv", ".tsv", ".parquet"):
-        raise InputError(f"--output {output}: use .csv, .tsv or .parquet")
     model, _ = _trained(cli)
+    kinds = (".csv", ".tsv", ".parquet", *([".npz"] if model.target["kind"] == "segmentation" else []))
+    if output and output.suffix not in kinds:
+        raise InputError(f"--output {output}: use {', '.join(kinds[:-1])} or {kinds[-1]}")
     predictions = model.predict(cli.make_data().frame())
+    masks = predictions.pop("mask") if "mask" in predictions else None
     if output is None:
         predictions.to_csv(sys.stdout)
         return predictions
     with files.replacing(output) as path:
-        if output.suffix == ".parquet":
+        if output.suffix == ".npz" and masks is not None:
+            np.savez_compressed(path, masks=np.stack(list(masks)), names=masks.index.map(str).to_numpy(dtype=str))
+        elif output.suffix == ".parquet":
             predictions.to_parquet(path)
         else:
             predictions.to_csv(path, sep="\t" if output.suffix == ".tsv" else ",")
@@ -80,7 +88,8 @@ def crossval(args: list[str], folds: int, repeats: int, show: bool = True) -> pd
                 pd.concat(results)[["repeat", "fold", "model", "metric", "value"]].to_csv(path, index=False)
     table = pd.concat(results)
     if show:
-        show_crossval(table, f"{cli.name}: {folds} folds x {repeats}, mean ± standard deviation")
+        caution = f" ({data.caution})" if data.caution else ""
+        show_crossval(table, f"{cli.name}: {folds} folds x {repeats}, mean ± standard deviation{caution}")
     log.info("written to %s", folder / "crossval.csv")
     return table
 

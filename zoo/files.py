@@ -12,7 +12,7 @@ import yaml
 from .errors import InputError, suggest
 
 HERE = Path(__file__).parent
-BEST, LAST = "checkpoints/best.ckpt", "checkpoints/last.ckpt"
+BEST, LAST, LAYERS = "checkpoints/best.ckpt", "checkpoints/last.ckpt", "layers.txt"
 
 
 def folder(kind: str) -> Path:

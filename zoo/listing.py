@@ -1,4 +1,4 @@
-"""``zoo list`` and ``zoo show``: what there is, without importing torch."""
+"""``zoo list`` and ``zoo show``: what there is, without importing torch (but to show a recipe without weights)."""
 
 import json
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from . import files
 from .errors import InputError, suggest
 
-HEADLINE = {"binary": "roc_auc", "multiclass": "roc_auc", "regression": "r2"}
+HEADLINE = {"binary": "roc_auc", "multiclass": "roc_auc", "regression": "r2", "segmentation": "dice"}
 
 
 def recipe_table() -> str:
@@ -32,17 +32,29 @@ def _weights_card(name: str) -> dict[str, Any] | None:
 
 
 def show(name: str) -> str:
-    """A recipe followed by the card of its weights, or the card of a data set.
+    """A recipe or a run followed by the card of its weights or the sizes of its layers, or the card of a data set.
 
     Raises:
         InputError: Neither of that name.
     """
     if name in files.datasets():
         return (files.folder("datasets") / name / "card.yaml").read_text(encoding="utf-8")
-    if name not in files.recipes() and files.run_folder(name) is None:
+    run = files.run_folder(name)
+    if name not in files.recipes() and run is None:
         raise InputError(f"no recipe, data set or run {name!r}; {suggest(name, [*files.recipes(), *files.datasets()])}")
     text = files.config(name).read_text(encoding="utf-8")
     card = files.HERE / "pretrained" / name / "README.md"
     if card.is_file():
-        text += "\n" + card.read_text(encoding="utf-8").split("---\n", 2)[2]
-    return text
+        return text + "\n" + card.read_text(encoding="utf-8").split("---\n", 2)[2]
+    if run is not None:
+        path = run / files.LAYERS
+        return text + "\n" + path.read_text(encoding="utf-8") if path.is_file() else text
+    return f"{text}\n{_layers(name)}"
+
+
+def _layers(name: str) -> str:
+    """Sizes of the layers of a recipe whose data are not shipped, from the shape that their card states."""
+    from .models.layer_table import layer_table, layer_text
+    from .parsing import CLI
+
+    return layer_text(layer_table(CLI(["--config", name]).make_example()))

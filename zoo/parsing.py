@@ -16,6 +16,7 @@ from . import files
 from .data import Data
 from .errors import InputError, suggest
 from .models import REGISTRY, Model, Supervised
+from .spec import Modality, Spec, Target
 from .training.profiler import NoProfiler
 
 TRUSTED = ("zoo.", "lightning.pytorch.")  # what a config file may name by import path
@@ -197,7 +198,18 @@ class CLI(LightningCLI):
 
     def make_model(self, data: Data) -> Supervised:
         """A fresh model for these data."""
-        model = self._make("model", {"spec": data.spec})
+        return self._make_model(data.spec)
+
+    def make_example(self) -> Supervised:
+        """A fresh model for data that are not here, of the shape and classes that their card states."""
+        card = files.card(self.config.data.init_args.path)
+        kind = "series" if len(card["shape"]) == 2 else "image"
+        modality = Modality(kind=kind, shape=card["shape"], features=[kind])
+        target = Target(kind=card["task"], name=card["target"], classes=list(map(str, card["classes"])), unit="")
+        return self._make_model(Spec(modalities={kind: modality}, target=target, id=""))
+
+    def _make_model(self, spec: Spec) -> Supervised:
+        model = self._make("model", {"spec": spec})
         assert isinstance(model, Supervised)
         return model
 

@@ -15,7 +15,9 @@ from safetensors.torch import save_file
 
 from . import __version__, files
 from .errors import InputError
+from .model_card import readme
 from .models import Supervised
+from .models.layer_table import layer_table, layer_text
 from .weights import CARD, GOLDEN, README, WEIGHTS, from_checkpoint
 
 PACKAGES = ("torch", "lightning", "numpy", "pandas", "scikit-learn")
@@ -83,7 +85,7 @@ def _write(model: Supervised, run: Path, folder: Path, name: str) -> None:
         "init_args": model.init_args,
     }
     (folder / CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    (folder / README).write_text(readme(card), encoding="utf-8")
+    (folder / README).write_text(readme(card, layer_text(layer_table(model))), encoding="utf-8")
     shutil.copy(run / "config.yaml", folder / "recipe.yaml")
     for path in folder.iterdir():
         path.chmod(0o644)  # safetensors writes files that others may not read
@@ -114,83 +116,6 @@ def _facts(run: Path) -> dict[str, Any]:
             },
         }
     return facts
-
-
-def readme(card: dict[str, Any]) -> str:
-    """The card for people, with the front matter that the Hugging Face Hub reads."""
-    data, models = card["data"], list(card["scores"])
-    task = "regression" if card["task"] == "regression" else "classification"
-    (modality,) = card["init_args"]["spec"]["modalities"].values()
-    tag, example, inputs = {
-        "table": (
-            f"tabular-{task}",
-            "model.predict(table)  # a raw pandas table; columns are found by name",
-            f"Inputs, in any order: {', '.join(f'`{name}`' for name in card['inputs'])}.",
-        ),
-        "sequence": (
-            f"dna-{task}",
-            'model.predict(sequences)  # a list of DNA, or a pandas table with the column "sequence"',
-            f"Inputs: DNA of {modality['shape'][0]} bases, A, C, G, T or N in either case, column "
-            f"`{card['inputs'][0]}`" + ("; others are padded with N or cropped." if modality.get("resize") else "."),
-        ),
-    }[modality["kind"]]
-    test = {model: card["scores"][model].get("test", {}) for model in models}
-    spread = card.get("crossval")
-
-    def number(value: float | None) -> str:
-        return "" if value is None else f"{value:.3f}"
-
-    head = f"| metric | {' | '.join(f'{m}, test' for m in models)} |" + (
-        "".join(f" {m}, {spread['folds']} folds x {spread['repeats']} |" for m in models) if spread else ""
-    )
-    rows = []
-    for metric in test[models[0]]:
-        cells = [number(test[model].get(metric)) for model in models]
-        if spread:
-            found = [spread["scores"][model].get(metric, {}) for model in models]
-            cells += [f"{number(s.get('mean'))} ± {number(s.get('sd'))}" for s in found]
-        rows.append(f"| {metric} | " + " | ".join(cells) + " |")
-    columns = head.count("|") - 1
-    versions = ", ".join(f"{name} {number}" for name, number in {**card["versions"], "git": card["git"] or "-"}.items())
-    sizes = ", ".join(f"{count} {split}" for split, count in data["samples"].items())
-    return f"""---
-license: other
-license_name: see-card
-library_name: biozoo
-tags: [biology, {tag}, {card["model"].lower()}]
----
-# {card["name"]}
-
-`{card["model"]}` with {card["parameters"]:,} weights, trained to predict **{card["target"]}** ({card["task"]}).
-
-```python
-import zoo
-
-model = zoo.load("{card["name"]}")  # or the path of this folder
-{example}
-```
-
-## Data
-{data["name"]}, sha256 `{data["sha256"]}`. {data.get("source", "")}
-Licence: {data["licence"]}. {data.get("citation", "").strip()}
-Samples: {sizes}; split seed {data["seed"]}.
-Validation rows chose the epoch; neither the training nor that choice saw the test rows.
-
-{inputs}
-
-## Scores
-{head}
-|{"---|" * columns}
-{chr(10).join(rows)}
-
-The baselines were trained on the same training rows. ± is the standard deviation over folds and repeats.
-
-## Use and limits
-{card["limits"]}
-{data.get("limits", "").strip()}
-
-Recipe: `recipe.yaml`. Made with {versions}.
-"""
 
 
 def upload(folder: Path, repo: str) -> None:

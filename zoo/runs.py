@@ -18,6 +18,7 @@ from . import files, weights
 from .data import Data
 from .errors import InputError
 from .models import Supervised
+from .models.layer_table import layer_table, layer_text
 from .parsing import CLI
 from .report import Evaluation, evaluate
 from .report.figures import write_figures
@@ -76,8 +77,10 @@ def train(args: list[str], show: bool = True) -> Run:
         path.write_text(cli.as_yaml(), encoding="utf-8")
     with files.replacing(folder / "data.json") as path:
         path.write_text(json.dumps(_facts(cli, data), indent=2, ensure_ascii=False), encoding="utf-8")
+    with files.replacing(folder / files.LAYERS) as path:
+        path.write_text(layer_text(layer_table(model)) + "\n", encoding="utf-8")
     sizes = ", ".join(f"{count} {split}" for split, count in _sizes(data).items())
-    title = f"{type(model).__name__} on {data.describe()['name']}"
+    title = title_of(model, data)
     log.info("%s (%s) -> %s", title, sizes, folder)
     callbacks = [History(folder / "metrics.csv"), _best(folder), Last(folder / files.LAST), *_progress()]
     trainer = cli.make_trainer(*callbacks, **_trainer_options(folder))
@@ -128,6 +131,12 @@ def fit_data(cli: CLI, data: Data) -> Supervised:
         return weights.from_checkpoint(Path(temporary) / files.BEST)
 
 
+def title_of(model: Supervised, data: Data) -> str:
+    """Model and data, above every table and figure; with what must be said of the split."""
+    title = f"{type(model).__name__} on {data.describe()['name']}"
+    return f"{title} ({data.caution})" if data.caution else title
+
+
 def quieten() -> None:
     """Lightning's tips and hardware notes are not news to a biologist."""
     for name in ("lightning.pytorch", "lightning.fabric"):
@@ -170,7 +179,13 @@ def _facts(cli: CLI, data: Data) -> dict[str, Any]:
         "recipe": cli.name,
         "target": data.spec["target"]["name"],
         "inputs": [name for modality in modalities for name in modality.get("features", [])],
-        "data": {**data.describe(), "samples": _sizes(data), "seed": data.seed, "split_sha256": data.split_sha256()},
+        "data": {
+            **data.describe(),
+            "samples": _sizes(data),
+            "seed": data.seed,
+            "split_sha256": data.split_sha256(),
+            "caution": data.caution,
+        },
         "seed": cli.config.seed_everything,
     }
 

@@ -20,7 +20,7 @@ def embed(model: Supervised, data: Data | pd.DataFrame, layer: str | None = None
     """Output of a layer for every sample.
 
     Args:
-        model: A trained model; it runs on its own device, 4096 samples at a time.
+        model: A trained model; it runs on its own device.
         data: A data module (all its samples, of every split), or a raw table, whose columns are found by name.
         layer: A name given by `zoo.latent.layers`. Default: the latent space, ``model.embed``.
 

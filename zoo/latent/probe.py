@@ -12,8 +12,6 @@ from ..data.loading import Source
 from ..errors import InputError, suggest
 from ..models import Supervised
 
-ROWS = 4096  # samples at a time
-
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
@@ -88,7 +86,7 @@ def run(model: Supervised, x: Source, layer: str | None) -> tuple[np.ndarray, Te
     hook = layer and model.get_submodule(layer).register_forward_hook(lambda module, inputs, out: caught.append(out))
     try:
         with evaluating(model):
-            for rows in torch.arange(len(x)).split(ROWS):
+            for rows in torch.arange(len(x)).split(model.rows_at_once):
                 part = x[rows].to(model.device)
                 outputs.append(model(part).float().cpu())
                 latents.append((flat(caught[-1], layer) if layer else model.embed(part)).float().cpu())

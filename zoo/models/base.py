@@ -21,6 +21,7 @@ if not torch.cuda.is_available():
 
 REGISTRY: dict[str, type["Model"]] = {}
 Batch = dict[str, Tensor]
+MOST_ROWS, MOST_VALUES = 4096, 1 << 21  # predicted at a time
 
 
 class Model(LightningModule):
@@ -99,6 +100,11 @@ class Model(LightningModule):
     def embed(self, x: Tensor) -> Tensor:
         """Latent representation of raw values: ``(batch, *shape) -> (batch, latent)``."""
         return self.body(self.encode(x))  # type: ignore[no-any-return]
+
+    @property
+    def rows_at_once(self) -> int:
+        """Samples that are predicted at a time: fewer where they are large, for every layer keeps its maps of them."""
+        return max(1, min(MOST_ROWS, MOST_VALUES // self.encode.out_features))
 
     def fit_encoders(self, x: Tensor, y: Tensor | None = None) -> None:
         """Let the encoding learn its statistics from raw training rows; `setup` does it with those of the data.

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
@@ -113,13 +114,12 @@ class Supervised(Model, abstract=True):
         return frame
 
     @torch.inference_mode()
-    def predict(self, frame: pd.DataFrame | Sequence[str], batch_size: int = 4096) -> pd.DataFrame:
-        """Predict the samples of a raw table.
+    def predict(self, frame: pd.DataFrame | Sequence[Any] | np.ndarray) -> pd.DataFrame:
+        """Predict the samples of a raw table, or raw sequences, series or images.
 
         Args:
             frame: One sample a row, columns found by name in any order; more columns than needed are ignored. A model
-                of sequences also takes a list of them.
-            batch_size: Rows at a time.
+                of sequences, series or images also takes a list or an array of them.
 
         Returns:
             One row a sample, named by the id column of the training table if there is one, else by the index:
@@ -133,7 +133,7 @@ class Supervised(Model, abstract=True):
             frame = pd.DataFrame({modality["features"][0]: list(frame)}, index=pd.RangeIndex(1, len(frame) + 1))
         x = to_tensor(frame, modality)
         training, _ = self.training, self.eval()
-        output = torch.cat([self(part.to(self.device)) for part in torch.split(x, batch_size)])
+        output = torch.cat([self(part.to(self.device)) for part in torch.split(x, self.rows_at_once)])
         self.train(training)
         name = self.spec["id"]
         return self.table(output, pd.Index(frame[name], name=name) if name and name in frame else frame.index)
