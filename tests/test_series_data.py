@@ -147,7 +147,7 @@ def test_channels_of_a_long_table_are_taken_by_name(
     other = SeriesData("b.csv", **options).conform(chosen.spec, external=True)
     np.testing.assert_allclose(other.frame()["series"]["w3"], both(series)[3], rtol=1e-6)
     answer = message(lambda: SeriesData("a.csv", **options, ignore=["age"], test_path="b.csv").spec)
-    assert "a.csv and b.csv have other channels" in answer
+    assert "a.csv and b.csv differ in channels" in answer
 
 
 def test_test_samples_stay_test_samples(
@@ -320,6 +320,8 @@ def test_band_and_resampling() -> None:
     middle = slice(200, -200)
     np.testing.assert_allclose(passed[0, middle], sine(5, 200)[middle], atol=0.02)  # nothing is shifted in time
     np.testing.assert_allclose(filtered(mixed[1:], 200, resample=150)[0, 20:-20], sine(5, 150)[20:-20], atol=0.01)
+    flat = filtered(np.full((1, 90), 50.0), 200, resample=150)
+    np.testing.assert_allclose(flat, np.full((1, 68), 50.0), atol=0.01)  # also where a series ends
     both_at_once = filtered(mixed, 200, [1, 20], 50)
     assert both_at_once.shape == (2, 200)
     np.testing.assert_allclose(both_at_once[0, 50:-50], sine(5, 50)[50:-50], atol=0.03)
@@ -380,6 +382,7 @@ def test_beats_are_dealt_only_if_asked_for(records: Path, message: Callable[...,
     assert "samples of one record are in training and test" in data.caution
     assert data.spec["modalities"]["series"]["shape"] == [1, 35]
     np.testing.assert_allclose(data.frame()["series"]["a 130"][0], -np.arange(106, 176, 2) / 1000, atol=2e-3)
+    assert "know names and sampling rate" in message(lambda: SeriesData(str(records), sampling_rate=100))
     assert "without a group" in message(lambda: SeriesData(str(records), split_beats=True, group="record"))
 
 
@@ -571,7 +574,7 @@ WRONG: dict[str, tuple[str, str | dict[str, np.ndarray], dict[str, object], list
     "no beats": ("a.tsv", "1\t1\t2\n", {"split_beats": True}, ["WFDB records"]),
     "no records": ("folder/a.tsv", "1\t1\t2\n", {"path": "folder"}, ["no WFDB records"]),
     "slice": ("a.tsv", "1\t1\t2\n", {"window_slice": 0}, ["window_slice must be between"]),
-    "beat without length": ("a.tsv", "1\t1\t2\n", {"before": 0, "after": 0}, ["before and after"]),
+    "beat without length": ("a.tsv", "1\t1\t2\n", {"before": 0, "after": 0}, ["after must be at least"]),
 }
 
 

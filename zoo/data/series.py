@@ -13,7 +13,7 @@ from torch import Generator, Tensor
 from .. import files
 from ..encode import to_tensor
 from ..errors import InputError, check_range
-from ..spec import Modality, TargetKind, only_modality
+from ..spec import Modality, only_modality
 from . import series_augment, series_tables
 from .frame import IS_TEST, FrameData
 from .heartbeats import check_filter, filtered, read_beats
@@ -61,11 +61,7 @@ class SeriesData(FrameData):
         time_warp: Augmentation: time runs smoothly faster and slower, by up to this share.
         window_slice: Augmentation: a window of this share of each series, at a random place, is stretched to all of it;
             1 keeps all.
-        target_kind: binary, multiclass or regression; detected by default.
-        positive: The positive one of two classes; by default the last in alphabetical order.
-        id: Column of unique sample names.
-        test_path: Separate file of test samples; ``fractions`` then share out the others.
-        **shared: Arguments of `Data`.
+        **shared: Arguments of `FrameData` and `Data`.
 
     Raises:
         InputError: Anything that is wrong with the series, in one line.
@@ -94,39 +90,30 @@ class SeriesData(FrameData):
         scaling: float = 0.0,
         time_warp: float = 0.0,
         window_slice: float = 1.0,
-        target_kind: TargetKind | None = None,
-        positive: str | None = None,
-        id: str | None = None,  # noqa: A002 (the word that users look for)
-        test_path: str | None = None,
         **shared: Any,
     ) -> None:
-        super().__init__(path, target, target_kind, positive, id, test_path, **shared)
+        super().__init__(path, target, **shared)
         if isinstance(length, int):
             check_range("length", length, 1)
         check_range("jitter", jitter, 0)
         check_range("scaling", scaling, 0)
         check_range("time_warp", time_warp, 0, 1)
         check_range("window_slice", window_slice, 0.05, 1)
-        if before < 0 or after < 0 or before + after == 0:
-            raise InputError(f"before and after must be seconds about the annotation of a beat, not {before}, {after}")
+        check_range("before", before, 0)
+        check_range("after", after, 0.01)
         if time and not record:
             raise InputError(f"time {time!r} orders the rows of a long table; give its column of records as record too")
         self.length, self.interpolate = length, interpolate
         self.record, self.time, self.channels, self.ignore = record, time, channels, ignore or []
         self.sampling_rate = sampling_rate or self.card.get("sampling_rate")
-        self.resample, self.band = resample, band
-        self.annotator, self.before, self.after = annotator, before, after
+        self.resample, self.band, self.annotator, self.before, self.after = resample, band, annotator, before, after
         self.jitter, self.scaling, self.time_warp, self.window_slice = jitter, scaling, time_warp, window_slice
         is_folder = not self.card and Path(path).is_dir()
         if is_folder and (record or sampling_rate):
-            raise InputError(
-                f"{path}: WFDB records know their names and sampling rate; leave out record, sampling_rate"
-            )
+            raise InputError(f"{path}: WFDB records know names and sampling rate; leave out record and sampling_rate")
         own = "record" if is_folder else self.card.get("group")
         if split_beats and (own is None or self.group):
-            raise InputError(
-                "split_beats is for WFDB records and for data sets whose card names a group, without a group of yours"
-            )
+            raise InputError("split_beats is for WFDB records, or a data set with a group in its card, without a group")
         self.owner = self.group or own
         self.group = None if split_beats else self.owner
         self.target = self.target or (None if self.card or record else LABEL)
@@ -137,10 +124,8 @@ class SeriesData(FrameData):
         """What every report must say of the split, or ``""``."""
         if self.owner is None or self.external:
             return ""
-        train, test = (
-            set(self.samples.loc[self.samples["split"] == s, self.owner].dropna()) for s in ("train", "test")
-        )
-        if train.isdisjoint(test):
+        owners = self.samples.dropna(subset=[self.owner]).groupby("split")[self.owner].agg(set)
+        if owners.get("train", set()).isdisjoint(owners.get("test", set())):
             return ""
         return f"samples of one {self.owner} are in training and test: scores are optimistic for a new {self.owner}"
 
@@ -168,8 +153,7 @@ class SeriesData(FrameData):
         frame = super()._frame_with_test()
         if frame.attrs == {}:  # pandas keeps only what both have in common
             raise InputError(
-                f"{self.path} and {self.test_path} have other channels or sampling rates; choose by --data.channels, or "
-                "--data.resample"
+                f"{self.path} and {self.test_path} differ in channels or rate; give --data.channels, resample"
             )
         return frame
 
@@ -184,7 +168,7 @@ class SeriesData(FrameData):
     def _filtered(self, frame: pd.DataFrame, source: str) -> pd.DataFrame:
         """Series gathered from the columns of a table, filtered and resampled where asked for."""
         target = self.trained["target"]["name"] if self.trained else self.target
-        others = [n for n in (target, self.id, self.owner, self.split) if n in frame and n != self.record]
+        others = [n for n in (target, self.id, self.owner, self.split) if n and n in frame and n != self.record]
         ignore = [n for n in frame if n in self.ignore or n == UNNAMED]
         if SERIES in frame:
             if self.record:
@@ -195,8 +179,8 @@ class SeriesData(FrameData):
             frame = series_tables.wide(frame, [*others, *ignore], source)
         check_filter(self.sampling_rate, self.band, self.resample, source)
         if self.sampling_rate and (self.band or self.resample):
-            rate, band, new = self.sampling_rate, self.band, self.resample
-            frame[SERIES] = [filtered(np.asarray(series), rate, band, new) for series in frame[SERIES]]
+            how = self.sampling_rate, self.band, self.resample
+            frame[SERIES] = [filtered(np.asarray(series), *how) for series in frame[SERIES]]
         frame[SERIES] = [np.asarray(series, dtype=np.float32) for series in frame[SERIES]]
         frame.attrs["sampling_rate"] = self.resample or self.sampling_rate
         return frame
@@ -238,8 +222,8 @@ class SeriesData(FrameData):
 
     def twins(self, frame: pd.DataFrame, modality: Modality) -> pd.Series:
         """A hash of the values."""
-        x = to_tensor(self._named(frame), modality, self.path).numpy()
-        return pd.Series([hashlib.sha256(series.tobytes()).hexdigest() for series in x])
+        x = to_tensor(self._named(frame), modality, self.path)
+        return pd.Series([hashlib.sha256(series.numpy().tobytes()).hexdigest() for series in x])
 
     def describe(self) -> dict[str, Any]:
         """Name, checksum, licence and citation of the data."""
