@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 import torchvision
+from anndata import AnnData
 from captum.attr import LayerGradCam
 from lightning.pytorch import Callback, LightningModule, Trainer
 from safetensors.torch import save_file
@@ -19,6 +22,7 @@ from torch.utils.data import DataLoader
 from zoo import weights
 from zoo.data.loading import Rows, Shuffle, whole_batch
 from zoo.errors import InputError
+from zoo.latent import neighbours
 from zoo.models import Backbone
 from zoo.models.backbone_network import build, names, output_shape, stages, weights_of
 from zoo.models.backbone_weights import adapted
@@ -118,6 +122,7 @@ def test_any_network_trains_on_a_batch_of_one(name: str) -> None:
     torch.testing.assert_close(model.network(model.encode(x)), model(x))
     rows = layer_table(model)
     assert sum(row["weights"] for row in rows) == sum(w.numel() for w in model.parameters())
+    assert not any(getattr(layer, "inplace", False) for layer in model.modules())  # explanations read their inputs
     assert all(value.is_contiguous() for value in model.state_dict().values())
     assert len({value.data_ptr() for value in model.state_dict().values()}) == len(model.state_dict())
     if name in (RESNET, SMALL, "densenet121"):
@@ -156,17 +161,19 @@ def test_building_touches_neither_network_nor_disk(arguments: dict[str, str], mo
     assert torch.equal(again(x), model.eval()(x))
 
 
-@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+@pytest.mark.parametrize(("name", "suffix"), [(RESNET, ".pth"), (SMALL, ".safetensors")])
 def test_a_colour_image_is_seen_as_the_network_saw_it(
-    suffix: str, file: Callable[..., str], state: dict[str, dict[str, Tensor]]
+    name: str, suffix: str, file: Callable[..., str], state: dict[str, dict[str, Tensor]]
 ) -> None:
-    model = Backbone(spec=spec(3, 48, 48), weights=file(RESNET, suffix), mode="finetune")
-    whole = torchvision.models.resnet18(weights=None)
-    whole.load_state_dict(state[RESNET])
-    whole.fc = nn.Identity()
+    model = Backbone(spec=spec(3, 48, 48), name=name, weights=file(name, suffix), mode="finetune")
+    whole = torchvision.models.get_model(name, weights=None)
+    whole.load_state_dict(state[name])
+    (whole if name == RESNET else whole.classifier).register_module("fc" if name == RESNET else "3", nn.Identity())
     x = torch.randn(4, 3, 48, 48)
     model.fit_encoders(x)
     torch.testing.assert_close(model.eval().embed(x), whole.eval()(model.encode(x)))
+    norms = [[(n.eps, n.momentum) for n in m.modules() if isinstance(n, nn.BatchNorm2d)] for m in (model, whole)]
+    assert norms[0] == norms[1]
 
 
 @pytest.mark.parametrize("channels", [1, 6])
@@ -232,7 +239,7 @@ def test_scratch_learns() -> None:
     model = Backbone(spec=spec(1, 24, 24))
     model.fit_encoders(x, y)
     before = copied(model)
-    train(model, x, y, 3, precision="bf16-mixed")
+    train(model, x, y, 3)
     with torch.no_grad():
         assert ((model.eval()(x)[:, 0] > 0) == y.bool()).float().mean() > 0.9
     assert not any(torch.equal(before[name], value) for name, value in model.named_parameters())
@@ -389,3 +396,33 @@ def test_what_cannot_be_built_says_why(options: dict[str, object], words: str) -
 def test_volumes_are_no_images() -> None:
     with pytest.raises(InputError, match=r"Backbone takes images of shape \(channels, height, width\)"):
         Backbone(spec=spec(1, 8, 8, 8))
+
+
+@pytest.fixture
+def embedded() -> AnnData:
+    x = np.array([[1, 0], [2, 0.1], [0, 1], [0, 3], [-1, 0], [2, 0.1]], np.float32)
+    obs = pd.DataFrame({"target": list("aabbca"), "prediction": list("aabbcb")}, index=[f"cell{i}" for i in range(6)])
+    return AnnData(x, obs, uns={"layer": "latent"})
+
+
+def test_neighbours_are_the_nearest(embedded: AnnData, message: Callable[..., str]) -> None:
+    found = neighbours(embedded, "cell2", k=2)
+    assert found.columns.tolist() == ["query", "neighbour", "rank", "distance", "target", "prediction"]
+    assert found["neighbour"].tolist()[0] == "cell3"
+    assert found["rank"].tolist() == [1, 2]
+    assert found["distance"][0] == pytest.approx(0, abs=1e-6)
+    assert found[["target", "prediction"]].iloc[0].tolist() == ["b", "b"]
+    far = neighbours(embedded, ["cell2", "cell0"], k=1, metric="euclidean")
+    assert far["query"].tolist() == ["cell2", "cell0"]
+    assert far["neighbour"].tolist() == ["cell0", "cell1"]
+    assert far["distance"].tolist() == pytest.approx([2**0.5, 1.01**0.5])
+    for name, twin in (("cell1", "cell5"), ("cell5", "cell1")):  # equal samples: each is the other's, not its own
+        assert neighbours(embedded, name, k=5)["neighbour"].tolist()[0] == twin
+        assert name not in neighbours(embedded, name, k=5)["neighbour"].tolist()
+    others = embedded[["cell2"]].copy()
+    others.obs_names = ["new"]
+    assert neighbours(embedded, others, 1, "euclidean")[["query", "neighbour"]].iloc[0].tolist() == ["new", "cell2"]
+    assert "no sample 'cel2'; did you mean cell2" in message(lambda: neighbours(embedded, "cel2"))
+    assert "k must be between 1 and 5, not 6" in message(lambda: neighbours(embedded, "cell2", k=6))
+    assert "metric 'cosin' is unknown" in message(lambda: neighbours(embedded, "cell2", metric="cosin"))
+    assert "same model and layer" in message(lambda: neighbours(embedded, embedded[:, :1].copy()))

@@ -58,7 +58,12 @@ OPTIONS = {
     "strides": {"filters": [4, 8], "kernel_sizes": [5, 3], "strides": [2, 2], "pool_sizes": [1, 2]},
     "valid": {"filters": [4], "kernel_sizes": [4], "padding": "valid"},
     "batch norm": {"normalisation": "batch"},
-    "down to one pixel": {"filters": [4] * 4, "kernel_sizes": [3] * 4, "normalisation": "batch"},
+    "norm of one pixel": {
+        "filters": [4] * 5,
+        "kernel_sizes": [3] * 5,
+        "pool_sizes": [2, 2, 2, 2, 1],
+        "normalisation": "batch",
+    },
     "averages": {"pooling": "average", "global_pooling": "average", "activation": "gelu"},
     "maxima": {"global_pooling": "max", "hidden": [6], "dropout": 0.3},
 }
@@ -143,15 +148,16 @@ def test_the_table_counts_all_weights_of_any_model(layer: str) -> None:
 
 
 class Attention(nn.Module):
-    """Has weights of its own and a layer inside that is never called."""
+    """Has weights of its own beside layers, one of which holds a layer that is never called."""
 
     def __init__(self) -> None:
         super().__init__()
         self.flatten, self.attention = nn.Flatten(2), nn.MultiheadAttention(16, 2, batch_first=True)
+        self.scale = nn.Parameter(torch.ones(16))
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.flatten(x)
-        return self.attention(x, x, x)[0].mean(1)
+        return self.scale * self.attention(x, x, x)[0].mean(1)
 
 
 def test_the_table_counts_weights_beside_layers() -> None:
@@ -160,6 +166,7 @@ def test_the_table_counts_weights_beside_layers() -> None:
     rows = {row["name"]: row for row in layer_table(model)}
     assert rows["body.attention"]["weights"] == 4 * (16 * 16 + 16)
     assert rows["body.attention"]["shape"] == [3, 16]
+    assert rows["body"]["weights"] == 16
     assert sum(row["weights"] for row in rows.values()) == sum(w.numel() for w in model.parameters())
 
 

@@ -68,9 +68,11 @@ def train(args: list[str], show: bool = True) -> Run:
     seed_everything(cli.config.seed_everything, workers=True, verbose=False)
     data = cli.make_data()
     model = cli.make_model(data)
-    # Mistakes in the balance or in the trainer's options must not leave a folder behind.
+    # Mistakes in the balance or in the trainer's options, and weights that cannot be fetched, must not leave a folder.
     _ = data.training
     cli.make_trainer(logger=False)
+    if not cli.ckpt_path:
+        model.fit_encoders(data.training_inputs(), data.training_targets())
     folder = _folder_of(cli)
     os.environ["ZOO_RUN_FOLDER"] = str(folder)  # for the processes that Lightning starts on further devices
     with files.replacing(folder / "config.yaml") as path:

@@ -1,12 +1,12 @@
 """Transfer learning: a network of torchvision with a new head."""
 
+from collections.abc import Iterable
 from typing import Any, Literal, Self
 
 from torch import Tensor, nn
 
 from ..errors import InputError, check_choice, check_range
 from ..spec import output_width
-from ..training.optimisers import optimizer, schedule
 from . import backbone_network
 from .backbone_weights import load_pretrained
 from .base import MOST_ROWS, MOST_VALUES, Batch
@@ -166,21 +166,13 @@ class Backbone(Supervised):
                 block.eval()
         return self
 
-    def configure_optimizers(self) -> Any:
-        """As in `Model`, with a learning rate for each stage in finetune, and for the head alone in features."""
+    def parameter_groups(self) -> Iterable[nn.Parameter] | list[dict[str, Any]]:
+        """All weights from scratch; in finetune a learning rate for each stage, in features the head alone."""
         h = self.hparams
         if h["mode"] == "scratch":
-            return super().configure_optimizers()
+            return super().parameter_groups()
         groups: list[dict[str, Any]] = [{"params": list(self.head.parameters()), "lr": h["lr"]}]
         if h["mode"] == "finetune":
             for weights in reversed(backbone_network.weights_of(self.backbone)):
                 groups.append({"params": weights, "lr": groups[-1]["lr"] * h["layer_decay"]})
-        rates = [group["lr"] for group in groups]
-        fused = True if self.device.type == "cpu" and self.trainer.precision == "32-true" else None
-        optimiser = optimizer(h["optimizer"], groups, h["lr"], h["momentum"], h["weight_decay"], fused)  # type: ignore[arg-type]
-        end = (
-            self.trainer.max_epochs or -1,
-            self.trainer.estimated_stepping_batches if h["schedule"] == "one_cycle" else 0,
-        )
-        plan = schedule(h["schedule"], optimiser, rates, h["schedule_epochs"], h["schedule_factor"], *end)  # type: ignore[arg-type]
-        return {"optimizer": optimiser, "lr_scheduler": plan} if plan else optimiser
+        return groups

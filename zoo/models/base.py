@@ -2,6 +2,7 @@
 
 import os
 from abc import abstractmethod
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -129,7 +130,7 @@ class Model(LightningModule):
         """L1 and L2 penalties on all weight matrices."""
         if not (self.l1 or self.l2):
             return 0.0
-        weights = [w for w in self.parameters() if w.ndim > 1]
+        weights = [w for w in self.parameters() if w.ndim > 1 and w.requires_grad]
         return sum(self.l1 * w.abs().sum() + self.l2 * w.square().sum() for w in weights)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -163,17 +164,21 @@ class Model(LightningModule):
                 "set trainer.gradient_clip_val, or look for extreme values; the last good checkpoint is kept"
             )
 
+    def parameter_groups(self) -> Iterable[nn.Parameter] | list[dict[str, Any]]:
+        """What the optimiser changes, at one learning rate or in groups with one each; all weights by default."""
+        return self.parameters()
+
     def configure_optimizers(self) -> Any:
         """Optimiser and schedule by name."""
         h = self.hparams
         # Three times cheaper on a CPU. In mixed precision Lightning refuses to clip the gradients of a fused optimiser.
         fused = True if self.device.type == "cpu" and self.trainer.precision == "32-true" else None
-        optimiser = optimizer(h["optimizer"], self.parameters(), h["lr"], h["momentum"], h["weight_decay"], fused)
+        optimiser = optimizer(h["optimizer"], self.parameter_groups(), h["lr"], h["momentum"], h["weight_decay"], fused)
         end = (
             self.trainer.max_epochs or -1,
             self.trainer.estimated_stepping_batches if h["schedule"] == "one_cycle" else 0,
         )
-        plan = schedule(h["schedule"], optimiser, h["lr"], h["schedule_epochs"], h["schedule_factor"], *end)
+        plan = schedule(h["schedule"], optimiser, h["schedule_epochs"], h["schedule_factor"], *end)
         return {"optimizer": optimiser, "lr_scheduler": plan} if plan else optimiser
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ ScheduleName = Literal["constant", "step", "cosine", "reduce_on_plateau", "one_c
 
 def optimizer(
     name: OptimizerName,
-    parameters: Iterable[torch.nn.Parameter],
+    parameters: Iterable[torch.nn.Parameter] | list[dict[str, Any]],
     lr: float,
     momentum: float,
     weight_decay: float,
@@ -44,17 +44,16 @@ def optimizer(
 
 
 def schedule(
-    name: ScheduleName, optimiser: Optimizer, lr: float, every: int, factor: float, epochs: int, steps: float
+    name: ScheduleName, optimiser: Optimizer, every: int, factor: float, epochs: int, steps: float
 ) -> dict[str, Any] | None:
     """How the learning rate changes, as Lightning wants it told.
 
     Args:
         name: ``"step"`` multiplies the rate by ``factor`` each ``every`` epochs; ``"cosine"`` lets it fall to zero over
             all ``epochs``; ``"reduce_on_plateau"`` multiplies by ``factor`` when the validation loss has not fallen for
-            ``every`` epochs; ``"one_cycle"`` rises to ``lr`` and falls again over all ``steps``
+            ``every`` epochs; ``"one_cycle"`` rises to the (highest) learning rate and falls again over all ``steps``
             (Smith and Topin 2018, arXiv:1708.07120); ``"constant"`` is None.
         optimiser: What to steer.
-        lr: The (highest) learning rate.
         every: Epochs.
         factor: Between 0 and 1.
         epochs: Epochs of the whole training.
@@ -75,6 +74,7 @@ def schedule(
                 "monitor": "validation_loss",
             }
         case "one_cycle":
+            rates = [group["lr"] for group in optimiser.param_groups]
             has_momentum = bool({"momentum", "betas"} & set(optimiser.defaults))
-            plan = OneCycleLR(optimiser, lr, total_steps=int(steps), cycle_momentum=has_momentum)
+            plan = OneCycleLR(optimiser, rates, total_steps=int(steps), cycle_momentum=has_momentum)
             return {"scheduler": plan, "interval": "step"}
