@@ -64,7 +64,10 @@ def test_batch_norm_trains_on_a_single_row() -> None:
     assert model.loss(batch_of("binary", 1)).isfinite()
 
 
-@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind, named in LOSSES.items() for name in named])
+CASES = [(kind, name) for kind, named in LOSSES.items() if kind != "segmentation" for name in named]
+
+
+@pytest.mark.parametrize(("kind", "name"), CASES)
 def test_losses_are_one_value_a_row(kind: str, name: str) -> None:
     batch = batch_of(kind)
     output = torch.randn(8, 3 if kind == "multiclass" else 1)

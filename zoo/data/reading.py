@@ -1,9 +1,11 @@
 """Tables by path or by the name of a data set, checked as they are read."""
 
 import hashlib
+import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from .. import files
@@ -96,12 +98,14 @@ def read_dataset(card: dict[str, Any]) -> pd.DataFrame:
             f"data set {card['name']} is not shipped: fetch it from {card['fetch']} and give your file as --data.path "
             f"('zoo show {card['name']}' tells how)"
         )
+    if "download" in card:
+        return _arrays(downloaded(card))
     if "file" not in card:
         frame = _simulated(card["simulated"]) if "simulated" in card else _scikit_learn(card["scikit_learn"])
-        found = hashlib.sha256(frame.to_csv(index=False).encode()).hexdigest()
+        found = checksum(frame)
     else:
-        frame = read_table(card["folder"] / card["file"])
-        found = files.sha256(card["folder"] / card["file"])
+        path = card["folder"] / card["file"]
+        frame, found = _arrays(path) if path.suffix == ".npz" else read_table(path), files.sha256(path)
     if found != card["sha256"]:
         raise InputError(
             f"data set {card['name']} is not the one of its card: sha256 {found}, expected {card['sha256']}"
@@ -109,8 +113,47 @@ def read_dataset(card: dict[str, Any]) -> pd.DataFrame:
     return frame
 
 
+def _arrays(path: Path) -> pd.DataFrame:
+    from .image_arrays import read_arrays
+
+    return read_arrays(path)
+
+
+def checksum(frame: pd.DataFrame) -> str:
+    """sha256 of a table as CSV; arrays in its cells count by their type, shape and bytes, after all other columns."""
+    arrays = [name for name in frame if isinstance(frame[name].iloc[0], np.ndarray)]
+    digest = hashlib.sha256(frame.drop(columns=arrays).to_csv(index=False).encode())
+    for name in arrays:
+        digest.update(str(name).encode())
+        for cell in frame[name]:
+            digest.update(f"{cell.dtype.str}{cell.shape}".encode() + cell.tobytes())
+    return digest.hexdigest()
+
+
+def downloaded(card: dict[str, Any]) -> Path:
+    """The file of a card with ``download`` (its address) and ``sha256`` or ``md5``; it is fetched once and kept.
+
+    Raises:
+        InputError: No network, or another content than that of the card.
+    """
+    import pooch
+
+    url, kind = card["download"], "md5" if "md5" in card else "sha256"
+    path: Path = Path(pooch.os_cache("biozoo")) / url.rpartition("/")[2]
+    pooch.get_logger().setLevel("WARNING")
+    try:
+        pooch.retrieve(url, f"{kind}:{card[kind]}", path.name, path.parent, progressbar=sys.stderr.isatty())
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise InputError(
+            f"data set {card['name']} cannot be fetched from {url} ({reason}); give a copy of yours as --data.path, or "
+            f"put it at {path}"
+        ) from None
+    return path
+
+
 def _scikit_learn(name: str) -> pd.DataFrame:
-    from sklearn.datasets import load_breast_cancer, load_diabetes
+    from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
 
     match name:
         case "breast_cancer":
@@ -120,6 +163,9 @@ def _scikit_learn(name: str) -> pd.DataFrame:
         case "diabetes_progression":
             data = load_diabetes(as_frame=True, scaled=False)
             return data.data.assign(progression=data.target)
+        case "digits":
+            data = load_digits()
+            return pd.DataFrame({"digit": data.target, "image": list(data.images[:, None].astype(np.uint8))})
         case _:
             raise InputError(f"scikit-learn data set {name!r} is not known here")
 

@@ -6,6 +6,7 @@ from random import Random
 import pandas as pd
 
 from .beats import beats
+from .vessels import aneurysms, vessels
 
 MOTIF = "CGACCGAACTCC"
 
@@ -37,4 +38,6 @@ def motif_simulation(seed: int = 0, samples: int = 2000, length: int = 50, motif
 SIMULATIONS: dict[str, Callable[[], pd.DataFrame]] = {
     "motif_simulation": motif_simulation,
     "ecg_beats_simulated": beats,
+    "vessels_simulated": vessels,
+    "vessels3d_simulated": aneurysms,
 }

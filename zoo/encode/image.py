@@ -1,5 +1,6 @@
 """Images as numbers: channels standardised, cells of a table checked."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ from torch.nn import functional as F
 from ..errors import InputError, suggest
 from ..spec import Modality
 from .base import Encoder
+from .image_file import read_image
 
-ROWS = 256  # images at a time while statistics are computed
+VALUES = 1 << 22  # numbers at a time while statistics are computed
 
 
 class ImageEncoder(Encoder):
@@ -48,7 +50,7 @@ class ImageEncoder(Encoder):
         """Mean and standard deviation of each channel over training images, ``shape=(rows, *shape)``."""
         sums = torch.zeros(2, len(self.mean), dtype=torch.float64)
         first = x[:1].double().flatten(2).mean(2)[0].cpu()  # near the mean, lest squares lose digits
-        for part in x.split(ROWS):
+        for part in x.split(max(1, VALUES // max(1, x[:1].numel()))):
             values = part.double().cpu().transpose(0, 1).flatten(1) - first[:, None]
             sums += torch.stack([values.sum(1), values.square().sum(1)])
         mean, square = sums / (x.numel() / x.shape[1])
@@ -78,12 +80,14 @@ def image_to_tensor(frame: pd.DataFrame, modality: Modality, source: str = "the 
 
     Args:
         frame: One image a row, in the column that the modality names: an array ``(channels, *spatial)`` (or
-            ``(*spatial)`` of one channel), or the path of a file.
+            ``(*spatial)`` of one channel), or the path of a file. One channel is repeated where three are expected,
+            and three equal ones become one.
         modality: Channels and size, and whether other sizes are scaled.
         source: What to call the table in an error.
 
     Raises:
-        InputError: No such column; an image with other channels or of another size; a missing or infinite value.
+        InputError: No such column; an image with other channels or of another size; a missing or infinite value; a
+            file that cannot be read.
     """
     (column,), shape = modality["features"], tuple(modality["shape"])
     if column not in frame:
@@ -98,26 +102,54 @@ def image_to_tensor(frame: pd.DataFrame, modality: Modality, source: str = "the 
     return torch.stack([image.to(dtype) for image in images])
 
 
+def in_words(shape: Sequence[int]) -> str:
+    """Channels and size of an image.
+
+    >>> in_words((3, 64, 48))
+    '3 channels of 64 x 48 pixels'
+    """
+    return f"{shape[0]} channel{'s' * (shape[0] != 1)} of {' x '.join(map(str, shape[1:]))} pixels"
+
+
 def _image(cell: Any, shape: tuple[int, ...], resize: bool, where: str) -> Tensor:
     if isinstance(cell, str | Path):
-        from .image_file import read_image
-
-        cell = read_image(Path(cell))
-    array = np.asarray(cell)
+        where, cell = f"{where} ({cell})", read_image(Path(cell))
+    try:
+        array = np.asarray(cell)
+    except ValueError:  # rows of unequal length
+        array = np.empty(0, dtype=object)
     if array.dtype.kind not in "uifb":
         raise InputError(f"{where} is not an image of numbers")
     if array.ndim == len(shape) - 1:
         array = array[None]
-    if array.ndim != len(shape) or len(array) != shape[0]:
-        raise InputError(f"{where} has shape {array.shape}; {shape} is expected: channels first, then the size")
-    image = torch.from_numpy(np.array(array if array.dtype == np.uint8 else array.astype(np.float32)))
-    if not image.isfinite().all():
-        raise InputError(f"{where} has a missing or infinite value")
-    if image.shape[1:] == shape[1:]:
+    if array.ndim != len(shape):
+        raise InputError(
+            f"{where} is of shape {array.shape}, {shape} is expected: channels first, then {len(shape) - 1} axes"
+        )
+    array = _with_channels(array, shape, where)
+    image = torch.from_numpy(np.array(array, dtype=np.uint8 if array.dtype == np.uint8 else np.float32))
+    if image.is_floating_point() and not image.isfinite().all():
+        raise InputError(f"{where} has a missing or infinite value; replace it, or leave the image out")
+    if image.shape == shape:
         return image
     if not resize:
-        sizes = (" x ".join(map(str, size)) for size in (image.shape[1:], shape[1:]))
-        raise InputError("{} has {} pixels, {} are expected; scale it".format(where, *sizes))
+        raise InputError(f"{where} has {in_words(image.shape)}, {in_words(shape)} are expected; scale or crop it")
     mode = {3: "bilinear", 4: "trilinear"}[image.ndim]
     scaled = F.interpolate(image[None].float(), shape[1:], mode=mode, antialias=image.ndim == 3)[0]
     return scaled.round().clamp(0, 255).to(torch.uint8) if image.dtype == torch.uint8 else scaled
+
+
+def _with_channels(array: np.ndarray, shape: tuple[int, ...], where: str) -> np.ndarray:
+    if len(array) == shape[0]:
+        return array
+    if shape[0] == 3 and len(array) == 1:
+        return np.repeat(array, 3, axis=0)
+    if shape[0] == 1 and is_grey(array):
+        return array[:1]
+    colour = "; it is in colour: convert it to grey" if (len(array), shape[0]) == (3, 1) else ""
+    raise InputError(f"{where} has {in_words(array.shape)}, {in_words(shape)} are expected{colour}")
+
+
+def is_grey(array: np.ndarray) -> bool:
+    """True if an image has three channels, and all are the same."""
+    return len(array) == 3 and bool((array == array[:1]).all())

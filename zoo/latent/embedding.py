@@ -28,8 +28,10 @@ def embed(model: Supervised, data: Data | pd.DataFrame, layer: str | None = None
         - ``X``: float32, ``shape=(samples, units)``.
         - ``obs``: the sample table (with ``split``, if from a data module), then ``target`` (class or number; absent if
           a raw table has none), ``probability_CLASS`` for each class, and ``prediction``; columns of these names in the
-          table are replaced. A number that stands for a missing value is NaN. So that all can be written to ``.h5ad``,
-          text and mixed columns become categories, and a "/" in a column name becomes "_".
+          table are replaced. Of masks, ``share_CLASS`` is the share of the pixels predicted as each class, ``target``
+          and ``prediction`` the true and predicted share of all that is not background. A number that stands for a
+          missing value is NaN. So that all can be written to ``.h5ad``, text and mixed columns become categories, and a
+          "/" in a column name becomes "_".
         - ``obs_names``: the sample names, made unique by a suffix if need be.
         - ``var_names``: the units, such as ``"body.linear1:0"``.
         - ``uns["layer"]``: the layer, ``"latent"`` for the default; ``uns["target"]``: its name, kind and unit;
@@ -47,11 +49,14 @@ def embed(model: Supervised, data: Data | pd.DataFrame, layer: str | None = None
         x, samples, about = to_tensor(data, only_modality(model.spec)), data, model.spec["target"]
         name = model.spec["id"]
         samples = samples.set_axis(pd.Index(data[name] if name and name in data else data.index), axis=0)
-        target = _column(samples, about) if about["name"] in samples else None
+        target = _column(samples, about) if about["name"] in samples and about["kind"] != "segmentation" else None
     values, output = run(model, x, layer)
     obs = _writable(samples, only_modality(model.spec).get("missing_values", {}))
     answers = model.table(output, obs.index)
-    if classes := model.spec["target"]["classes"]:
+    classes = model.spec["target"]["classes"]
+    if about["kind"] == "segmentation":
+        answers = answers.drop(columns="mask").assign(prediction=1 - answers[f"share_{classes[0]}"])
+    elif classes:
         answers["prediction"] = pd.Categorical(answers["prediction"], classes)
     obs = obs.drop(columns=["target", *answers.columns], errors="ignore")
     if target is not None:
@@ -91,7 +96,9 @@ def _check_same(data: Spec, model: Spec) -> None:
 
 
 def _decode(y: np.ndarray, target: Target) -> pd.Series:
-    """Codes (-1 if missing) as classes; numbers as they are."""
+    """Codes (-1 if missing) as classes; numbers as they are; of masks the share of pixels that are not background."""
+    if target["kind"] == "segmentation":
+        return pd.Series((y > 0).reshape(len(y), -1).mean(1))
     return pd.Series(pd.Categorical.from_codes(y.tolist(), pd.Index(target["classes"])) if target["classes"] else y)
 
 
@@ -108,6 +115,8 @@ def _writable(samples: pd.DataFrame, missing_values: dict[str, list[float]]) -> 
     """The sample table as ``write_h5ad`` accepts it."""
     columns = {}
     for name, column in samples.items():
+        if len(column) and isinstance(column.iloc[0], np.ndarray):  # series and images of a raw table
+            continue
         if stand_ins := missing_values.get(str(name)):
             column = column.mask(column.isin(stand_ins))
         columns[str(name).replace("/", "_")] = _plain(column).array

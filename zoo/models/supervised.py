@@ -123,7 +123,8 @@ class Supervised(Model, abstract=True):
 
         Returns:
             One row a sample, named by the id column of the training table if there is one, else by the index:
-            ``probability_CLASS`` for each class, and ``prediction`` (a number comes in ``target["unit"]``).
+            ``probability_CLASS`` for each class, and ``prediction`` (a number comes in ``target["unit"]``). Of masks,
+            ``mask``, the class code of each pixel, and ``share_CLASS``, the share of the pixels of each class.
 
         Raises:
             InputError: A feature that the model needs is absent, or a value cannot be used.
@@ -133,7 +134,9 @@ class Supervised(Model, abstract=True):
             frame = pd.DataFrame({modality["features"][0]: list(frame)}, index=pd.RangeIndex(1, len(frame) + 1))
         x = to_tensor(frame, modality)
         training, _ = self.training, self.eval()
-        output = torch.cat([self(part.to(self.device)) for part in torch.split(x, self.rows_at_once)])
-        self.train(training)
         name = self.spec["id"]
-        return self.table(output, pd.Index(frame[name], name=name) if name and name in frame else frame.index)
+        index = pd.Index(frame[name], name=name) if name and name in frame else frame.index
+        parts = torch.arange(len(x)).split(self.rows_at_once)
+        tables = [self.table(self(x[rows].to(self.device)), index[rows.numpy()]) for rows in parts]
+        self.train(training)
+        return pd.concat(tables)
