@@ -92,6 +92,18 @@ def test_an_official_split_of_folders_stays(
     assert set(ImageData("cells", folds=3).samples.query("split == 'test'").index.str.split("/").str[0]) > {"test"}
 
 
+def test_a_folder_of_test_samples(here: Path, pixels: np.ndarray, labels: np.ndarray, message: Message) -> None:
+    write_classes(here / "cells", pixels[:30], labels[:30])
+    write_classes(here / "new", pixels[30:], labels[30:])
+    samples = ImageData("cells", test_path="new").samples
+    assert list(samples.index[samples["split"] == "test"]) == [
+        f"new/{label}/{n:02}.png" for label in CLASSES for n in range(10) if labels[30 + n] == label
+    ]
+    write_classes(here / "own" / "train", pixels, labels)
+    write_classes(here / "own" / "test", pixels, labels)
+    assert "own has a split of its own; leave out test_path" in message(lambda: ImageData("own", test_path="new").spec)
+
+
 @pytest.mark.parametrize("kind", ["csv", "tsv", "parquet"])
 def test_a_table_of_paths(kind: str, here: Path, pixels: np.ndarray, labels: np.ndarray) -> None:
     for number, array in enumerate(pixels):
@@ -252,8 +264,8 @@ def test_masks_of_tables_and_arrays(here: Path, pixels: np.ndarray, labels: np.n
 
 def test_codes_follow_the_order_of_the_classes() -> None:
     mask = np.array([[0, 7], [3, 3]])
-    codes = encode_masks([mask], [(2, 2)], ["a"], {7: "b", 0: "c", 3: "a"}, ["c", "a", "b"], "it", (2, 2))
-    assert codes.tolist() == [[[0, 2], [1, 1]]]
+    codes = encode_masks([mask], [(2, 2)], ["a"], {7: "b", 0: "c", 3: "a"}, ["b", "a", "c"], "it", (2, 2))
+    assert codes.tolist() == [[[2, 0], [1, 1]]]
 
 
 def test_other_sizes_are_scaled_when_asked_for(here: Path, pixels: np.ndarray, labels: np.ndarray) -> None:

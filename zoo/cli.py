@@ -22,7 +22,8 @@ A model zoo for biological data. Recipes are YAML files; name a packaged one, or
   zoo predict --config NAME_OR_RUN --data.path my.csv --output predictions.csv
   zoo crossval --config NAME --folds 5 --repeats 3
   zoo explore NAME_OR_RUN                      figures of the latent space of each layer
-  zoo explain NAME_OR_RUN [--fasta my.fa]      motifs of the filters, contribution of each base (DNA)
+  zoo explain NAME_OR_RUN [--method METHOD]    which pixels, time points, features or bases decide
+  zoo explain NAME_OR_RUN --fasta my.fa        motifs of the filters, contribution of each base (DNA)
   zoo explain NAME_OR_RUN --vcf my.vcf --genome genome.fa        effects of variants
   zoo export RUN --to FOLDER [--push hf:owner/repo]
 
@@ -92,7 +93,7 @@ def dispatch(args: list[str]) -> None:
             parser.add_argument("--fasta", help="sequences to explain; by default some of the validation rows")
             parser.add_argument("--vcf", help="variants, to tell the effect of each")
             parser.add_argument("--genome", help="FASTA file that the positions of --vcf are of")
-            parser.add_argument("--method", default="mutagenesis", help="or gradient, integrated_gradients, deep_lift")
+            parser.add_argument("--method", help="such as grad_cam (series, images), lime (tables), mutagenesis (DNA)")
             known, options = parser.parse_known_args(rest)
             _commands().explain(options, known.fasta, known.vcf, known.genome, known.method)
         case ["fit", *rest]:

@@ -20,7 +20,7 @@ from .parsing import CLI
 from .report import Evaluation, evaluate
 from .report.tables import show_crossval
 from .runs import fit_fold, quieten, run_of, title_of, write_report
-from .spec import only_modality
+from .spec import of_samples, only_modality
 
 log = logging.getLogger("zoo")
 
@@ -108,7 +108,11 @@ def explore(args: list[str]) -> list[Path]:
 
 
 def explain(args: list[str], fasta: str | None, vcf: str | None, genome: str | None, method: Any) -> list[Path]:
-    """Motifs, contributions of bases, and effects of variants of a trained model of DNA."""
+    """Why a trained model answers as it does.
+
+    Of DNA: motifs, contributions of bases, and effects of variants. Of series and images: which time points and pixels
+    of some validation samples matter. Of a table: what LIME finds about some validation rows.
+    """
     from . import explain as explaining
     from .data.fasta import read_fasta
     from .data.genome import Genome
@@ -125,6 +129,11 @@ def explain(args: list[str], fasta: str | None, vcf: str | None, genome: str | N
         with files.replacing(folder / "variants.csv") as path:
             effects.to_csv(path, index=False)
         written = [folder / "variants.csv"]
+    elif fasta is None and only_modality(model.spec)["kind"] != "sequence":
+        data = _data(cli, model)
+        rows = _examples(data)
+        x, names = data.content.x[rows], data.samples.index[rows.numpy()]
+        written = explaining.explain_samples(model, data, x, names, folder, method)
     else:
         explaining.check_dna(model)
         data = _data(cli, model)
@@ -136,7 +145,7 @@ def explain(args: list[str], fasta: str | None, vcf: str | None, genome: str | N
             frame = read_fasta(Path(fasta)).rename(columns={"sequence": modality["features"][0]}).set_index("record")
             codes, names = to_tensor(frame, modality, fasta), frame.index
         background = data if len(data.content.rows("train")) else data.content.x
-        written = explaining.explain(model, background, codes, names, folder, method)
+        written = explaining.explain(model, background, codes, names, folder, method or "mutagenesis")
     log.info("written: %s", ", ".join(map(str, written)))
     return written
 
@@ -145,7 +154,7 @@ def _examples(data: Data) -> Tensor:
     """Two validation samples of each class, or eight of a number; test samples if there are no others."""
     rows = next(found for split in ("validation", "test") if len(found := data.content.rows(split)))
     y = data.content.y[rows]
-    if not data.spec["target"]["classes"]:
+    if not of_samples(data.spec["target"]):
         return rows[:8]
     return torch.cat([rows[y == code][:2] for code in y.unique()])
 

@@ -1,9 +1,14 @@
-"""Why a model answers as it does: motifs, contributions, mutations."""
+"""Why a model answers as it does: motifs, contributions, mutations, maps of images, influence of time points."""
 
 from .attribution import attribute as attribute
 from .explaining import contribution_logos as contribution_logos
 from .explaining import explain as explain
+from .explaining_samples import default_method as default_method
+from .explaining_samples import explain_samples as explain_samples
 from .filters import filter_motifs as filter_motifs
+from .heat_maps import heat_map as heat_map
+from .lime_explanations import lime_image as lime_image
+from .lime_explanations import lime_table as lime_table
 from .logo import logo as logo
 from .logo import logos as logos
 from .match import match as match
@@ -14,5 +19,6 @@ from .motif_files import write_jaspar as write_jaspar
 from .motif_files import write_meme as write_meme
 from .mutagenesis import check_dna as check_dna
 from .mutagenesis import mutagenesis as mutagenesis
+from .series_influence import series_influence as series_influence
 from .variants import allele_effects as allele_effects
 from .variants import variant_effects as variant_effects
