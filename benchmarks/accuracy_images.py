@@ -4,10 +4,11 @@
                    that another seed of the simulation made; beside a Frangi filter (scikit-image), whose widths and
                    threshold are the best on the training images
     NAME[=FILE]    test scores of a recipe on its own (official) split, such as cnn3d_vessels, or
-                   backbone_pneumonia=pneumoniamnist.npz
+                   backbone_pneumonia=pneumoniamnist.npz; with ``--weights pretrained`` (or a file) a Backbone also
+                   finetuned from these weights, beside the same network from random ones
 
 A seed steers initial weights, order and augmentation. CPU seconds are those of the whole training.
-Run: ``python benchmarks/accuracy_images.py [--seeds 5] vessels NAME ...``
+Run: ``python benchmarks/accuracy_images.py [--seeds 5] [--weights pretrained] vessels NAME ...``
 """
 
 import argparse
@@ -94,15 +95,20 @@ def segmentation(seeds: range, root: str) -> None:
     show(f"vessels_simulated: {len(held_out)} held-out images of seeds {list(HELD_OUT)}", rows)
 
 
-def official(recipe: str, file: str, seeds: range, root: str) -> None:
+def official(recipe: str, file: str, seeds: range, root: str, weights: str | None) -> None:
     """Test scores on the split of the data set."""
-    rows = []
+    rows, variants = [], {"": [f"--data.path={file}"] if file else []}
+    if weights:
+        variants[f", finetuned from {weights}"] = [*variants[""], "--model.mode=finetune", f"--model.weights={weights}"]
     for seed in seeds:
-        run, seconds = trained(recipe, seed, root, *([f"--data.path={file}"] if file else []))
-        scores = evaluate(run.model, run.data, ("test",)).scores
-        scores = scores[scores["metric"].isin(METRICS)]
-        rows += list(scores[["model", "metric", "value"]].itertuples(index=False, name=None))
-        rows.append((type(run.model).__name__, "CPU seconds", seconds))
+        for suffix, options in variants.items():
+            run, seconds = trained(recipe, seed, root, *options)
+            scores = evaluate(run.model, run.data, ("test",)).scores
+            name = type(run.model).__name__
+            scores = scores[scores["metric"].isin(METRICS) & ((scores["model"] == name) | (suffix == ""))]
+            scores["model"] = scores["model"].replace(name, name + suffix)
+            rows += list(scores[["model", "metric", "value"]].itertuples(index=False, name=None))
+            rows.append((name + suffix, "CPU seconds", seconds))
     show(f"{recipe}: {run.data.samples['split'].value_counts().to_dict()}", rows)
 
 
@@ -111,6 +117,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("tasks", nargs="+", help="vessels, NAME or NAME=FILE")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--weights", help="of a Backbone: pretrained, or a file")
     options = parser.parse_args()
     runs.quieten()
     for task in options.tasks:
@@ -119,7 +126,7 @@ def main() -> None:
             if recipe == "vessels":
                 segmentation(range(options.seeds), root)
             else:
-                official(recipe, file, range(options.seeds), root)
+                official(recipe, file, range(options.seeds), root, options.weights)
 
 
 if __name__ == "__main__":

@@ -156,7 +156,7 @@ def _examples(data: Data) -> Tensor:
     y = data.content.y[rows]
     if not of_samples(data.spec["target"]):
         return rows[:8]
-    return torch.cat([rows[y == code][:2] for code in y.unique()])
+    return torch.cat([rows[y == code][turn : turn + 1] for turn in range(2) for code in y.unique()])
 
 
 def _data(cli: CLI, model: Supervised) -> Data:

@@ -101,7 +101,7 @@ def lime_table(
 
     Args:
         model: A model of a table; stays on its device.
-        background: Training rows, or the data module that has them.
+        background: Training rows, or the data module that has them; one without any gives all its rows.
         x: Raw rows to explain, ``shape=(samples, features)``.
         names: Of these rows; counted from 1 by default.
         target: Class, by name or number; by default the positive one of two, and of more the most probable one of each
@@ -123,7 +123,10 @@ def lime_table(
     if x.ndim != 2 or x.shape[1:] != (len(modality["features"]),) or not len(x):
         raise InputError(f"rows have the shape {tuple(x.shape)}, the model takes (rows, {len(modality['features'])})")
     lime_tabular = _lime("lime_tabular")
-    rows = background.training_inputs() if isinstance(background, Data) else background[torch.arange(len(background))]
+    if isinstance(background, Data):
+        trained = len(background.content.rows("train"))
+        background = background.training_inputs() if trained else background.content.x
+    rows = background[torch.arange(len(background))]
     features, known = modality["features"], modality.get("levels", {})
     levels = {number: [*known[name], "unknown"] for number, name in enumerate(features) if name in known}
     unknown = torch.tensor([float(len(levels[i]) - 1) if i in levels else torch.nan for i in range(len(features))])

@@ -80,8 +80,8 @@ def volume_figure(samples: Samples, maps: np.ndarray) -> Figure:
             cut = np.take(picture, voxel[axis], axis)
             row[axis].imshow(cut, cmap="gray")
             _cover(row[3 + axis], cut, np.take(found, voxel[axis], axis), norm)
-            for axes in (row[axis], row[3 + axis]):
-                axes.plot(across[1], across[0], "+", color="black", markersize=7, markeredgewidth=0.8)
+            for axes, colour in ((row[axis], CLASS_COLOURS[6]), (row[3 + axis], "black")):
+                axes.plot(across[1], across[0], "+", color=colour, markersize=7, markeredgewidth=0.9)
                 axes.axis("off")
             row[3 + axis].set_title(f"{name} {voxel[axis] + 1}", loc="left", **SMALL)
         row[0].set_title(title, loc="left", **SMALL)
@@ -224,5 +224,6 @@ def _colour_bar(figure: Figure, norm: Normalize, what: str) -> None:
         fraction=0.1 * inch,
         pad=0.1 * inch,
     )
+    bar.ax.locator_params(nbins=5)
     bar.ax.tick_params(labelsize=7)
     bar.set_label(what, fontsize=8)

@@ -1,0 +1,62 @@
+"""``zoo show`` and cards tell the size of every layer; masks are predicted to files."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import stand_in
+
+import zoo
+from zoo import files
+from zoo.cli import main
+from zoo.data.vessels import vessels
+
+
+def test_show_tells_the_size_of_each_map(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["show", "cnn2d_beats"])  # from the card of its weights
+    shown = capsys.readouterr().out
+    assert "4 x 35 x 35" in shown  # two Gramian fields, smallest and largest value
+    assert "body.convolution3" in shown
+    main(["show", "cnn2d_ecg200"])  # no weights are shipped: from the shape on the card of the data
+    assert "2 x 32 x 32" in capsys.readouterr().out
+
+
+def test_show_tells_the_size_of_a_run(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["fit", "--config", "cnn2d_ecg200", *stand_in("cnn2d_ecg200"), "--trainer.fast_dev_run=true"])
+    capsys.readouterr()
+    main(["show", "runs/cnn2d_ecg200/1"])
+    shown = capsys.readouterr().out
+    assert "fast_dev_run: true" in shown
+    assert "2 x 32 x 32" in shown
+
+
+def test_masks_are_predicted_to_a_file(here: Path, zoo_fails: Callable[..., str]) -> None:
+    frame = vessels(seed=7, samples=5, size=64)
+    images = np.stack(list(frame["image"]))
+    np.savez("new.npz", images=images)
+    main(["predict", "--config", "segmenter_vessels", "--data.path=new.npz", "--output=masks.npz"])
+    found = np.load("masks.npz")
+    truth = np.stack(list(frame["mask"]))
+    dice = 2 * (found["masks"] * truth).sum() / (found["masks"].sum() + truth.sum())
+    assert found["names"].tolist() == ["1", "2", "3", "4", "5"]
+    assert dice > 0.85
+    main(["predict", "--config", "segmenter_vessels", "--data.path=new.npz", "--output=shares.csv"])
+    shares = pd.read_csv("shares.csv", index_col=0)
+    np.testing.assert_allclose(shares["share_vessel"], found["masks"].mean((1, 2)), atol=1e-6)
+    refused = zoo_fails("predict", "--config", "mlp_pima", "--output=masks.npz")
+    assert "use .csv, .tsv or .parquet" in refused
+
+
+def test_models_of_images_take_an_array() -> None:
+    digits = files.card("digits")
+    assert digits["task"] == "multiclass"
+    from zoo.data import ImageData
+
+    data = ImageData("digits")
+    model = zoo.load("cnn2d_digits")
+    some = data.content.rows("test")[:20]
+    predicted = model.predict(data.content.x[some].numpy())["prediction"].to_numpy()
+    truth = data.samples["digit"].astype(str).to_numpy()[some.numpy()]
+    assert (predicted == truth).mean() > 0.9
