@@ -90,11 +90,10 @@ CANDIDATES |= {
         "--model.global_pooling=average --data.window_slice=1 --model.filters=[32,64,128]",
     ],
     "cnn2d_beats": [
-        "--model.encoding.extremes=false",
         "",
-        "--data.jitter=0.05 --data.window_slice=0.9",
-        "--model.encoding.size=28",
-        "--model.global_pooling=average",
+        "--data.jitter=0.05 --data.scaling=0.2",
+        "--data.jitter=0.05 --data.scaling=0.2 --data.time_warp=0.2",
+        "--data.jitter=0.05 --data.time_warp=0.2 --model.encoding.extremes=false",
     ],
 }
 METRIC = {"mlp_diabetes_progression": "r2", "perceptron_breast_cancer": "accuracy"}

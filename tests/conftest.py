@@ -1,5 +1,6 @@
-"""Shared by all tests: small tables, and the command line in this process."""
+"""Shared by all tests: small tables, series, images and networks, and the command line in this process."""
 
+import gzip
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -9,12 +10,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 
 from zoo import files
 from zoo.cli import main
-from zoo.data import TableData
+from zoo.data import ImageData, TableData
 from zoo.errors import InputError
 from zoo.models import MLP
+from zoo.spec import Spec
 
 os.environ["OMP_NUM_THREADS"] = "1"  # of the processes that tests start; two test processes share two cores
 
@@ -146,3 +149,100 @@ def message() -> Callable[[Callable[[], object]], str]:
         return str(caught.value)
 
     return run
+
+
+SAMPLES, LENGTH = 60, 24
+
+
+@pytest.fixture
+def series() -> np.ndarray:
+    """60 random walks, ``(samples, 1, length)``, with four decimals."""
+    walks = np.random.default_rng(0).normal(size=(SAMPLES, 1, LENGTH)).cumsum(2)
+    walks[:, 0, :] += 3 * (np.arange(SAMPLES) % 2)[:, None]
+    return walks.round(4)
+
+
+def both(series: np.ndarray) -> np.ndarray:
+    """A second channel beside the first."""
+    return np.concatenate([series, -2 * series], 1)
+
+
+def write(path: Path, text: str) -> None:
+    path.write_bytes(gzip.compress(text.encode()) if path.suffix == ".gz" else text.encode())
+
+
+def text_of(values: np.ndarray, separator: str = ",") -> str:
+    return separator.join("?" if np.isnan(v) else repr(float(v)) for v in values)
+
+
+def write_ucr(path: Path, x: np.ndarray, y: list[str], separator: str = "\t") -> None:
+    write(path, "".join(f"{c}{separator}{text_of(s[0], separator)}\n" for s, c in zip(x, y, strict=True)))
+
+
+def write_ts(path: Path, x: list[np.ndarray], y: list[str], classes: str = "1 2") -> None:
+    head = f"# a comment\n@problemName walks\n@timeStamps false\n@univariate true\n@classLabel true {classes}\n@data\n"
+    write(path, head + "".join(":".join([*map(text_of, s), c]) + "\n" for s, c in zip(x, y, strict=True)))
+
+
+@pytest.fixture
+def pixels() -> np.ndarray:
+    """40 grey images, ``(samples, height, width)``; every second one is brighter."""
+    noise = np.random.default_rng(0).integers(0, 100, (40, 12, 16), dtype=np.uint8)
+    return noise + (100 * (np.arange(40) % 2)).astype(np.uint8)[:, None, None]
+
+
+def save(path: Path, array: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(array).save(path)
+
+
+def write_classes(folder: Path, pixels: np.ndarray, labels: np.ndarray, kind: str = "png") -> Path:
+    for number, (array, label) in enumerate(zip(pixels, labels, strict=True)):
+        save(folder / label / f"{number:02}.{kind}", array)
+    return folder
+
+
+def values(data: ImageData) -> np.ndarray:
+    """Raw images in the order of the files."""
+    x = data.content.x[torch.arange(len(data.samples))]
+    return np.asarray(x)
+
+
+def image_spec(*shape: int, kind: str = "binary") -> Spec:
+    classes = {"binary": ["left", "right"], "multiclass": ["a", "b", "c"], "regression": []}
+    return {
+        "modalities": {"image": {"kind": "image", "shape": list(shape), "features": ["image"]}},
+        "target": {"kind": kind, "name": "y", "classes": classes[kind], "unit": ""},  # type: ignore[typeddict-item]
+        "id": "",
+    }
+
+
+def spec(shape, classes=("husky", "wolf"), kind=None):
+    kind = kind or ("series" if len(shape) == 2 else "image")
+    target = {"kind": "binary" if len(classes) == 2 else "multiclass", "name": "label", "classes": list(classes)}
+    if not classes:
+        target["kind"] = "regression"
+    modality = {"kind": kind, "shape": list(shape), "features": [kind]}
+    return {"modalities": {kind: modality}, "target": {**target, "unit": ""}, "id": ""}
+
+
+def lively(model, seed=0):
+    """Fitted to made-up samples, with weights that are not near zero."""
+    torch.manual_seed(seed)
+    model.fit_encoders(model.encode.example(20))
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.add_(0.3 * torch.randn_like(weight))
+    return model.eval()
+
+
+def trained(model, x, y, steps, lr=5e-3):
+    model.fit_encoders(x)
+    optimiser = torch.optim.Adam(model.train().parameters(), lr=lr)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(steps):
+        rows = torch.randint(len(x), (64,), generator=generator)
+        optimiser.zero_grad()
+        model.loss({"x": x[rows], "y": y[rows]}).backward()
+        optimiser.step()
+    return model.eval()

@@ -104,8 +104,11 @@ def test_explain_tells_effects_of_variants(here: Path, zoo_fails: Callable[..., 
     assert "--genome" in zoo_fails("explain", "cnn1d_motif", "--vcf", "v.vcf")
 
 
-def test_only_models_of_dna_are_explained_so(here: Path, zoo_fails: Callable[..., str]) -> None:
-    assert "MLP" in zoo_fails("explain", "mlp_pima")
+def test_what_does_not_fit_a_model(here: Path, zoo_fails: Callable[..., str]) -> None:
+    refused = zoo_fails("explain", "mlp_pima", "--method", "mutagenesis")
+    assert "method for a table 'mutagenesis' is unknown; known: lime" in refused
+    Path("my.fa").write_text(">first\nACGT\n")
+    assert "MLP is a model of a table" in zoo_fails("explain", "mlp_pima", "--fasta", "my.fa")
     assert "did you mean mutagenesis" in zoo_fails("explain", "cnn1d_motif", "--method", "mutagenisis")
     with pytest.raises(InputError, match="no filters over one-hot DNA"):
         explain.filter_motifs(zoo.load("mlp_pima"), torch.zeros(3, 50, dtype=torch.uint8))

@@ -61,7 +61,7 @@ def heat_map(
 
     Returns:
         float32 on the CPU, ``shape=(samples, *spatial)``, spatial axes as of ``model.encode.out_shape``. But for
-        ``grad_cam`` in natural logarithms of odds, or in the unit of a predicted number.
+        ``grad_cam`` and ``hires_cam`` in natural logarithms of odds, or in the unit of a predicted number.
 
     Raises:
         InputError: No such class, method or layer; a model of tables, DNA or masks; samples of another shape; a network

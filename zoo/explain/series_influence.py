@@ -34,8 +34,8 @@ def series_influence(
         method: How influence is computed.
 
     Returns:
-        float32 on the CPU, ``shape=(samples, channels, length)``; 0 in the padding. But for ``grad_cam`` in natural
-        logarithms of odds, or in the unit of a predicted number.
+        float32 on the CPU, ``shape=(samples, channels, length)``; 0 in the padding. But for ``grad_cam`` and
+        ``hires_cam`` in natural logarithms of odds, or in the unit of a predicted number.
 
     Raises:
         InputError: As of `heat_map`, and for a model of images.

@@ -4,6 +4,7 @@ Those of masks are in `zoo.report.overlays`.
 """
 
 from pathlib import Path
+from textwrap import fill
 
 import numpy as np
 import pandas as pd
@@ -26,7 +27,7 @@ def new_figure(title: str, x: str, y: str, size: tuple[float, float] = (5.4, 4.0
     figure = Figure(figsize=size, layout="constrained", dpi=150)
     axes = figure.add_subplot()
     axes.set(xlabel=x, ylabel=y)
-    axes.set_title(title, loc="left", fontsize=10)
+    axes.set_title(fill(title, round(13 * size[0])), loc="left", fontsize=10)  # a caution about the split is long
     axes.spines[["top", "right"]].set_visible(False)
     return figure, axes
 
