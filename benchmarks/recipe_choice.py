@@ -72,28 +72,20 @@ CANDIDATES |= {
         "--model.filters=[256] --model.widths=[6]",
     ],
 }
-GRAMIAN = "--data.jitter=0 --data.scaling=0 --data.window_slice=1"
+NARROW = "--model.filters=[16,32,64]"
 CANDIDATES |= {
     "cnn2d_ecg200": [
-        GRAMIAN,
-        "--data.window_slice=1",
+        f"{NARROW} --model.global_pooling=none",
+        NARROW,
+        f"{NARROW} --data.jitter=0",
+        f"{NARROW} --data.window_slice=0.9",
+        f"{NARROW} --model.kernel_sizes=[5,5,3]",
+        f"{NARROW} --model.encoding.extremes=true",
         "",
-        f"{GRAMIAN} --model.global_pooling=average",
-        "--model.encoding.size=48",
-        "--data.fractions=[0.9,0.1,0.0]",
-        "--data.time_warp=0.2",
-        "--model.global_pooling=average",
-        "--model.global_pooling=average --data.window_slice=1",
-        "--model.global_pooling=max --data.window_slice=1",
-        "--model.global_pooling=average --data.window_slice=1 --model.encoding.extremes=true",
-        "--model.global_pooling=average --data.window_slice=1 --model.kernel_sizes=[5,5,3]",
-        "--model.global_pooling=average --data.window_slice=1 --model.filters=[32,64,128]",
     ],
     "cnn2d_beats": [
         "",
         "--data.jitter=0.05 --data.scaling=0.2",
-        "--data.jitter=0.05 --data.scaling=0.2 --data.time_warp=0.2",
-        "--data.jitter=0.05 --data.time_warp=0.2 --model.encoding.extremes=false",
     ],
 }
 METRIC = {"mlp_diabetes_progression": "r2", "perceptron_breast_cancer": "accuracy"}
