@@ -56,5 +56,7 @@ def _layers(name: str) -> str:
     """Sizes of the layers of a recipe whose data are not shipped, from the shape that their card states."""
     from .models.layer_table import layer_table, layer_text
     from .parsing import CLI
+    from .runs import quieten
 
+    quieten()
     return layer_text(layer_table(CLI(["--config", name]).make_example()))
