@@ -72,16 +72,15 @@ CANDIDATES |= {
         "--model.filters=[256] --model.widths=[6]",
     ],
 }
-NARROW = "--model.filters=[16,32,64]"
 CANDIDATES |= {
     "cnn2d_ecg200": [
-        f"{NARROW} --model.global_pooling=none",
-        NARROW,
-        f"{NARROW} --data.jitter=0",
-        f"{NARROW} --data.window_slice=0.9",
-        f"{NARROW} --model.kernel_sizes=[5,5,3]",
-        f"{NARROW} --model.encoding.extremes=true",
+        "--model.global_pooling=none",
         "",
+        "--data.jitter=0",
+        "--data.window_slice=0.9",
+        "--model.kernel_sizes=[5,5,3]",
+        "--model.encoding.extremes=true",
+        "--model.filters=[32,64,128]",
     ],
     "cnn2d_beats": [
         "",
