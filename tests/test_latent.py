@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from sklearn.decomposition import PCA
 
 import zoo.latent
@@ -303,7 +304,10 @@ def test_colours_of_columns(adata):
     assert figure.axes[1].get_ylabel() == "insulin [µU/mL]"
     assert texts(figure)[:2] == ["insulin [µU/mL]", "missing"]
     adata.obs["sample"] = adata.obs_names
-    assert texts(plot(adata, colour="sample"))[19] == "other"
+    many = plot(adata, colour="sample")
+    assert texts(many)[19] == "other"
+    FigureCanvasAgg(many).draw()
+    assert many.legends[0].get_window_extent().y0 >= 0  # all of it is in the figure
     assert texts(plot(cluster(adata), colour="cluster"))[:3] == ["cluster (kmeans)", "0", "1"]
     with pytest.raises(InputError, match=r"no column 'glucos' .* did you mean glucose"):
         plot(adata, colour="glucos")

@@ -24,7 +24,6 @@ MORE = [
 ]
 GREY = "#B3B3B3"
 MISSING, OTHER, NOISE = "missing", "other", "noise"
-MOST_ENTRIES = 11  # of a legend; more would be taller than the figure
 MARKERS = {"train": "o", "validation": "^", "test": "D"}
 
 
@@ -148,8 +147,4 @@ def entries(found: Colours, marker: str = "o") -> list[Line2D]:
     palette = found.palette
     if palette is None:
         palette = {MISSING: GREY} if np.isnan(found.content).any() else {}
-    drawn = [entry(label, colour, marker) for label, colour in palette.items()]
-    if len(drawn) <= MOST_ENTRIES:
-        return drawn
-    more = Line2D([], [], linestyle="none", label=f"and {len(drawn) - MOST_ENTRIES} more")
-    return [*drawn[:MOST_ENTRIES], more]
+    return [entry(label, colour, marker) for label, colour in palette.items()]

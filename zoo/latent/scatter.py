@@ -90,7 +90,9 @@ def layer_title(adata: AnnData) -> str:
 def panels(adata: AnnData, bases: list[str], colour: str) -> Figure:
     """One panel for each basis, side by side, with one legend."""
     found, groups = colours(adata, colour), splits(adata)
-    figure = Figure(figsize=(4.4 * len(bases) + 1.6, 4.4), dpi=100, layout="constrained")
+    named = entries(found)
+    height = max(4.4, 0.22 * (len(named) + len(groups) + 4))  # of a long legend
+    figure = Figure(figsize=(4.4 * len(bases) + 1.6, height), dpi=100, layout="constrained")
     axes = figure.subplots(1, len(bases), squeeze=False)[0]
     for axis, basis in zip(axes, bases, strict=True):
         _draw(axis, adata, basis, found.rgba(), groups)
@@ -102,7 +104,7 @@ def panels(adata: AnnData, bases: list[str], colour: str) -> Figure:
     shapes = [
         entry(f"{name or 'other'} ({len(rows)})", "#555555", MARKERS.get(name, "o")) for name, rows in groups.items()
     ]
-    legend(figure, (found.title, entries(found)), ("split", shapes if len(shapes) > 1 else []))
+    legend(figure, (found.title, named), ("split", shapes if len(shapes) > 1 else []))
     return figure
 
 
