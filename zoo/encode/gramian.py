@@ -1,5 +1,6 @@
 """Time series as images: Gramian angular fields."""
 
+from functools import cache
 from typing import Literal
 
 import torch
@@ -88,12 +89,13 @@ class GramianAngularField(Encoder):
 
     def forward(self, x: Tensor) -> Tensor:
         """Images, in the precision of the weights."""
-        if not self.upsample and (shortest := int(lengths(x).min())) < self.size:
+        ends = lengths(x)
+        if not self.upsample and (shortest := int(ends.min())) < self.size:
             raise InputError(
                 f"a series of {shortest} time points is shorter than its Gramian field of {self.size} pixels; lower "
                 "encoding.size, or give encoding.upsample true"
             )
-        cos, sin = angles(x, self.size, self.range, self.order)
+        cos, sin = angles(x, self.size, self.range, self.order, ends)
         image = fields(cos.to(self.values.mean.dtype), sin.to(self.values.mean.dtype), self.kind)
         if not self.extremes:
             return image
@@ -103,7 +105,13 @@ class GramianAngularField(Encoder):
         return torch.cat([image, flat.expand(-1, -1, self.size, self.size).to(image.dtype)], 1)
 
 
-def angles(x: Tensor, size: int, range: Range, order: Order) -> tuple[Tensor, Tensor]:  # noqa: A002
+def angles(
+    x: Tensor,
+    size: int,
+    range: Range,  # noqa: A002
+    order: Order,
+    ends: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
     """Cosines and sines of the angles of a series, in float64: ``(batch, channels, length) -> (.., .., size)`` twice.
 
     With u = (x - low) / (high - low) and w = (high - x) / (high - low), on [-1, 1] cos = u - w and sin = 2 sqrt(u w),
@@ -115,8 +123,9 @@ def angles(x: Tensor, size: int, range: Range, order: Order) -> tuple[Tensor, Te
         size: Bins.
         range: As in `GramianAngularField`.
         order: As in `GramianAngularField`.
+        ends: Time points of each series before its padding, where they are known.
     """
-    x, ends = x.double(), lengths(x)
+    ends, x = lengths(x) if ends is None else ends, x.double()
     if order == "aggregate_first":
         x = aggregate(x, ends, size)
     low, high = (x.nan_to_num(inf).aminmax(dim=2, keepdim=True)[end] for end, inf in enumerate((torch.inf, -torch.inf)))
@@ -142,9 +151,9 @@ def aggregate(x: Tensor, ends: Tensor, size: int) -> Tensor:
         ends: Time points of each series, ``shape=(batch,)``.
         size: Bins.
     """
-    if size == x.shape[2] and bool((ends == size).all()):
-        return x
     first = x[..., :1]  # taken away, lest a sum over a series far from zero loses digits
+    if size <= x.shape[2] and bool((ends == x.shape[2]).all()):
+        return x if size == x.shape[2] else (x - first) @ _bins(x.shape[2], size).to(x.device) + first
     x = (x - first).nan_to_num()
     steps = torch.arange(size + 1, device=x.device, dtype=torch.float64)
     edges = (steps * (ends.double() / size)[:, None]).long()
@@ -160,6 +169,15 @@ def aggregate(x: Tensor, ends: Tensor, size: int) -> Tensor:
     share = (place - left)[:, None]
     on_left, on_right = (x.gather(2, side[:, None].expand(-1, x.shape[1], -1)) for side in (left, right))
     return torch.where((ends < size)[:, None, None], on_left + share * (on_right - on_left), means) + first
+
+
+@cache
+def _bins(length: int, size: int) -> Tensor:
+    """What each time point adds to the mean of each bin, ``shape=(length, size)``."""
+    edges = (torch.arange(size + 1, dtype=torch.float64) * (length / size)).long()
+    edges[-1] = length
+    times = torch.arange(length)[:, None]
+    return ((times >= edges[:-1]) & (times < edges[1:])).double() / edges.diff()
 
 
 def fields(cos: Tensor, sin: Tensor, kind: Kind = "both") -> Tensor:

@@ -69,6 +69,8 @@ class SeriesEncoder(Encoder):
 def lengths(x: Tensor) -> Tensor:
     """Time points of each series before its padding: ``(batch, channels, length) -> (batch,)``."""
     measured = x.isfinite().any(1)
+    if measured.all():
+        return torch.full((len(x),), x.shape[2], device=x.device)
     ends: Tensor = x.shape[2] - measured.flip(1).int().argmax(1) * measured.any(1)
     return ends
 
