@@ -1,4 +1,4 @@
-"""``zoo show`` and cards tell the size of every layer; masks are predicted to files."""
+"""What is told of a model: the sizes of its layers, a caution about its split, its masks as files."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -60,3 +60,14 @@ def test_models_of_images_take_an_array() -> None:
     predicted = model.predict(data.content.x[some].numpy())["prediction"].to_numpy()
     truth = data.samples["digit"].astype(str).to_numpy()[some.numpy()]
     assert (predicted == truth).mean() > 0.9
+
+
+def test_every_report_says_that_a_patient_is_on_both_sides(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    quick = ["--trainer.max_epochs=1", "--trainer.limit_train_batches=2", "--trainer.accelerator=cpu"]
+    main(["fit", "--config", "cnn2d_beats", "--data.split_beats=true", *quick])
+    told = " ".join(capsys.readouterr().out.split())
+    assert "scores are optimistic for a new patient" in told
+    main(["test", "--config", "runs/cnn2d_beats"])
+    assert "scores are optimistic for a new patient" in " ".join(capsys.readouterr().out.split())
+    card = (zoo.export("runs/cnn2d_beats", "weights") / "README.md").read_text()
+    assert "Caution: samples of one patient are in training and test" in card
