@@ -85,6 +85,7 @@ CANDIDATES |= {
     "cnn2d_beats": [
         "",
         "--data.jitter=0.05 --data.scaling=0.2",
+        "--model.encoding.extremes=false",
     ],
 }
 METRIC = {"mlp_diabetes_progression": "r2", "perceptron_breast_cancer": "accuracy"}

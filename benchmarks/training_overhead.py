@@ -35,7 +35,7 @@ from torch import Tensor
 from torch.optim import AdamW, Optimizer
 from torch.utils.data import DataLoader, TensorDataset
 
-from zoo.data.base import EVALUATION_BATCH
+from zoo.data.loading import EVALUATION_BATCH
 from zoo.data.table import TableData
 from zoo.models.mlp import MLP
 from zoo.report.history import History, Last, TensorBoard

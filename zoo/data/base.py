@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-import math
 from abc import abstractmethod
 from functools import cached_property
 from typing import Any
@@ -18,11 +17,9 @@ from ..errors import InputError, check_choice, check_range
 from ..spec import Spec, of_samples
 from . import split as splitting
 from .balance import Balance, class_weights, resample
-from .loading import Batch, Content, Rows, Shuffle, whole_batch
+from .loading import Batch, Content, Rows, Shuffle, evaluation_batch, whole_batch
 
 log = logging.getLogger("zoo")
-# Without gradients there is no reason for small batches, but what stays in the processor's cache is faster.
-EVALUATION_BATCH, EVALUATION_VALUES = 1024, 1 << 16
 
 
 class Data(LightningDataModule):
@@ -61,9 +58,8 @@ class Data(LightningDataModule):
     ) -> None:
         super().__init__()
         check_range("batch_size", batch_size, 1)
-        check_range("num_workers", num_workers, 0)
-        check_range("seed", seed, 0)
-        check_range("repeat", repeat, 0)
+        for name, value in {"num_workers": num_workers, "seed": seed, "repeat": repeat}.items():
+            check_range(name, value, 0)
         check_choice("balance", balance, ["none", "weights", "undersample", "oversample", "smote"])
         if folds is not None:
             check_range("folds", folds, 2)
@@ -146,8 +142,7 @@ class Data(LightningDataModule):
             result = splitting.given(frame[self.split])
         elif self.folds is not None:
             share = self.fractions[1] / (self.fractions[0] + self.fractions[1])
-            seed = self.seed + self.repeat * 7919
-            result = splitting.folds(groups, labels, self.folds, self.fold, share, seed)
+            result = splitting.folds(groups, labels, self.folds, self.fold, share, self.seed + self.repeat * 7919)
         elif is_test is not None:
             result = splitting.with_test(groups, labels, self.fractions, self.seed, is_test)
         else:
@@ -216,9 +211,7 @@ class Data(LightningDataModule):
         """All samples of ``"train"``, ``"validation"`` or ``"test"`` in order, without balance, for evaluation."""
         rows = self.content.rows(split)
         data = Rows(self.content.x, rows, y=self.content.y[rows], row=rows)
-        values = sum(math.prod(modality["shape"]) for modality in self.spec["modalities"].values())
-        size = max(self.batch_size, min(EVALUATION_BATCH, EVALUATION_VALUES // values))
-        return self._loader(data, SequentialSampler(data), size)
+        return self._loader(data, SequentialSampler(data), evaluation_batch(self.batch_size, self.spec))
 
     def _loader(self, data: Rows, sampler: Any, size: int) -> DataLoader[Batch]:
         return DataLoader(
@@ -253,6 +246,4 @@ class Data(LightningDataModule):
         """Test rows in order."""
         return self.loader("test")
 
-    def predict_dataloader(self) -> DataLoader[Batch]:
-        """Test rows in order."""
-        return self.loader("test")
+    predict_dataloader = test_dataloader

@@ -1,5 +1,6 @@
 """What was read, and whole batches of it in an order that a resumed run repeats."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -13,6 +14,8 @@ from torch.utils.data import Dataset, RandomSampler
 from ..spec import Spec
 
 Batch = dict[str, Tensor]
+# Without gradients there is no reason for small batches, but what stays in the processor's cache is faster.
+EVALUATION_BATCH, EVALUATION_VALUES = 1024, 1 << 16
 
 
 class Source(Protocol):
@@ -82,6 +85,12 @@ class Shuffle(RandomSampler):
     def __iter__(self) -> Iterator[int]:
         self.generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
         return super().__iter__()
+
+
+def evaluation_batch(batch_size: int, spec: Spec) -> int:
+    """Samples that are evaluated at a time, at least those of a training batch; fewer where samples are large."""
+    values = sum(math.prod(modality["shape"]) for modality in spec["modalities"].values())
+    return max(batch_size, min(EVALUATION_BATCH, EVALUATION_VALUES // values))
 
 
 def whole_batch(batch: Batch) -> Batch:
