@@ -15,7 +15,7 @@ from . import files, weights
 from .data import Data
 from .encode import to_tensor
 from .errors import InputError, check_range
-from .models import Supervised
+from .models import Model, Supervised
 from .parsing import CLI
 from .report import Evaluation, evaluate
 from .report.tables import show_crossval
@@ -121,6 +121,10 @@ def explain(args: list[str], fasta: str | None, vcf: str | None, genome: str | N
     quieten()
     cli = CLI(args)
     model, folder = _trained(cli)
+    if not isinstance(model, Supervised):
+        raise InputError(
+            f"zoo explain is for models that predict a target; look at a {type(model).__name__} with 'zoo explore'"
+        )
     folder = folder / "explanation"
     if vcf is not None:
         if genome is None:
@@ -159,7 +163,7 @@ def _examples(data: Data) -> Tensor:
     return torch.cat([rows[y == code][turn : turn + 1] for turn in range(2) for code in y.unique()])
 
 
-def _data(cli: CLI, model: Supervised) -> Data:
+def _data(cli: CLI, model: Model) -> Data:
     """The data meant by the options, with the split of the training, or all of it as test rows if it is another table.
 
     Raises:
@@ -190,7 +194,7 @@ def _card_of(run: Path | None) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8")) if path and path.is_file() else {}
 
 
-def _trained(cli: CLI) -> tuple[Supervised, Path]:
+def _trained(cli: CLI) -> tuple[Model, Path]:
     """The model meant by the options, and the folder for what is found out about it."""
     root = Path(cli.config.trainer.default_root_dir) / cli.name
     if cli.ckpt_path or cli.run:

@@ -5,8 +5,7 @@ from typing import Any
 
 from . import files
 from .errors import InputError, suggest
-
-HEADLINE = {"binary": "roc_auc", "multiclass": "roc_auc", "regression": "r2", "segmentation": "dice"}
+from .spec import HEADLINE
 
 
 def recipe_table() -> str:
@@ -16,12 +15,11 @@ def recipe_table() -> str:
         recipe = files.read_yaml(files.config(name))
         data = recipe["data"]["init_args"]["path"]
         card = _weights_card(name)
-        metric = HEADLINE[files.card(data)["task"]]
+        task = card["task"] if card else files.card(data)["task"]
+        metric = HEADLINE.get(task, "")
         score = f"{metric} {card['scores'][card['model']]['test'][metric]:.3f}" if card else "-"
         size = f"{card['parameters']:,}" if card else "-"
-        rows.append(
-            (name, recipe["model"]["class_path"], data, files.card(data)["task"], score, size, "yes" if card else "no")
-        )
+        rows.append((name, recipe["model"]["class_path"], data, task, score, size, "yes" if card else "no"))
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows)
 

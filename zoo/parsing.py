@@ -15,7 +15,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from . import files
 from .data import Data
 from .errors import InputError, suggest
-from .models import REGISTRY, Model, Supervised
+from .models import REGISTRY, Model, Supervised, Unsupervised
 from .spec import Modality, Spec, Target
 from .training.profiler import NoProfiler
 
@@ -71,7 +71,7 @@ def options(group: str) -> list[str]:
     """Names of the options of ``model``, ``data``, ``trainer`` or ``early_stopping``, or those without a group."""
     match group:
         case "model":
-            classes: list[type] = [*REGISTRY.values(), Supervised, Model]
+            classes: list[type] = [*REGISTRY.values(), Supervised, Unsupervised, Model]
         case "data":
             classes = subclasses(Data)
         case "trainer":
@@ -196,11 +196,11 @@ class CLI(LightningCLI):
         assert isinstance(data, Data)
         return data
 
-    def make_model(self, data: Data) -> Supervised:
+    def make_model(self, data: Data) -> Model:
         """A fresh model for these data."""
         return self._make_model(data.spec)
 
-    def make_example(self) -> Supervised:
+    def make_example(self) -> Model:
         """A fresh model for data that are not here, of the shape and classes that their card states."""
         card = files.card(self.config.data.init_args.path)
         kind = "series" if len(card["shape"]) == 2 else "image"
@@ -208,9 +208,9 @@ class CLI(LightningCLI):
         target = Target(kind=card["task"], name=card["target"], classes=list(map(str, card["classes"])), unit="")
         return self._make_model(Spec(modalities={kind: modality}, target=target, id=""))
 
-    def _make_model(self, spec: Spec) -> Supervised:
+    def _make_model(self, spec: Spec) -> Model:
         model = self._make("model", {"spec": spec})
-        assert isinstance(model, Supervised)
+        assert isinstance(model, Model)
         return model
 
     def _make(self, key: str, changes: dict[str, Any]) -> Any:

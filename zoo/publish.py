@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from . import __version__, files
 from .errors import InputError
 from .model_card import readme
-from .models import Supervised
+from .models import Model
 from .models.layer_table import layer_table, layer_text
 from .weights import CARD, GOLDEN, README, WEIGHTS, from_checkpoint
 
@@ -65,7 +65,7 @@ def export(run: str | Path, to: str | Path, push: str | None = None) -> Path:
     return target
 
 
-def _write(model: Supervised, run: Path, folder: Path, name: str) -> None:
+def _write(model: Model, run: Path, folder: Path, name: str) -> None:
     folder.mkdir()
     save_file({k: v.contiguous() for k, v in model.state_dict().items()}, folder / WEIGHTS)
     x = model.encode.example(8)
@@ -75,7 +75,7 @@ def _write(model: Supervised, run: Path, folder: Path, name: str) -> None:
     card = {
         "name": name,
         "model": type(model).__name__,
-        "task": model.spec["target"]["kind"],
+        "task": model.task,
         "parameters": sum(p.numel() for p in model.parameters()),
         "sha256": {file: files.sha256(folder / file) for file in (WEIGHTS, GOLDEN)},
         **_facts(run),

@@ -17,7 +17,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 from . import files, weights
 from .data import Data
 from .errors import InputError
-from .models import Supervised
+from .models import Model
 from .models.layer_table import layer_table, layer_text
 from .parsing import CLI
 from .report import Evaluation, evaluate
@@ -40,7 +40,7 @@ class Run:
     """
 
     folder: Path
-    model: Supervised = field(repr=False)
+    model: Model = field(repr=False)
     data: Data = field(repr=False)
     evaluation: Evaluation = field(repr=False)
 
@@ -97,7 +97,7 @@ def train(args: list[str], show: bool = True) -> Run:
     return Run(folder, model, data, evaluation)
 
 
-def _run_trainer(trainer: Trainer, model: Supervised, data: Data, ckpt_path: str | None, folder: Path) -> None:
+def _run_trainer(trainer: Trainer, model: Model, data: Data, ckpt_path: str | None, folder: Path) -> None:
     """Fit; Ctrl-C and a checkpoint that does not fit end with one line."""
     try:
         trainer.fit(model, datamodule=data, ckpt_path=ckpt_path, weights_only=True)
@@ -117,14 +117,14 @@ def _run_trainer(trainer: Trainer, model: Supervised, data: Data, ckpt_path: str
         raise
 
 
-def fit_fold(cli: CLI, folds: int, fold: int, repeat: int) -> tuple[Supervised, Data]:
+def fit_fold(cli: CLI, folds: int, fold: int, repeat: int) -> tuple[Model, Data]:
     """Train on one fold of a cross-validation, with a seed of its own; the model of the best epoch, and its data."""
     seed_everything(cli.config.seed_everything + repeat * folds + fold, workers=True, verbose=False)
     data = cli.make_data(folds=folds, fold=fold, repeat=repeat)
     return fit_data(cli, data), data
 
 
-def fit_data(cli: CLI, data: Data) -> Supervised:
+def fit_data(cli: CLI, data: Data) -> Model:
     """Train on these data without leaving anything behind; the model of the best epoch."""
     model = cli.make_model(data)
     with tempfile.TemporaryDirectory() as temporary:
@@ -133,7 +133,7 @@ def fit_data(cli: CLI, data: Data) -> Supervised:
         return weights.from_checkpoint(Path(temporary) / files.BEST)
 
 
-def title_of(model: Supervised, data: Data) -> str:
+def title_of(model: Model, data: Data) -> str:
     """Model and data, above every table and figure; with what must be said of the split."""
     title = f"{type(model).__name__} on {data.describe()['name']}"
     return f"{title} ({data.caution})" if data.caution else title

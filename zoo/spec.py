@@ -2,18 +2,28 @@
 
 from typing import Literal, NotRequired, TypedDict
 
-TargetKind = Literal["binary", "multiclass", "regression", "segmentation"]
+TargetKind = Literal["none", "binary", "multiclass", "regression", "segmentation"]
+HEADLINE = {  # the one metric that is followed, by task
+    "binary": "roc_auc",
+    "multiclass": "roc_auc",
+    "regression": "r2",
+    "segmentation": "dice",
+    "representation": "explained_variance",
+}
 
 
 class Modality(TypedDict):
     """One kind of measurement, as a data module hands it out (raw) and a model takes it.
 
     Attributes:
-        kind: ``"table"``, ``"sequence"``, ``"series"`` or ``"image"``; it chooses the encoding layer
+        kind: ``"table"``, ``"expression"``, ``"sequence"``, ``"series"`` or ``"image"``; it chooses the encoding layer
             (`zoo.encode.encoder`).
         shape: Shape of one sample: ``[columns]``, ``[bases]``, ``[channels, length]`` of series, ``[channels, height,
             width]`` or ``[channels, depth, height, width]`` of images.
         features: Names of the columns, in order; of sequences, series and images, the one column that holds them.
+        covariates: Those of ``features`` that are conditions, such as a batch or the sex: an autoencoder is told them
+            and does not reconstruct them. For expression they are the last features.
+        scale: Of expression: ``"counts"``, ``"abundance"`` (normalised, not logarithms) or ``"log"``.
         channels: Names of the channels of series and images, where known.
         levels: Levels of each categorical column, as seen in training rows.
         ordered: Those of ``levels`` that have an order; they enter the model as one rank.
@@ -28,6 +38,8 @@ class Modality(TypedDict):
     kind: str
     shape: list[int]
     features: NotRequired[list[str]]
+    covariates: NotRequired[list[str]]
+    scale: NotRequired[str]
     channels: NotRequired[list[str]]
     levels: NotRequired[dict[str, list[str]]]
     ordered: NotRequired[list[str]]
@@ -42,17 +54,20 @@ class Target(TypedDict):
     """What is to be predicted.
 
     Attributes:
-        kind: ``"binary"``, ``"multiclass"``, ``"regression"``, or ``"segmentation"``: a class for each pixel.
-        name: Its column.
+        kind: ``"binary"``, ``"multiclass"``, ``"regression"``, ``"segmentation"`` (a class for each pixel) or
+            ``"none"``.
+        name: Its column, or ``""``.
         classes: Names of the classes; the last of two is the positive one, the first of a segmentation is the
             background. Empty for a regression.
         unit: Unit of a regression target, or ``""``.
+        unlabelled: True if samples without a value were kept, with the code -1 or NaN.
     """
 
     kind: TargetKind
     name: str
     classes: list[str]
     unit: str
+    unlabelled: NotRequired[bool]
 
 
 class Spec(TypedDict):

@@ -11,13 +11,13 @@ from safetensors.torch import load_file
 
 from . import files
 from .errors import InputError, suggest
-from .models import REGISTRY, Supervised
+from .models import REGISTRY, Model
 
 WEIGHTS, CARD, GOLDEN, README = "model.safetensors", "config.json", "golden.safetensors", "README.md"
 NEEDED = ("model", "init_args", "sha256")
 
 
-def load(name: str | Path) -> Supervised:
+def load(name: str | Path) -> Model:
     """A trained model, in evaluation mode.
 
     Args:
@@ -73,7 +73,7 @@ def read_card(folder: Path) -> dict[str, Any]:
     return card
 
 
-def build(name: str, init_args: dict[str, Any], state: dict[str, torch.Tensor], source: str) -> Supervised:
+def build(name: str, init_args: dict[str, Any], state: dict[str, torch.Tensor], source: str) -> Model:
     """A model by the name of its class (never by an import path) with these weights, in evaluation mode.
 
     Raises:
@@ -88,7 +88,7 @@ def build(name: str, init_args: dict[str, Any], state: dict[str, torch.Tensor], 
         raise InputError(f"{source}: {error}") from None
     except (TypeError, KeyError, RuntimeError) as error:
         raise InputError(f"{source}: the weights do not fit {name}: {' '.join(str(error).split())[:300]}") from None
-    assert isinstance(model, Supervised)
+    assert isinstance(model, Model)
     return model.eval()
 
 
@@ -110,7 +110,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     return checkpoint
 
 
-def from_checkpoint(path: str | Path) -> Supervised:
+def from_checkpoint(path: str | Path) -> Model:
     """Model of a Lightning checkpoint of the zoo, in evaluation mode."""
     checkpoint = read_checkpoint(path)
     return build(checkpoint["model"], checkpoint["hyper_parameters"], checkpoint["state_dict"], str(path))

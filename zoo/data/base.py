@@ -181,8 +181,10 @@ class Data(LightningDataModule):
         rows = content.rows("train")
         y = content.y[rows]
         if self.balance != "none" and not of_samples(target := self.spec["target"]):
-            what = "a mask" if target["classes"] else "a number"
-            raise InputError(f"balance {self.balance!r} is for classes of samples; {target['name']!r} is {what}")
+            what = "a mask" if target["classes"] else "a number" if target["name"] else "not given"
+            raise InputError(f"balance {self.balance!r} is for classes of samples; target {target['name']!r} is {what}")
+        if self.balance != "none" and target.get("unlabelled"):
+            raise InputError(f"balance {self.balance!r} needs a class for each sample; leave out data.unlabelled")
         match self.balance:
             case "none":
                 return Rows(content.x, rows, y=y, row=rows)
@@ -202,6 +204,11 @@ class Data(LightningDataModule):
     def training_targets(self) -> Tensor:
         """Targets of the training rows, without balance."""
         return self.content.y[self.content.rows("train")]
+
+    def labelled(self, rows: Tensor) -> Tensor:
+        """Which of these samples have a value of the target, ``shape=(rows,)``."""
+        y = self.content.y[rows]
+        return y.isfinite() if y.is_floating_point() else y.flatten(1).amin(1) >= 0 if y.ndim > 1 else y >= 0
 
     def setup(self, stage: str) -> None:
         """Read, unless it was done."""

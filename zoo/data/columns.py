@@ -88,7 +88,8 @@ def check_training(split: np.ndarray, target: Target, y: Tensor, source: str) ->
             "split or folds"
         )
     if of_samples(target):
-        counts = np.bincount(y.numpy()[training], minlength=len(target["classes"]))
+        known = y.numpy()[training]
+        counts = np.bincount(known[known >= 0], minlength=len(target["classes"]))
         if counts.min() == 0:
             raise InputError(
                 f"{source}: class {target['classes'][int(counts.argmin())]!r} of {target['name']!r} has no training "

@@ -3,7 +3,7 @@
 import logging
 from abc import abstractmethod
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ from torch import Tensor
 from .. import files
 from ..encode import to_tensor
 from ..encode.table import check_features
-from ..errors import InputError, suggest
+from ..errors import InputError, check_choice, suggest
 from ..spec import Modality, Spec, Target, TargetKind, of_samples, only_modality
 from . import columns
 from . import target as targets
@@ -30,11 +30,12 @@ class FrameData(Data):
 
     Args:
         path: A file, or the name of a data set with a card.
-        target: Column to predict. A data set's card knows its own.
-        target_kind: binary, multiclass or regression; detected by default.
+        target: Column to predict; autoencoders need none. A data set's card knows its own.
+        target_kind: binary, multiclass or regression; detected by default. ``none`` leaves the card's target out.
         positive: The positive one of two classes; by default the last in alphabetical order.
         id: Column of unique sample names. Default: a first column without a header, else rows are counted from 1.
         test_path: Separate file of test samples; ``fractions`` then share out the others.
+        unlabelled: ``"drop"`` or ``"keep"`` samples without a value of the target; autoencoders learn from them too.
         **shared: Arguments of `Data`.
     """
 
@@ -48,13 +49,15 @@ class FrameData(Data):
         positive: str | None = None,
         id: str | None = None,  # noqa: A002 (the word that users look for)
         test_path: str | None = None,
+        unlabelled: Literal["drop", "keep"] = "drop",
         **shared: Any,
     ) -> None:
         super().__init__(**shared)
-        self.path, self.test_path = path, test_path
+        check_choice("unlabelled", unlabelled, ["drop", "keep"])
+        self.path, self.test_path, self.unlabelled = path, test_path, unlabelled
         self.card = files.card(path) if path in files.datasets() else {}
         self.facts: dict[str, dict[str, Any]] = self.card.get("columns", {})
-        self.target = target or self.card.get("target")
+        self.target = None if target_kind == "none" else target or self.card.get("target")
         self.target_kind, self.positive = target_kind, positive or self.card.get("positive")
         self.units = {name: fact["unit"] for name, fact in self.facts.items() if "unit" in fact}
         self.id = id or self.card.get("id")
@@ -81,17 +84,20 @@ class FrameData(Data):
     def find_target(self, frame: pd.DataFrame) -> Target:
         """What is to be predicted, as the arguments and the values of its column say."""
         if self.target is None:
-            raise InputError(
-                f"{self.path}: which column is to be predicted? Give --data.target; {suggest('', frame.columns[:-1])}"
-            )
+            return Target(kind="none", name="", classes=[], unit="")
         self.check_column(frame, self.target, "target")
         column = frame[self.target].replace([np.inf, -np.inf], np.nan)
         if len(column.dropna()) < len(frame[self.target].dropna()):
             raise InputError(f"{self.path}: target {self.target!r} has an infinite value")
-        return targets.detect(column, self.target_kind, self.positive, self.units.get(self.target, ""))
+        found = targets.detect(column, self.target_kind, self.positive, self.units.get(self.target, ""))
+        if self.unlabelled == "keep" and column.isna().any():
+            found["unlabelled"] = True
+        return found
 
     def encode_target(self, frame: pd.DataFrame, target: Target) -> Tensor:
-        """Class codes (-1 if missing), numbers (NaN if missing), or masks, one a sample."""
+        """Class codes (-1 if missing), numbers (NaN if missing or none is asked for), or masks, one a sample."""
+        if target["kind"] == "none":
+            return torch.full((len(frame),), torch.nan)
         return targets.encode(frame[target["name"]], target, self.path)
 
     def read_file(self, path: Path) -> pd.DataFrame:
@@ -110,18 +116,23 @@ class FrameData(Data):
         if self.trained:
             modality, target = only_modality(self.trained), self.trained["target"]
             self.check_features(frame, modality)
-            self.check_column(frame, target["name"], "target")
+            if target["kind"] != "none":
+                self.check_column(frame, target["name"], "target")
         else:
             target, modality = self.find_target(frame), self.modality(frame)
         y = self.encode_target(frame, target)
-        if y.ndim == 1 and (unlabelled := (y < 0 if target["classes"] else y.isnan()).numpy()).any():
+        has_target = target["kind"] != "none" and not target.get("unlabelled")
+        if has_target and y.ndim == 1 and (unlabelled := (y < 0 if target["classes"] else y.isnan()).numpy()).any():
             log.info("%d samples without a value of %s are left out", unlabelled.sum(), target["name"])
             frame, y = frame[~unlabelled], y[torch.from_numpy(~unlabelled)]
         is_test = frame[IS_TEST].to_numpy(dtype=bool) if IS_TEST in frame else None
         twins = self.twins(frame, modality)
         if not self.trained:
             self._report_twins(twins, frame, target)
-        split = self.split_samples(frame, twins, y.numpy() if of_samples(target) else None, is_test)
+        labels = None
+        if of_samples(target):  # those without a class are one more class to the split
+            labels = y.where(y >= 0, len(target["classes"])).numpy()
+        split = self.split_samples(frame, twins, labels, is_test)
         if not self.trained:
             columns.check_training(split, target, y, self.path)
             self.complete(modality, frame, frame[split == "train"])
@@ -143,9 +154,9 @@ class FrameData(Data):
         how = f"{copies - reversed_} samples are exact duplicates of others"
         how += f" and {reversed_} are reverse complements" if reversed_ else ""
         log.info("%s; duplicates share a split", how)
-        same, labels = twins.to_numpy(), frame[target["name"]].to_numpy()
         if not of_samples(target):
             return
+        same, labels = twins.to_numpy(), frame[target["name"]].to_numpy()
         odd = (pd.Series(labels).groupby(same).transform("nunique") > 1).to_numpy()
         if odd.any():
             name = self._id(frame)

@@ -24,16 +24,17 @@ class TableData(FrameData):
 
     Args:
         path: A file, or the name of a data set with a card (``pima``).
-        target: Column to predict. A data set's card knows its own.
+        target: Column to predict; autoencoders need none. A data set's card knows its own.
         features: Columns to learn from. Default: all but target, id, group and split columns.
+        covariates: Those of them that are conditions (centre, sex): an autoencoder is told them and does not
+            reconstruct them; to other models they are features.
         categorical: Columns of numbers that are categories (1 = male, 2 = female).
         ordered: Categories with an order, with their levels from low to high: ``{stage: [I, II, III]}``.
-        target_kind: binary, multiclass or regression; detected by default.
+        target_kind: binary, multiclass or regression; detected by default. ``none`` leaves the card's target out.
         positive: The positive one of two classes; by default the last in alphabetical order.
         missing: Numbers that stand for a missing value, by column: ``{insulin: [0]}``.
         id: Column of unique sample names. Default: a first column without a header, else rows are counted from 1.
-        test_path: Separate file of test samples; ``fractions`` then share out the others.
-        **shared: Arguments of `Data`.
+        **shared: Arguments of `FrameData` (test_path, unlabelled) and `Data`.
 
     Raises:
         InputError: Anything that is wrong with the table, in one line.
@@ -46,25 +47,27 @@ class TableData(FrameData):
         path: str,
         target: str | None = None,
         features: list[str] | None = None,
+        covariates: list[str] | None = None,
         categorical: list[str] | None = None,
         ordered: dict[str, list[str]] | None = None,
         target_kind: TargetKind | None = None,
         positive: str | None = None,
         missing: dict[str, list[float]] | None = None,
         id: str | None = None,  # noqa: A002 (the word that users look for)
-        test_path: str | None = None,
         **shared: Any,
     ) -> None:
-        super().__init__(path, target, target_kind, positive, id, test_path, **shared)
-        self.features, self.categorical, self.ordered = features, categorical or [], ordered or {}
+        super().__init__(path, target, target_kind, positive, id, **shared)
+        self.features, self.covariates = features, covariates or self.card.get("covariates", [])
+        self.categorical, self.ordered = categorical or [], ordered or {}
         self.missing = missing or {name: fact["missing"] for name, fact in self.facts.items() if "missing" in fact}
 
     def modality(self, frame: pd.DataFrame) -> Modality:
         """Features and what they are; levels of categories come later, from training rows."""
         taken = {*self.roles(frame).values(), self.target, IS_TEST}
         features = self.features or frame.attrs.get("features") or [n for n in frame.columns if n not in taken]
-        for name in [*features, *self.categorical, *self.ordered, *self.missing]:
+        for name in [*features, *self.covariates, *self.categorical, *self.ordered, *self.missing]:
             self.check_column(frame, name, "feature")
+        features = [*features, *(name for name in self.covariates if name not in features)]
         if self.target in features:
             raise InputError(f"target {self.target!r} is among the features; a model would only copy it")
         if not features:
@@ -75,6 +78,7 @@ class TableData(FrameData):
             kind="table",
             shape=[len(features)],
             features=list(features),
+            covariates=self.covariates,
             levels={name: [] for name in [*categorical, *self.ordered] if name in features},
             ordered=[name for name in self.ordered if name in features],
             missing_values={name: [float(v) for v in self.missing[name]] for name in features if name in self.missing},

@@ -1,19 +1,25 @@
 """Biology becomes tensors: encodings are layers, fitted on training rows and saved with the weights."""
 
+from collections.abc import Callable
 from inspect import signature
 from typing import Any
 
 import pandas as pd
+from anndata import AnnData
 from torch import Tensor
 
 from ..errors import InputError, check_choice, suggest
 from ..spec import Modality
 from .base import Encoder as Encoder
 from .dna import sequence_to_tensor
+from .expression import ExpressionEncoder
+from .expression_rows import expression_to_tensor
 from .gramian import GramianAngularField
 from .image import ImageEncoder, image_to_tensor
 from .kmer import KmerEmbedding
 from .one_hot import OneHotDNA
+from .readable import from_tensor as from_tensor
+from .readable import sample_names as sample_names
 from .series import SeriesEncoder, series_to_tensor
 from .table import TableEncoder, table_to_tensor
 
@@ -22,12 +28,14 @@ LAYERS: dict[str, dict[str, type[Encoder]]] = {  # of each kind of modality; the
     "sequence": {"one-hot": OneHotDNA, "k-mer": KmerEmbedding},
     "series": {"standardised": SeriesEncoder, "gramian": GramianAngularField},
     "image": {"standardised": ImageEncoder},
+    "expression": {"standardised": ExpressionEncoder},
 }
-READERS = {
+READERS: dict[str, Callable[[Any, Modality, str], Any]] = {
     "table": table_to_tensor,
     "sequence": sequence_to_tensor,
     "series": series_to_tensor,
     "image": image_to_tensor,
+    "expression": expression_to_tensor,
 }
 
 
@@ -52,6 +60,10 @@ def encoder(modality: Modality, options: dict[str, Any] | None = None) -> Encode
     return layers[chosen](modality, **options)
 
 
-def to_tensor(frame: pd.DataFrame, modality: Modality, source: str = "the table") -> Tensor:
-    """Raw values of a user's table as the model expects them (see `READERS`)."""
-    return READERS[modality["kind"]](frame, modality, source)
+def to_tensor(frame: pd.DataFrame | AnnData, modality: Modality, source: str = "the table") -> Tensor:
+    """Raw values of a user's table as the model expects them (see `READERS`).
+
+    Of an AnnData it is no tensor, but what makes one when it is asked for rows (`ExpressionRows`).
+    """
+    x: Tensor = READERS[modality["kind"]](frame, modality, source)
+    return x

@@ -5,6 +5,8 @@ from math import prod
 
 from torch import Tensor, nn
 
+from ..errors import InputError
+
 
 class Encoder(nn.Module):
     """First layer of a model: raw values of one modality become numbers that a network can learn from.
@@ -12,10 +14,14 @@ class Encoder(nn.Module):
     Attributes:
         out_shape: Shape of one encoded sample: ``(features,)``, or ``(channels, length)``.
         fitted: True once the statistics come from training rows; saved with the weights.
+        covariates: How many of the encoded numbers, the last ones, are conditions that are not reconstructed.
+        feature_names: Names of the encoded numbers of tables and expression.
     """
 
     out_shape: tuple[int, ...]
     fitted: Tensor
+    covariates: int = 0
+    feature_names: list[str]
 
     @property
     def out_features(self) -> int:
@@ -29,3 +35,15 @@ class Encoder(nn.Module):
     @abstractmethod
     def example(self, rows: int, seed: int = 0) -> Tensor:
         """Made-up raw values that show no real sample, ``shape=(rows, *shape)``."""
+
+    def observed(self, x: Tensor) -> Tensor | None:
+        """Which encoded numbers (without covariates) stem from measured values, ``(batch, *content)``; None if all."""
+        return None
+
+    def inverse(self, encoded: Tensor) -> Tensor:
+        """Raw values of encoded ones (without covariates): ``(batch, *content) -> (batch, *shape)``.
+
+        Raises:
+            InputError: This encoding loses too much to be undone.
+        """
+        raise InputError(f"a {type(self).__name__} cannot be turned back into what was measured")

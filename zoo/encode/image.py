@@ -74,6 +74,10 @@ class ImageEncoder(Encoder):
         """Standard units."""
         return (x.to(self.mean.dtype) - self.mean) / self.scale
 
+    def inverse(self, encoded: Tensor) -> Tensor:
+        """Float ``(batch, channels, *spatial)`` in the scale of the training images."""
+        return encoded * self.scale + self.mean
+
 
 def image_to_tensor(frame: pd.DataFrame, modality: Modality, source: str = "the table") -> Tensor:
     """Raw images, uint8 if all of them are, else float32: ``shape=(samples, channels, *spatial)``.

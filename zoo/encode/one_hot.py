@@ -113,3 +113,9 @@ class OneHotDNA(Encoder):
     def forward(self, x: Tensor) -> Tensor:
         """uint8 ``(batch, length) -> (batch, channels, length)``."""
         return F.embedding(x.int(), self.table).transpose(1, 2)
+
+    def inverse(self, encoded: Tensor) -> Tensor:
+        """The likeliest base of each position: ``(batch, 4, length) -> (batch, length)``, uint8."""
+        if self.out_shape[0] != 4:
+            return super().inverse(encoded)
+        return encoded.argmax(1).to(torch.uint8)

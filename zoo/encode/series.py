@@ -65,6 +65,17 @@ class SeriesEncoder(Encoder):
         units: Tensor = centred / torch.where(scale > 0, scale, 1.0)
         return units.nan_to_num()
 
+    def observed(self, x: Tensor) -> Tensor | None:
+        """False where a value is missing, as in padding."""
+        measured = x.isfinite()
+        return None if measured.all() else measured
+
+    def inverse(self, encoded: Tensor) -> Tensor:
+        """``(batch, channels, length)`` in the units of the training series."""
+        if self.by != "training":
+            return super().inverse(encoded)
+        return encoded * self.scale + self.mean
+
 
 def lengths(x: Tensor) -> Tensor:
     """Time points of each series before its padding: ``(batch, channels, length) -> (batch,)``."""

@@ -91,9 +91,10 @@ class TableEncoder(Encoder):
 
     Numbers and ranks become ``(x - mean) / standard deviation``; a missing one becomes 0, the training mean. A category
     becomes one column a level and one for 'unknown', which a level never seen in training and a missing value share.
+    Covariates come last.
 
     Args:
-        modality: Features, and levels of the categorical ones.
+        modality: Features, levels of the categorical ones, and which are covariates.
         categories: ``"one-hot"``: a column for each level. ``"full-rank"``: none for the first level, so that columns
             of one category do not sum to one (wanted by linear models that are read coefficient by coefficient).
         missing_indicator: Add for each number a column that is 1 where it is missing.
@@ -101,6 +102,7 @@ class TableEncoder(Encoder):
     Attributes:
         out_shape: Width of the output.
         feature_names: Names of the output columns, such as ``"sex=female"``.
+        levels_of: First output column of each category that is no covariate, and the number of its columns.
 
     Shape:
         ``(batch, features) -> (batch, out_features)``
@@ -119,6 +121,8 @@ class TableEncoder(Encoder):
     source: Tensor
     level: Tensor
     unknown: Tensor
+    order: Tensor
+    of: Tensor
 
     def __init__(
         self,
@@ -128,7 +132,7 @@ class TableEncoder(Encoder):
     ) -> None:
         super().__init__()
         check_choice("categories", categories, ("one-hot", "full-rank"))
-        self.missing_indicator = missing_indicator
+        self.modality, self.missing_indicator, self.full_rank = modality, missing_indicator, categories == "full-rank"
         features, levels = modality["features"], modality.get("levels", {})
         nominal = {name: known for name, known in levels.items() if name not in modality.get("ordered", [])}
         numeric = [name for name in features if name not in nominal]
@@ -140,6 +144,16 @@ class TableEncoder(Encoder):
         self.feature_names = numeric + [f"{name} missing" for name in numeric if missing_indicator]
         self.feature_names += [f"{features[i]}={[*known, 'unknown'][code]}" for i, code, known in columns]
         self.out_shape = (len(self.feature_names),)
+        of = [features.index(name) for name in numeric] * (2 if missing_indicator else 1) + [i for i, _, _ in columns]
+        conditions = [features[i] in modality.get("covariates", []) for i in of]
+        order = sorted(range(len(of)), key=conditions.__getitem__)  # a stable sort: covariates last
+        self.covariates = sum(conditions)
+        self.feature_names = [self.feature_names[i] for i in order]
+        self.register_buffer("order", torch.tensor(order, dtype=torch.long), False)
+        self.register_buffer("of", torch.tensor(of, dtype=torch.long)[order], False)
+        content = [of[i] for i in order[: len(order) - self.covariates]]
+        nominal_at = {features.index(name) for name in nominal}
+        self.levels_of = {content.index(i): content.count(i) for i in dict.fromkeys(content) if i in nominal_at}
         # Not saved: they follow from the modality alone.
         self.register_buffer("numeric", torch.tensor([features.index(n) for n in numeric], dtype=torch.long), False)
         self.register_buffer("source", torch.tensor([i for i, _, _ in columns], dtype=torch.long), False)
@@ -183,4 +197,32 @@ class TableEncoder(Encoder):
         if len(self.source):
             codes = x[:, self.source]
             parts.append((torch.where(codes.isnan(), self.unknown, codes) == self.level).to(x.dtype))
-        return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
+        encoded = parts[0] if len(parts) == 1 else torch.cat(parts, 1)
+        return encoded[:, self.order] if self.covariates else encoded
+
+    def observed(self, x: Tensor) -> Tensor | None:
+        """False for each column of a missing value: ``(batch, features) -> (batch, content)``."""
+        missing = x.isnan()
+        return ~missing[:, self.of[: len(self.of) - self.covariates]] if missing.any() else None
+
+    def inverse(self, encoded: Tensor) -> Tensor:
+        """Numbers in their units, ranks rounded, the likeliest level of each category; covariates are NaN.
+
+        ``(batch, content) -> (batch, features)``
+        """
+        if self.missing_indicator or self.full_rank:
+            raise InputError("missing_indicator and full-rank categories cannot be undone: leave them out of encoding")
+        names, at = self.modality["features"], self.of[: encoded.shape[1]]
+        raw = encoded.new_full((len(encoded), len(names)), torch.nan)
+        place = {int(feature): number for number, feature in enumerate(self.numeric.tolist())}
+        own = [column for column, feature in enumerate(at.tolist()) if feature in place]
+        where = [place[feature] for feature in at[own].tolist()]
+        raw[:, at[own]] = encoded[:, own] * self.scale[where] + self.mean[where]
+        for name, levels in self.modality.get("levels", {}).items():
+            if name in self.modality.get("ordered", []):
+                feature = names.index(name)
+                raw[:, feature] = raw[:, feature].round().clamp(0, len(levels) - 1)
+        for start, count in self.levels_of.items():
+            # The last column is 'unknown', which nobody is to be.
+            raw[:, at[start]] = encoded[:, start : start + count - 1].argmax(1).to(raw.dtype)
+        return raw

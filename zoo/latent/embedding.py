@@ -11,12 +11,12 @@ from ..data import Data
 from ..encode import to_tensor
 from ..encode.table import as_text, numbers
 from ..errors import InputError
-from ..models import Supervised
+from ..models import Model
 from ..spec import Spec, Target, only_modality
 from .probe import run
 
 
-def embed(model: Supervised, data: Data | pd.DataFrame, layer: str | None = None) -> AnnData:
+def embed(model: Model, data: Data | pd.DataFrame, layer: str | None = None) -> AnnData:
     """Output of a layer for every sample.
 
     Args:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ..data.loading import Source
 from ..errors import InputError, suggest
-from ..models import Supervised
+from ..models import Model
 
 
 @contextmanager
@@ -31,7 +31,7 @@ def flat(output: Tensor, layer: str) -> Tensor:
     return output if output.ndim == 2 else output.flatten(1) if layer == "encode" else output.flatten(2).amax(2)
 
 
-def layers(model: Supervised) -> dict[str, int]:
+def layers(model: Model) -> dict[str, int]:
     """Layers that `embed` can read, with their width, in the order in which they give their output.
 
     A layer that gives ``(batch, channels, positions)``, such as a convolution, is read as the maximum of each channel.
@@ -63,7 +63,7 @@ def layers(model: Supervised) -> dict[str, int]:
     return found
 
 
-def run(model: Supervised, x: Source, layer: str | None) -> tuple[np.ndarray, Tensor]:
+def run(model: Model, x: Source, layer: str | None) -> tuple[np.ndarray, Tensor]:
     """Output of one layer and of the model, for all samples.
 
     Args:
@@ -72,7 +72,7 @@ def run(model: Supervised, x: Source, layer: str | None) -> tuple[np.ndarray, Te
         layer: A name given by `layers`; None is ``model.embed``.
 
     Returns:
-        The layer's output, float32 ``shape=(samples, width)``, and the model's raw output, ``(samples, 1 or classes)``.
+        The layer's output, float32 ``shape=(samples, width)``, and what ``model.summarise`` tells of each sample.
 
     Raises:
         InputError: No such layer, or it gives nothing for each sample.
@@ -88,7 +88,7 @@ def run(model: Supervised, x: Source, layer: str | None) -> tuple[np.ndarray, Te
         with evaluating(model):
             for rows in torch.arange(len(x)).split(model.rows_at_once):
                 part = x[rows].to(model.device)
-                outputs.append(model(part).float().cpu())
+                outputs.append(model.summarise(part).float().cpu())
                 latents.append((flat(caught[-1], layer) if layer else model.embed(part)).float().cpu())
                 caught.clear()
     finally:

@@ -2,15 +2,18 @@
 
 import os
 from abc import abstractmethod
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeAlias
 
+import numpy as np
+import pandas as pd
 import torch
+from anndata import AnnData
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from ..encode import Encoder, encoder
+from ..encode import Encoder, encoder, sample_names, to_tensor
 from ..errors import InputError, check_choice, check_range
 from ..spec import Spec, only_modality
 from ..training.optimisers import OptimizerName, ScheduleName, optimizer, schedule
@@ -22,13 +25,14 @@ if not torch.cuda.is_available():
 
 REGISTRY: dict[str, type["Model"]] = {}
 Batch = dict[str, Tensor]
+Frame: TypeAlias = pd.DataFrame | AnnData | Sequence[Any] | np.ndarray  # samples as users have them
 MOST_ROWS, MOST_VALUES = 4096, 1 << 21  # predicted at a time
 
 
 class Model(LightningModule):
-    """Base of all models: raw values -> ``encode`` -> ``embed`` -> ``head``.
+    """Base of all models: raw values -> ``encode`` -> ``embed`` -> ``head`` or ``decode``.
 
-    A subclass builds ``self.body`` (and ``self.head``) and writes ``loss``. Everything else has a default here.
+    Those that predict are `Supervised`, those that learn to describe their samples `Unsupervised`.
 
     Args:
         spec: What the data look like, given by ``data.spec``.
@@ -46,6 +50,7 @@ class Model(LightningModule):
     Attributes:
         encode: First layer, from raw values to numbers that a network can learn from.
         body: From encoded values to the latent space.
+        target: What is to be predicted.
         card: Provenance, licence and metrics of weights loaded by `zoo.load`; empty otherwise.
     """
 
@@ -82,7 +87,7 @@ class Model(LightningModule):
         check_range("lr", lr, 1e-12)
         check_range("schedule_epochs", schedule_epochs, 1)
         check_range("schedule_factor", schedule_factor, 0, 1)
-        self.spec, self.l1, self.l2 = spec, l1, l2
+        self.spec, self.target, self.l1, self.l2 = spec, spec["target"], l1, l2
         self.encode = encoder(only_modality(spec), encoding)
         self.card: dict[str, Any] = {}
         self._loss_sum, self._steps = torch.tensor(0.0), 0
@@ -98,6 +103,19 @@ class Model(LightningModule):
     def loss(self, batch: Batch) -> Tensor:
         """Loss of one batch, a scalar, without the penalties."""
 
+    @property
+    @abstractmethod
+    def task(self) -> str:
+        """What the model is for: the kind of its target, or ``"representation"``."""
+
+    @abstractmethod
+    def summarise(self, x: Tensor) -> Tensor:
+        """What `table` tells of each sample, from raw values: ``(batch, *shape) -> (batch, numbers)``."""
+
+    @abstractmethod
+    def table(self, summary: Tensor, index: pd.Index) -> pd.DataFrame:
+        """Answers of `summarise` as users read them, one row a sample."""
+
     def embed(self, x: Tensor) -> Tensor:
         """Latent representation of raw values: ``(batch, *shape) -> (batch, latent)``."""
         return self.body(self.encode(x))  # type: ignore[no-any-return]
@@ -106,6 +124,41 @@ class Model(LightningModule):
     def rows_at_once(self) -> int:
         """Samples that are predicted at a time: fewer where they are large, for every layer keeps its maps of them."""
         return max(1, min(MOST_ROWS, MOST_VALUES // self.encode.out_features))
+
+    @torch.inference_mode()
+    def predict(self, frame: Frame) -> pd.DataFrame:
+        """What the model says of the samples of a raw table, or of raw sequences, series or images.
+
+        Args:
+            frame: One sample a row, columns found by name in any order; more columns than needed are ignored. A model
+                of sequences, series or images also takes a list or an array of them, one of expression an AnnData.
+
+        Returns:
+            One row a sample, named by the id column of the training table if there is one, else by the index:
+            ``probability_CLASS`` for each class, and ``prediction`` (a number comes in ``target["unit"]``). Of masks,
+            ``mask``, the class code of each pixel, and ``share_CLASS``, the share of the pixels of each class. Of a
+            model without a target ``reconstruction_error`` and the coordinates ``latent_1``, ``latent_2``, ...
+
+        Raises:
+            InputError: A feature that the model needs is absent, or a value cannot be used.
+        """
+        x, index = self.raw(frame)
+        training, _ = self.training, self.eval()
+        parts = torch.arange(len(x)).split(self.rows_at_once)
+        tables = [self.table(self.summarise(x[rows].to(self.device)), index[rows.numpy()]) for rows in parts]
+        self.train(training)
+        return pd.concat(tables)
+
+    def raw(self, frame: Frame) -> tuple[Any, pd.Index]:
+        """Raw values of a user's samples, a tensor or what reads them a batch at a time, and their names."""
+        modality = only_modality(self.spec)
+        if not isinstance(frame, pd.DataFrame | AnnData):
+            frame = pd.DataFrame({modality["features"][0]: list(frame)}, index=pd.RangeIndex(1, len(frame) + 1))
+        return to_tensor(frame, modality), sample_names(frame, self.spec["id"])
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """What `table` tells of a batch, before it is put into words."""
+        return self.summarise(batch["x"])
 
     def fit_encoders(self, x: Tensor, y: Tensor | None = None) -> None:
         """Let the encoding learn its statistics from raw training rows; `setup` does it with those of the data.

@@ -5,7 +5,7 @@ from typing import Any, TypedDict
 import torch
 from torch import Tensor, nn
 
-from .supervised import Supervised
+from .base import Model
 
 
 class Layer(TypedDict):
@@ -24,8 +24,8 @@ class Layer(TypedDict):
     weights: int
 
 
-def layer_table(model: Supervised) -> list[Layer]:
-    """Every layer from the encoding to the head, in the order in which they work.
+def layer_table(model: Model) -> list[Layer]:
+    """Every layer from the encoding to the head or the decoder, in the order in which they work.
 
     Found by one forward pass of a made-up sample. The encoding is one row. A module that holds both layers and weights
     of its own, such as a transformer's attention, has a row after theirs; the weights of all rows add up to those of
@@ -49,7 +49,7 @@ def layer_table(model: Supervised) -> list[Layer]:
     hooks = [
         module.register_forward_hook(note(name))
         for name, module in model.named_modules()
-        if name == "encode" or (name.startswith(("body", "head")) and _does_something(module))
+        if name == "encode" or (name and not name.startswith(("encode", "likelihood")) and _does_something(module))
     ]
     modes = {module: module.training for module in model.modules()}
     model.eval()

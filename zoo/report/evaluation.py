@@ -1,20 +1,25 @@
 """Scores and predictions of a trained model on the splits of its data, beside the baselines."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor
 
 from .. import files
 from ..data import Data
 from ..errors import InputError
-from ..models import Supervised
+from ..models import Model, Supervised, Unsupervised
+from ..models.predicting import Predicting
 from ..models.segmenter import Segmenter
+from ..models.vae import VAE
 from ..spec import Target
 from ..training.metrics import scores as score
 from .baseline import baselines
+from .representation import Representation, evaluate_representation
 from .segmentation import Example, evaluate_masks
 
 
@@ -24,15 +29,17 @@ class Evaluation:
 
     Attributes:
         predictions: One row a sample: ``split``, ``target``, probabilities, ``prediction``; of masks ``split``, and the
-            metrics of each image and foreground class.
+            metrics of each image and foreground class; of models without a target what they tell of each sample.
         scores: One row a value: ``model``, ``split``, ``metric``, ``value``.
         target: What was predicted.
+        representation: How an unsupervised model sees its samples, to draw.
         examples: Images with their true and predicted masks, to draw.
     """
 
     predictions: pd.DataFrame
     scores: pd.DataFrame
     target: Target
+    representation: Representation | None = None
     examples: list[Example] = field(default_factory=list)
 
     def table(self) -> pd.DataFrame:
@@ -58,7 +65,7 @@ class Evaluation:
 
 
 @torch.inference_mode()
-def evaluate(model: Supervised, data: Data, splits: tuple[str, ...] = ("train", "validation", "test")) -> Evaluation:
+def evaluate(model: Model, data: Data, splits: tuple[str, ...] = ("train", "validation", "test")) -> Evaluation:
     """Predict every row of some splits and score them, in evaluation mode, without class balance.
 
     Args:
@@ -75,32 +82,52 @@ def evaluate(model: Supervised, data: Data, splits: tuple[str, ...] = ("train", 
     if not present:
         raise InputError(f"no sample in {', '.join(splits)}; change fractions or split")
     if isinstance(model, Segmenter):
-        predictions, scores_of_model, examples = evaluate_masks(model, data, present)
+        predictions, masks, examples = evaluate_masks(model, data, present)
         model.train(training)
-        return Evaluation(predictions, scores_of_model, target, examples)
-    rows = {split: content.rows(split) for split in present}
-    outputs = {
-        split: torch.cat([model(batch["x"].to(model.device)).float().cpu() for batch in data.loader(split)])
-        for split in present
-    }
+        return Evaluation(predictions, masks, target, examples=examples)
+    representation = None
+    if isinstance(model, Unsupervised):
+        representation = evaluate_representation(model, data, present)
+        predictions, scores = representation.predictions, representation.scores
+        if isinstance(model, VAE) and model.supervision:
+            _, more = _answers(model, data, present, lambda x: model.head(model.embed(x)))
+            scores = more + scores
+    else:
+        assert isinstance(model, Supervised)
+        outputs, scores = _answers(model, data, present, model)
+        rows = torch.cat([content.rows(split) for split in present])
+        predictions = model.table(torch.cat(outputs), content.samples.index[rows.numpy()])
+        truth = content.y[rows].numpy()
+        predictions.insert(0, "target", np.array(target["classes"])[truth] if target["classes"] else truth)
+        predictions.insert(0, "split", content.samples["split"].to_numpy()[rows.numpy()])
     model.train(training)
-    by_name = {
-        type(model).__name__: {split: model.answer(output.to(model.device)).cpu() for split, output in outputs.items()}
+    scores_table = pd.DataFrame(scores, columns=["model", "split", "metric", "value"])
+    return Evaluation(predictions, scores_table, target, representation)
+
+
+def _answers(
+    model: Predicting, data: Data, present: list[str], output: Callable[[Tensor], Tensor]
+) -> tuple[list[Tensor], list[tuple[str, str, str, float]]]:
+    """Raw outputs of each split, and the scores of all samples with a target: model, split, metric, value."""
+    content, target = data.content, model.target
+    rows = {split: content.rows(split) for split in present}
+    known = {split: found[data.labelled(found)] for split, found in rows.items()}
+    outputs = [
+        torch.cat([output(batch["x"].to(model.device)).float().cpu() for batch in data.loader(split)])
+        for split in present
+    ]
+    answers = {
+        split: model.answer(found.to(model.device)).cpu()[data.labelled(rows[split])]
+        for split, found in zip(present, outputs, strict=True)
     }
-    train = (content.samples["split"] == "train").to_numpy()
+    by_name = {type(model).__name__: answers}
+    train = (content.samples["split"] == "train").to_numpy() & data.labelled(torch.arange(len(content.y))).numpy()
     if train.any():  # not for a table of test samples alone, as in an external validation
         for name, answer in baselines(data.baseline_features, content.y.numpy(), train, target).items():
-            by_name[name] = {split: torch.from_numpy(answer).float()[rows[split]] for split in present}
-    scores = [
+            by_name[name] = {split: torch.from_numpy(answer).float()[known[split]] for split in present}
+    return outputs, [
         (name, split, metric, value)
-        for name, answers in by_name.items()
-        for split, answer in answers.items()
-        for metric, value in score(answer, content.y[rows[split]], target).items()
+        for name, found in by_name.items()
+        for split, answer in found.items()
+        for metric, value in score(answer, content.y[known[split]], target).items()
     ]
-    order = torch.cat(list(rows.values())).numpy()
-    predictions = model.table(torch.cat(list(outputs.values())), content.samples.index[order])
-    truth = content.y.numpy()[order]
-    named = np.array(target["classes"])[truth] if target["classes"] else truth
-    predictions.insert(0, "target", named)
-    predictions.insert(0, "split", content.samples["split"].to_numpy()[order])
-    return Evaluation(predictions, pd.DataFrame(scores, columns=["model", "split", "metric", "value"]), target)

@@ -152,7 +152,12 @@ def write_figures(evaluation: Evaluation, name: str, folder: Path) -> list[Path]
     """
     predictions, target = evaluation.predictions, evaluation.target
     last = predictions["split"].iloc[-1]
-    if target["kind"] == "regression":
+    figures: dict[str, Figure] = {}
+    if evaluation.representation is not None:
+        from .representation_figures import representation_figures
+
+        figures = representation_figures(evaluation.representation, name)
+    elif target["kind"] == "regression":
         figures = {
             "measured_against_predicted": measured_against_predicted(
                 predictions, target, f"{name}: measured against predicted"

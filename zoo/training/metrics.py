@@ -8,15 +8,7 @@ import torchmetrics.functional as M
 from torch import Tensor
 from torchmetrics.functional.regression import r2_score, spearman_corrcoef
 
-from ..spec import Target, TargetKind
-
-HEADLINE: dict[TargetKind, str] = {
-    "binary": "roc_auc",
-    "multiclass": "roc_auc",
-    "regression": "r2",
-    "segmentation": "dice",
-}
-LOWER_IS_BETTER = {"loss", "brier", "calibration_error", "mse", "mae"}
+from ..spec import Target
 
 
 def probabilities(output: Tensor, target: Target) -> Tensor:

@@ -1,0 +1,133 @@
+"""Expression matrices: counts made comparable between samples, logarithms, standard units."""
+
+import torch
+from torch import Tensor
+
+from ..errors import InputError, check_choice
+from ..spec import Modality
+from .base import Encoder
+from .table import TableEncoder
+
+SCALES = ("counts", "abundance", "log")
+PER = 1e4  # counts of a sample are given per so many of its counts
+FIT_VALUES = 1 << 20  # transformed at a time while statistics are learnt
+
+
+class ExpressionEncoder(Encoder):
+    """Expression of genes in standard units of the training samples, followed by the encoded covariates.
+
+    Counts become log(1 + counts per 10,000 of the sample), so that samples of different depth are comparable; the total
+    is that of the genes the model knows. Abundances become log(1 + x), logarithms stay. Then each gene becomes
+    ``(x - mean) / standard deviation``. A gene that was not measured (NaN) becomes 0, the training mean.
+
+    Args:
+        modality: Genes, then covariates; ``scale`` says what the values are, ``levels`` which covariates are text.
+
+    Attributes:
+        genes: Number of genes.
+        scale_of_values: ``"counts"``, ``"abundance"`` or ``"log"``.
+        feature_names: The genes, then the columns of the covariates, such as ``"batch=b1"``.
+
+    Shape:
+        ``(batch, genes + covariates) -> (batch, out_features)``
+
+    Raises:
+        InputError: A scale that is none of the three.
+
+    Example:
+        >>> modality = {"kind": "expression", "shape": [2], "features": ["TP53", "MYC"], "scale": "log"}
+        >>> layer = ExpressionEncoder(modality)
+        >>> layer.fit(torch.tensor([[1.0, 5.0], [3.0, 5.0]]))
+        >>> layer(torch.tensor([[3.0, 6.0], [torch.nan, 5.0]]))
+        tensor([[1., 1.],
+                [0., 0.]])
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, modality: Modality) -> None:
+        super().__init__()
+        check_choice("scale", modality.get("scale", ""), SCALES)
+        names, conditions = modality["features"], modality.get("covariates", [])
+        self.scale_of_values, self.genes = modality["scale"], len(names) - len(conditions)
+        if names[self.genes :] != conditions:
+            raise InputError(f"the covariates {', '.join(conditions)} must be the last features")
+        self.table = TableEncoder(covariate_table(modality)) if conditions else None
+        self.covariates = self.table.out_features if self.table else 0
+        self.feature_names = names[: self.genes] + (self.table.feature_names if self.table else [])
+        self.out_shape = (len(self.feature_names),)
+        self.register_buffer("mean", torch.zeros(self.genes))
+        self.register_buffer("scale", torch.ones(self.genes))
+        self.register_buffer("fitted", torch.tensor(False))
+
+    def transform(self, x: Tensor) -> Tensor:
+        """Raw values of the genes as logarithms, not yet standardised: ``(batch, genes) -> (batch, genes)``."""
+        if self.scale_of_values == "log":
+            return x
+        if self.scale_of_values == "counts":
+            total = x.nansum(1, keepdim=True)
+            x = x * (PER / torch.where(total > 0, total, 1.0))
+        return x.log1p()
+
+    def fit(self, x: Tensor) -> None:
+        """Mean and standard deviation of each gene from raw training rows, ``shape=(rows, genes + covariates)``.
+
+        A gene that is constant or never measured keeps the scale 1.
+        """
+        shift, zeros = None, torch.zeros(self.genes, dtype=torch.double, device=x.device)
+        count, total, squares = zeros.clone(), zeros.clone(), zeros.clone()
+        for part in x.split(max(1, FIT_VALUES // self.genes)):
+            values = self.transform(part[:, : self.genes]).double()
+            if shift is None:  # near the mean, so that the differences of large sums stay exact
+                shift = values.nanmean(0).nan_to_num()
+            measured = ~values.isnan()
+            values = torch.where(measured, values - shift, 0.0)
+            count += measured.sum(0)
+            total += values.sum(0)
+            squares += values.square().sum(0)
+        mean = total / count.clamp(min=1)
+        scale = (squares / count.clamp(min=1) - mean.square()).clamp(min=0).sqrt()
+        mean += shift if shift is not None else 0
+        self.mean.copy_(mean)
+        self.scale.copy_(torch.where(scale > 1e-6 * mean.abs(), scale, 1.0))  # float32 makes equal values differ so
+        if self.table:
+            self.table.fit(x[:, self.genes :])
+        self.fitted.fill_(True)
+
+    def example(self, rows: int, seed: int = 0) -> Tensor:
+        """Made-up raw values that show no real sample, ``shape=(rows, genes + covariates)``; counts are whole."""
+        noise = torch.randn(rows, self.genes, generator=torch.Generator().manual_seed(seed))
+        x = self.mean.cpu() + self.scale.cpu() * noise
+        if self.scale_of_values != "log":
+            x = x.clamp(min=0).expm1()
+        if self.scale_of_values == "counts":
+            x = x.round()
+            x[:, 0] += x.sum(1) == 0
+        return torch.cat([x, self.table.example(rows, seed)], 1) if self.table else x
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(batch, genes + covariates) -> (batch, out_features)``."""
+        genes = x[:, : self.genes] if self.table else x
+        content = ((self.transform(genes) - self.mean) / self.scale).nan_to_num(0.0)
+        return torch.cat([content, self.table(x[:, self.genes :])], 1) if self.table else content
+
+    def observed(self, x: Tensor) -> Tensor | None:
+        """False for the genes of a sample that were not measured: ``(batch, genes)``; None if all of them were."""
+        genes = x[:, : self.genes]
+        return ~genes.isnan() if genes.sum().isnan() else None
+
+    def inverse(self, encoded: Tensor) -> Tensor:
+        """Values of the genes: ``(batch, genes) -> (batch, genes)``.
+
+        Counts come back as counts per 10,000 of the sample, abundances and logarithms in their own units.
+        """
+        values = encoded * self.scale + self.mean
+        return values if self.scale_of_values == "log" else values.expm1().clamp(min=0)
+
+
+def covariate_table(modality: Modality) -> Modality:
+    """The covariates of an expression modality as a table of their own."""
+    names = modality.get("covariates", [])
+    levels = {name: known for name, known in modality.get("levels", {}).items() if name in names}
+    return Modality(kind="table", shape=[len(names)], features=names, levels=levels)

@@ -1,0 +1,53 @@
+"""Samples as users know them: their names, and raw values as a table, sequences or arrays."""
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from torch import Tensor
+
+from ..spec import Modality
+from .dna import dna_text
+
+
+def sample_names(frame: pd.DataFrame | AnnData, id_column: str) -> pd.Index:
+    """Names of the samples of a user's table: its id column if there is one, else its index."""
+    if isinstance(frame, AnnData):
+        return frame.obs_names
+    return pd.Index(frame[id_column], name=id_column) if id_column and id_column in frame else frame.index
+
+
+def from_tensor(raw: Tensor, modality: Modality, index: pd.Index | None = None) -> pd.DataFrame | np.ndarray:
+    """Raw values as users read them; the opposite of `zoo.encode.to_tensor`.
+
+    Args:
+        raw: Raw values, ``shape=(samples, *shape)``; of expression, covariates may be left out.
+        modality: What they are.
+        index: Names of the samples.
+
+    Returns:
+        Tables and expression: one row a sample, one column a feature that is no covariate, categories by the names of
+        their levels. Sequences: a table with their letters. Series and images: the array.
+    """
+    raw = raw.detach().cpu()
+    values = raw.numpy()
+    features, levels = modality.get("features", []), modality.get("levels", {})
+    match modality["kind"]:
+        case "table" | "expression":
+            content = [name for name in features if name not in modality.get("covariates", [])]
+            columns = {
+                name: _named(values[:, features.index(name)], levels[name])
+                if name in levels
+                else values[:, features.index(name)]
+                for name in content
+            }
+            return pd.DataFrame(columns, index=index)
+        case "sequence":
+            return pd.DataFrame({features[0]: dna_text(raw)}, index=index)
+        case _:
+            return values
+
+
+def _named(codes: np.ndarray, levels: list[str]) -> np.ndarray:
+    names = np.array([*levels, None], dtype=object)
+    result: np.ndarray = names[np.where(np.isnan(codes), len(levels), codes).clip(0, len(levels)).astype(int)]
+    return result

@@ -1,0 +1,242 @@
+"""Models that learn to describe samples, with or without a target: embed, decode, reconstruct."""
+
+import logging
+from abc import abstractmethod
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from ..encode import from_tensor
+from ..errors import InputError, check_range, suggest
+from ..spec import only_modality
+from ..training.likelihood_choice import LikelihoodName, choose
+from ..training.likelihoods import Variance
+from ..training.metrics import Outputs
+from .base import Batch, Frame, Model
+from .coder import Activation, Coder, Network, Normalisation
+
+log = logging.getLogger("zoo")
+
+
+class Unsupervised(Model, abstract=True):
+    """A model that squeezes samples through a small latent space and builds them again from there.
+
+    Args:
+        latent: Size of the latent space.
+        network: ``"mlp"`` flattens its samples, ``"convolutional"`` keeps their neighbourhoods, ``"auto"`` is
+            convolutional for sequences, series and images.
+        hidden: Width of each dense layer of the encoder; the decoder has them in opposite order.
+        filters: Filters of each convolution, each of which halves the size.
+        kernel_size: Length, or height and width, of the filters; odd.
+        activation: linear, sigmoid, tanh, relu, leaky_relu, elu, selu or gelu.
+        normalisation: none, batch (Ioffe and Szegedy 2015, arXiv:1502.03167) or layer (Ba et al. 2016,
+            arXiv:1607.06450).
+        dropout: Share of the units before each dense layer of the encoder silenced in each training step.
+        likelihood: How the decoder describes a sample: gaussian (numbers; the categories of a table are categorical),
+            bernoulli (values between two ends, such as grey levels), poisson, negative_binomial or
+            zero_inflated_negative_binomial (counts). ``"auto"``: negative binomial for counts, a softmax over the
+            bases of DNA, else gaussian.
+        **shared: Arguments of `Model`.
+
+    Attributes:
+        content: Shape of one encoded sample without covariates, which is what is reconstructed.
+
+    Raises:
+        InputError: Options that do not fit each other or the data.
+    """
+
+    variance: Variance = "unit"
+    covariate_mean: Tensor
+
+    def __init__(
+        self,
+        latent: int = 8,
+        network: Network = "auto",
+        hidden: list[int] = [128],  # noqa: B006 (never changed; shown by --help)
+        filters: list[int] = [16, 32],  # noqa: B006
+        kernel_size: int = 3,
+        activation: Activation = "relu",
+        normalisation: Normalisation = "none",
+        dropout: float = 0.0,
+        likelihood: LikelihoodName = "auto",
+        **shared: Any,
+    ) -> None:
+        super().__init__(**shared)
+        check_range("latent", latent, 1)
+        self.latent, encode = latent, self.encode
+        own = encode.out_shape[0] - encode.covariates
+        self.content = (own, *encode.out_shape[1:])
+        if own == 0:
+            raise InputError("all features are covariates; nothing is left to be reconstructed")
+        if latent >= (count := encode.out_features - encode.covariates):
+            log.warning("a latent space of %d for samples of %d numbers need not leave anything out", latent, count)
+        if (self.hparams["encoding"] or {}).get("missing_indicator"):
+            raise InputError("missing_indicator is for models that predict; missing values are not reconstructed")
+        self.likelihood = choose(likelihood, only_modality(self.spec), encode, self.content, self.variance)
+        options = (network, hidden, filters, kernel_size, activation, normalisation, dropout)
+        self.coder = Coder(self.content, encode.covariates, *options)
+        self.register_buffer("covariate_mean", torch.zeros(encode.covariates), persistent=encode.covariates > 0)
+        self.outputs = Outputs()
+
+    @property
+    def task(self) -> str:
+        """To represent its samples."""
+        return "representation"
+
+    @abstractmethod
+    def terms(self, x: Tensor, step: int) -> Tensor:
+        """Terms of the loss of validation samples, the loss first and the same each time: ``(batch, terms)``."""
+
+    @abstractmethod
+    def log_terms(self, split: str, terms: Tensor, latent: Tensor) -> None:
+        """Log what is followed beside the loss, from `terms` and the latent space of all samples of a split."""
+
+    def fit_encoders(self, x: Tensor, y: Tensor | None = None) -> None:
+        """As in `Model`; the likelihood learns its ranges and library sizes too."""
+        super().fit_encoders(x, y)
+        self.likelihood.fit(self.encode, x)
+        if self.encode.covariates:
+            parts = [self.encode(part)[:, self.content[0] :].sum(0) for part in x.split(1024)]
+            self.covariate_mean.copy_(torch.stack(parts).sum(0) / len(x))
+
+    def split(self, encoded: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Content and covariates of encoded values."""
+        if not self.encode.covariates:
+            return encoded, None
+        return encoded[:, : self.content[0]], encoded[:, self.content[0] :]
+
+    def covariates_of(self, x: Tensor) -> Tensor | None:
+        """Encoded covariates of raw values, ``(batch, covariates)``; None if there are none."""
+        return self.split(self.encode(x))[1]
+
+    def output(self, z: Tensor, covariates: Tensor | None = None) -> Tensor:
+        """What the likelihood reads: ``(batch, latent) -> (batch, maps * content[0], *content[1:])``."""
+        if self.encode.covariates:
+            conditions = self.covariate_mean.expand(len(z), -1) if covariates is None else covariates
+            z = torch.cat([z, conditions], 1)
+        return self.decoder(z)  # type: ignore[operator, no-any-return]
+
+    def decode(self, z: Tensor, covariates: Tensor | None = None) -> Tensor:
+        """Expected encoded content: ``(batch, latent) -> (batch, *content)``.
+
+        Args:
+            z: Places in latent space.
+            covariates: Encoded covariates ``(batch, covariates)``; None stands for those of the mean training row.
+
+        Returns:
+            Numbers in standard units, probabilities of categories and bases, expression as its encoding gives it.
+            ``model.encode.inverse`` turns them into the units of the data.
+        """
+        return self.likelihood.expected(self.output(z, covariates))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Raw values to their reconstruction: ``(batch, *shape) -> (batch, *content)``."""
+        return self.decode(self.embed(x), self.covariates_of(x))
+
+    def summarise(self, x: Tensor) -> Tensor:
+        """Reconstruction error and latent coordinates: ``(batch, *shape) -> (batch, 1 + latent)``."""
+        encoded = self.encode(x)
+        content, covariates = self.split(encoded)
+        z = self.embed(x)
+        error = self.likelihood.error(self.output(z, covariates), x, content, self.encode.observed(x))
+        return torch.cat([error.unsqueeze(1), z], 1)
+
+    def table(self, summary: Tensor, index: pd.Index) -> pd.DataFrame:
+        """``reconstruction_error``, then ``latent_1``, ``latent_2``, ..., one row a sample."""
+        names = ["reconstruction_error", *(f"latent_{number}" for number in range(1, self.latent + 1))]
+        return pd.DataFrame(summary[:, : len(names)].float().cpu().numpy(), index, names)
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Keep the terms of the loss and the latent space; they are summed up once, over the whole epoch."""
+        self.outputs.update(self.terms(batch["x"], batch_idx), self.embed(batch["x"]))
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """As in validation."""
+        self.validation_step(batch, batch_idx)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the loss and its terms."""
+        self._log_epoch("validation")
+
+    def on_test_epoch_end(self) -> None:
+        """Log the loss and its terms."""
+        self._log_epoch("test")
+
+    def _log_epoch(self, split: str) -> None:
+        terms, latent = self.outputs.compute()
+        self.outputs.reset()
+        loss = terms[:, 0].mean()
+        if split == "validation":
+            self.stop_if_not_finite(split, loss)
+        self.log(f"{split}_loss", loss, sync_dist=True)
+        self.log_terms(split, terms, latent)
+
+    @torch.inference_mode()
+    def reconstruct(self, frame: Frame) -> pd.DataFrame | np.ndarray:
+        """Samples as the model builds them again, in the units of the data; missing values are filled in.
+
+        Args:
+            frame: As for `predict`.
+
+        Returns:
+            A table (of expression and DNA too), or an array of series or images; counts as counts per 10,000.
+        """
+        x, index = self.raw(frame)
+        parts = torch.arange(len(x)).split(self.rows_at_once)
+        was, _ = self.training, self.eval()
+        built = torch.cat([self.encode.inverse(self(x[rows].to(self.device))).cpu() for rows in parts])
+        self.train(was)
+        return from_tensor(built, only_modality(self.spec), index)
+
+    @torch.inference_mode()
+    def interpolate(self, start: Frame, end: Frame, steps: int = 9) -> pd.DataFrame | np.ndarray:
+        """Samples on the straight line in latent space from one sample to another, both ends included.
+
+        Args:
+            start: One sample, as for `predict`.
+            end: Another.
+            steps: Number of samples.
+
+        Returns:
+            As `reconstruct`; covariates go along the line too.
+        """
+        check_range("steps", steps, 2)
+        ends = [self.raw(frame)[0] for frame in (start, end)]
+        if any(len(x) != 1 for x in ends):
+            raise InputError("interpolate takes one sample for each end")
+        was, _ = self.training, self.eval()
+        one, two = (x[torch.tensor([0])].to(self.device) for x in ends)
+        way = torch.linspace(0, 1, steps, device=self.device).unsqueeze(1)
+        z = torch.lerp(self.embed(one), self.embed(two), way)
+        conditions = [self.covariates_of(x) for x in (one, two)]
+        between = None if conditions[0] is None else torch.lerp(conditions[0], conditions[1], way)  # type: ignore[arg-type]
+        built = self.encode.inverse(self.decode(z, between))
+        self.train(was)
+        return from_tensor(built, only_modality(self.spec), pd.RangeIndex(steps, name="step"))
+
+    def conditions(self, wanted: dict[str, Any], rows: int) -> Tensor | None:
+        """Encoded covariates with these values, the others as in the mean training row: ``(rows, covariates)``.
+
+        Raises:
+            InputError: No such covariate, or level.
+        """
+        modality = only_modality(self.spec)
+        known, levels = modality.get("covariates", []), modality.get("levels", {})
+        raw = torch.full((1, modality["shape"][0] if known else 0), torch.nan, device=self.device)
+        for name, value in wanted.items():
+            if name not in known:
+                raise InputError(f"{name!r} is no covariate of this model; {suggest(name, known)}")
+            if name in levels and str(value) not in levels[name]:
+                raise InputError(f"{name} {value!r} was never seen; {suggest(str(value), levels[name])}")
+            raw[0, modality["features"].index(name)] = (
+                levels[name].index(str(value)) if name in levels else float(value)
+            )
+        if not known:
+            return None
+        given = [name.partition("=")[0] in wanted for name in self.encode.feature_names[self.content[0] :]]
+        encoded = self.split(self.encode(raw))[1]
+        chosen = torch.where(torch.tensor(given, device=self.device), encoded, self.covariate_mean)  # type: ignore[arg-type]
+        return chosen.expand(rows, -1)

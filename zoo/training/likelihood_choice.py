@@ -1,0 +1,51 @@
+"""The likelihood that fits the data, by name."""
+
+from typing import Literal
+
+from ..encode import Encoder
+from ..encode.kmer import KmerEmbedding
+from ..errors import InputError, check_choice
+from ..spec import Modality
+from .count_likelihoods import NegativeBinomial, Poisson, ZeroInflatedNegativeBinomial
+from .likelihoods import Bernoulli, Categorical, Gaussian, Likelihood, Variance
+
+LikelihoodName = Literal[
+    "auto", "gaussian", "bernoulli", "poisson", "negative_binomial", "zero_inflated_negative_binomial"
+]
+LIKELIHOODS: dict[str, type[Likelihood]] = {
+    "gaussian": Gaussian,
+    "bernoulli": Bernoulli,
+    "poisson": Poisson,
+    "negative_binomial": NegativeBinomial,
+    "zero_inflated_negative_binomial": ZeroInflatedNegativeBinomial,
+}
+
+
+def choose(
+    name: LikelihoodName, modality: Modality, encode: Encoder, content: tuple[int, ...], variance: Variance
+) -> Likelihood:
+    """A likelihood for samples of a modality.
+
+    Args:
+        name: ``"auto"``: negative binomial for counts, a softmax over the bases of DNA, else gaussian.
+        modality: What the samples are.
+        encode: Their encoding.
+        content: Shape of one encoded sample without covariates.
+        variance: Of a Gaussian.
+
+    Raises:
+        InputError: The data are of another kind.
+    """
+    check_choice("likelihood", name, ["auto", *LIKELIHOODS])
+    counts, kind = modality.get("scale") == "counts", modality["kind"]
+    if isinstance(encode, KmerEmbedding):
+        raise InputError("k-mers are learnt and cannot be reconstructed; use encoding {layer: one-hot}")
+    if kind == "sequence":
+        if name != "auto" or content[0] != 4:
+            raise InputError("DNA needs likelihood 'auto' and a one-hot encoding of four bases")
+        return Categorical(encode, content, variance)
+    chosen = (NegativeBinomial if counts else Gaussian) if name == "auto" else LIKELIHOODS[name]
+    if issubclass(chosen, Poisson) and not counts:
+        what = modality.get("scale", kind)
+        raise InputError(f"likelihood {name!r} is for counts of ExpressionData; these data are of the kind {what!r}")
+    return chosen(encode, content, variance)
