@@ -31,7 +31,7 @@ class FrameData(Data):
     Args:
         path: A file, or the name of a data set with a card.
         target: Column to predict; autoencoders need none. A data set's card knows its own.
-        target_kind: binary, multiclass or regression; detected by default. ``none`` leaves the card's target out.
+        target_kind: binary, multiclass or regression; detected by default. ``none`` leaves it out.
         positive: The positive one of two classes; by default the last in alphabetical order.
         id: Column of unique sample names. Default: a first column without a header, else rows are counted from 1.
         test_path: Separate file of test samples; ``fractions`` then share out the others.
@@ -57,7 +57,7 @@ class FrameData(Data):
         self.path, self.test_path, self.unlabelled = path, test_path, unlabelled
         self.card = files.card(path) if path in files.datasets() else {}
         self.facts: dict[str, dict[str, Any]] = self.card.get("columns", {})
-        self.target = None if target_kind == "none" else target or self.card.get("target")
+        self.target = target or self.card.get("target")
         self.target_kind, self.positive = target_kind, positive or self.card.get("positive")
         self.units = {name: fact["unit"] for name, fact in self.facts.items() if "unit" in fact}
         self.id = id or self.card.get("id")
@@ -83,7 +83,7 @@ class FrameData(Data):
 
     def find_target(self, frame: pd.DataFrame) -> Target:
         """What is to be predicted, as the arguments and the values of its column say."""
-        if self.target is None:
+        if self.target is None or self.target_kind == "none":
             return Target(kind="none", name="", classes=[], unit="")
         self.check_column(frame, self.target, "target")
         column = frame[self.target].replace([np.inf, -np.inf], np.nan)

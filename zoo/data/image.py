@@ -169,14 +169,16 @@ class ImageData(FrameData):
 
     def find_target(self, frame: pd.DataFrame) -> Target:
         """The classes of the masks, or what a column says."""
+        if self.target_kind == "none":
+            return super().find_target(frame)
         if self._segments(frame):
             if self.mask_classes is None:
                 self.mask_classes = find_classes(frame[MASK], self.path)
             return Target(kind="segmentation", name=MASK, classes=list(map(str, self.mask_classes.values())), unit="")
         if self.target == LABEL and LABEL not in frame and not self.target_given:
             raise InputError(
-                f"{self.path}: what is to be predicted? Put the images into one folder a class, or give --data.target "
-                "or --data.masks"
+                f"{self.path}: what is to be predicted? Put the images into one folder a class, or give "
+                "--data.target or --data.masks; an autoencoder takes --data.target_kind none"
             )
         return super().find_target(frame)
 

@@ -30,7 +30,7 @@ class TableData(FrameData):
             reconstruct them; to other models they are features.
         categorical: Columns of numbers that are categories (1 = male, 2 = female).
         ordered: Categories with an order, with their levels from low to high: ``{stage: [I, II, III]}``.
-        target_kind: binary, multiclass or regression; detected by default. ``none`` leaves the card's target out.
+        target_kind: binary, multiclass or regression; detected by default. ``none`` leaves it out.
         positive: The positive one of two classes; by default the last in alphabetical order.
         missing: Numbers that stand for a missing value, by column: ``{insulin: [0]}``.
         id: Column of unique sample names. Default: a first column without a header, else rows are counted from 1.
