@@ -16,8 +16,9 @@ def recipe_table() -> str:
         data = recipe["data"]["init_args"]["path"]
         card = _weights_card(name)
         task = card["task"] if card else files.card(data)["task"]
-        metric = HEADLINE.get(task, "")
-        score = f"{metric} {card['scores'][card['model']]['test'][metric]:.3f}" if card else "-"
+        test = card["scores"][card["model"]]["test"] if card else {}
+        metric = HEADLINE.get(task) or next(iter(test), "")
+        score = f"{metric} {test[metric]:.3f}" if card else "-"
         size = f"{card['parameters']:,}" if card else "-"
         rows.append((name, recipe["model"]["class_path"], data, task, score, size, "yes" if card else "no"))
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]

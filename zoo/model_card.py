@@ -2,7 +2,15 @@
 
 from typing import Any
 
-TASKS = {"table": "tabular", "sequence": "dna", "series": "time-series", "image": "image"}
+TASKS = {"table": "tabular", "expression": "expression", "sequence": "dna", "series": "time-series", "image": "image"}
+
+
+_BASELINES = (
+    "The baselines were trained on the same training rows.",
+    "PCA and NMF have as many components, of the same training rows. `explained_variance`: share of the variance of "
+    "the encoded values that is kept; `explained_deviance`: the same of counts, with the deviance of Poisson; `elbo`: "
+    "nats a sample; `neighbours_...`: what the 15 nearest training samples in latent space tell of the target.",
+)
 
 
 def readme(card: dict[str, Any], layers: str) -> str:
@@ -14,7 +22,7 @@ def readme(card: dict[str, Any], layers: str) -> str:
     """
     data, models = card["data"], list(card["scores"])
     (modality,) = card["init_args"]["spec"]["modalities"].values()
-    task = card["task"] if card["task"] in ("regression", "segmentation") else "classification"
+    task = card["task"] if card["task"] not in ("binary", "multiclass") else "classification"
     tag, (example, inputs) = f"{TASKS[modality['kind']]}-{task}", _inputs(modality, card["inputs"])
     test = {model: card["scores"][model].get("test", {}) for model in models}
     spread = card.get("crossval")
@@ -43,7 +51,7 @@ tags: [biology, {tag}, {card["model"].lower()}]
 ---
 # {card["name"]}
 
-`{card["model"]}` with {card["parameters"]:,} weights, trained to predict **{card["target"]}** ({card["task"]}).
+`{card["model"]}` with {card["parameters"]:,} weights, {_purpose(card)}.
 
 ```python
 import zoo
@@ -65,7 +73,7 @@ Validation rows chose the epoch; neither the training nor that choice saw the te
 |{"---|" * columns}
 {chr(10).join(rows)}
 
-The baselines were trained on the same training rows. ± is the standard deviation over folds and repeats.
+{_BASELINES[card["task"] == "representation"]} ± is the standard deviation over folds and repeats.
 
 ## Use and limits
 {_limits(card)}
@@ -77,6 +85,13 @@ The baselines were trained on the same training rows. ± is the standard deviati
 
 Recipe: `recipe.yaml`. Made with {versions}.
 """
+
+
+def _purpose(card: dict[str, Any]) -> str:
+    if card["task"] != "representation":
+        return f"trained to predict **{card['target']}** ({card['task']})"
+    told = f", and to predict **{card['target']}** from them" if card["init_args"].get("supervision") else ""
+    return f"trained to describe each sample by {card['init_args']['latent']} numbers and to build it again{told}"
 
 
 def _limits(card: dict[str, Any]) -> str:
@@ -100,6 +115,14 @@ def _inputs(modality: dict[str, Any], names: list[str]) -> tuple[str, str]:
             return (
                 "model.predict(table)  # a raw pandas table; columns are found by name",
                 f"Inputs, in any order: {columns}.",
+            )
+        case "expression":
+            genes = [name for name in names if name not in modality.get("covariates", [])]
+            some = ", ".join(f"`{name}`" for name in genes[:8])
+            conditions = f"; covariates: {', '.join(modality['covariates'])}" if modality.get("covariates") else ""
+            return (
+                "model.predict(adata)  # AnnData, or a table with a row a sample; genes are found by name",
+                f"Inputs: {modality['scale']} of {len(genes)} genes ({some}, ...){conditions}.",
             )
         case "sequence":
             return (

@@ -8,7 +8,6 @@ HEADLINE = {  # the one metric that is followed, by task
     "multiclass": "roc_auc",
     "regression": "r2",
     "segmentation": "dice",
-    "representation": "explained_variance",
 }
 
 

@@ -1,6 +1,7 @@
 """Data modules: they read once, check, split, and hand out raw values."""
 
 from .base import Data as Data
+from .expression import ExpressionData as ExpressionData
 from .image import ImageData as ImageData
 from .interval import IntervalData as IntervalData
 from .sequence import SequenceData as SequenceData

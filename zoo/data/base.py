@@ -205,11 +205,6 @@ class Data(LightningDataModule):
         """Targets of the training rows, without balance."""
         return self.content.y[self.content.rows("train")]
 
-    def labelled(self, rows: Tensor) -> Tensor:
-        """Which of these samples have a value of the target, ``shape=(rows,)``."""
-        y = self.content.y[rows]
-        return y.isfinite() if y.is_floating_point() else y.flatten(1).amin(1) >= 0 if y.ndim > 1 else y >= 0
-
     def setup(self, stage: str) -> None:
         """Read, unless it was done."""
         _ = self.content

@@ -58,7 +58,8 @@ class FrameData(Data):
         self.card = files.card(path) if path in files.datasets() else {}
         self.facts: dict[str, dict[str, Any]] = self.card.get("columns", {})
         self.target = target or self.card.get("target")
-        self.target_kind, self.positive = target_kind, positive or self.card.get("positive")
+        own = self.card.get("positive") if self.target == self.card.get("target") else None
+        self.target_kind, self.positive = target_kind, positive or own
         self.units = {name: fact["unit"] for name, fact in self.facts.items() if "unit" in fact}
         self.id = id or self.card.get("id")
 

@@ -47,6 +47,11 @@ class Content:
         """Positions of the samples of one split."""
         return torch.as_tensor(np.flatnonzero(self.samples["split"].to_numpy() == split))
 
+    def labelled(self, rows: Tensor) -> Tensor:
+        """Which of these samples have a value of the target, ``shape=(rows,)``."""
+        y = self.y[rows]
+        return y.isfinite() if y.is_floating_point() else y.flatten(1).amin(1) >= 0 if y.ndim > 1 else y >= 0
+
 
 class Rows(Dataset[Batch]):
     """Some of the samples; a list of indices gives a ready batch, which is much cheaper than collating rows.

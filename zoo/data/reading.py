@@ -3,13 +3,16 @@
 import hashlib
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from .. import files
 from ..errors import InputError, suggest
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
 UNNAMED = "sample"  # name given to a first column without a header, as R and pandas write their row names
@@ -75,7 +78,10 @@ def _read_text(path: Path, separator: str) -> pd.DataFrame:
 def _read_h5ad(path: Path) -> pd.DataFrame:
     import anndata
 
-    adata = anndata.read_h5ad(path)
+    return _as_table(anndata.read_h5ad(path))
+
+
+def _as_table(adata: "AnnData") -> pd.DataFrame:
     values = adata.to_df()
     frame = pd.concat([adata.obs.loc[:, ~adata.obs.columns.isin(values.columns)], values], axis=1)
     frame = frame.reset_index(names=UNNAMED)
@@ -100,17 +106,39 @@ def read_dataset(card: dict[str, Any]) -> pd.DataFrame:
         )
     if "download" in card:
         return _arrays(downloaded(card))
-    if "file" not in card:
-        frame = _simulated(card["simulated"]) if "simulated" in card else _scikit_learn(card["scikit_learn"])
-        found = checksum(frame)
-    else:
-        path = card["folder"] / card["file"]
-        frame, found = _arrays(path) if path.suffix == ".npz" else read_table(path), files.sha256(path)
-    if found != card["sha256"]:
-        raise InputError(
-            f"data set {card['name']} is not the one of its card: sha256 {found}, expected {card['sha256']}"
-        )
-    return frame
+    if "simulated" in card:
+        made = simulated(card)
+        return made if isinstance(made, pd.DataFrame) else _as_table(made)
+    if "scikit_learn" in card:
+        frame = _scikit_learn(card["scikit_learn"])
+        _check(card, checksum(frame), card["sha256"])
+        return frame
+    path = verified(card, card["file"], card["sha256"])
+    return _arrays(path) if path.suffix == ".npz" else read_table(path)
+
+
+def _check(card: dict[str, Any], found: str, expected: str) -> None:
+    if found != expected:
+        raise InputError(f"data set {card['name']} is not the one of its card: sha256 {found}, expected {expected}")
+
+
+def verified(card: dict[str, Any], name: str, expected: str) -> Path:
+    """A file of a packaged data set, or an `InputError` if its checksum is another."""
+    path: Path = card["folder"] / name
+    _check(card, files.sha256(path), expected)
+    return path
+
+
+def assay_of(card: dict[str, Any], name: str | None) -> dict[str, Any]:
+    """What a card says of one of its assays, by default of the one that it names as ``assay``, and its ``name``.
+
+    Raises:
+        InputError: It has no such assay.
+    """
+    name = name or card["assay"]
+    if name not in card["assays"]:
+        raise InputError(f"data set {card['name']} has no assay {name!r}; {suggest(name, card['assays'])}")
+    return {**card["assays"][name], "name": name}
 
 
 def _arrays(path: Path) -> pd.DataFrame:
@@ -119,13 +147,21 @@ def _arrays(path: Path) -> pd.DataFrame:
     return read_arrays(path)
 
 
-def checksum(frame: pd.DataFrame) -> str:
-    """sha256 of a table as CSV; arrays in its cells count by their type, shape and bytes, after all other columns."""
-    arrays = [name for name in frame if isinstance(frame[name].iloc[0], np.ndarray)]
-    digest = hashlib.sha256(frame.drop(columns=arrays).to_csv(index=False).encode())
+def checksum(content: "pd.DataFrame | AnnData") -> str:
+    """sha256 of a table as CSV; arrays in its cells count by their type, shape and bytes, after all other columns.
+
+    Of an AnnData: its annotation of samples, the names of the genes, and the values that are not 0.
+    """
+    if not isinstance(content, pd.DataFrame):
+        digest = hashlib.sha256("\n".join([content.obs.to_csv(), *content.var_names]).encode())
+        for part, kind in (("indptr", "<i8"), ("indices", "<i4"), ("data", "<f4")):
+            digest.update(getattr(content.X, part).astype(kind).tobytes())
+        return digest.hexdigest()
+    arrays = [name for name in content if isinstance(content[name].iloc[0], np.ndarray)]
+    digest = hashlib.sha256(content.drop(columns=arrays).to_csv(index=False).encode())
     for name in arrays:
         digest.update(str(name).encode())
-        for cell in frame[name]:
+        for cell in content[name]:
             digest.update(f"{cell.dtype.str}{cell.shape}".encode() + cell.tobytes())
     return digest.hexdigest()
 
@@ -170,9 +206,16 @@ def _scikit_learn(name: str) -> pd.DataFrame:
             raise InputError(f"scikit-learn data set {name!r} is not known here")
 
 
-def _simulated(name: str) -> pd.DataFrame:
+def simulated(card: dict[str, Any]) -> "pd.DataFrame | AnnData":
+    """Data that are made up anew, their checksum compared with the card's.
+
+    Raises:
+        InputError: No such simulation, or another content than that of the card.
+    """
     from .simulate import SIMULATIONS
 
-    if name not in SIMULATIONS:
+    if (name := card["simulated"]) not in SIMULATIONS:
         raise InputError(f"simulation {name!r} is not known here; {suggest(name, SIMULATIONS)}")
-    return SIMULATIONS[name]()
+    made = SIMULATIONS[name]()
+    _check(card, checksum(made), card["sha256"])
+    return made

@@ -4,8 +4,11 @@ from collections.abc import Callable
 from random import Random
 
 import pandas as pd
+from anndata import AnnData
 
 from .beats import beats
+from .drugs import drugs
+from .expression_simulated import expression
 from .vessels import aneurysms, vessels
 
 MOTIF = "CGACCGAACTCC"
@@ -35,9 +38,11 @@ def motif_simulation(seed: int = 0, samples: int = 2000, length: int = 50, motif
     return pd.DataFrame(rows, columns=["sequence", "bound"])
 
 
-SIMULATIONS: dict[str, Callable[[], pd.DataFrame]] = {
+SIMULATIONS: dict[str, Callable[[], pd.DataFrame | AnnData]] = {
     "motif_simulation": motif_simulation,
     "ecg_beats_simulated": beats,
+    "drugs_simulated": drugs,
+    "expression_simulated": expression,
     "vessels_simulated": vessels,
     "vessels3d_simulated": aneurysms,
 }

@@ -57,7 +57,8 @@ class TableData(FrameData):
         **shared: Any,
     ) -> None:
         super().__init__(path, target, target_kind, positive, id, **shared)
-        self.features, self.covariates = features, covariates or self.card.get("covariates", [])
+        self.features = features
+        self.covariates = self.card.get("covariates", []) if covariates is None else covariates
         self.categorical, self.ordered = categorical or [], ordered or {}
         self.missing = missing or {name: fact["missing"] for name, fact in self.facts.items() if "missing" in fact}
 

@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -101,7 +101,7 @@ def check_values(
         hint: What to do if these are no counts.
     """
     hint = hint or "if these are not counts, give --data.scale abundance or log"
-    wrong = [(np.isinf, "is infinite or beyond float32; mend it")]
+    wrong: list[tuple[Callable[[np.ndarray], np.ndarray], str]] = [(np.isinf, "is infinite or beyond float32; mend it")]
     if scale == "counts":
         wrong.append((np.isnan, "is missing, counts are known or 0; fill it in or leave the gene out"))
     if scale != "log":

@@ -33,14 +33,12 @@ def from_tensor(raw: Tensor, modality: Modality, index: pd.Index | None = None) 
     features, levels = modality.get("features", []), modality.get("levels", {})
     match modality["kind"]:
         case "table" | "expression":
-            content = [name for name in features if name not in modality.get("covariates", [])]
-            columns = {
-                name: _named(values[:, features.index(name)], levels[name])
-                if name in levels
-                else values[:, features.index(name)]
-                for name in content
-            }
-            return pd.DataFrame(columns, index=index)
+            conditions = set(modality.get("covariates", []))
+            at = [number for number, name in enumerate(features) if name not in conditions]
+            names = [features[number] for number in at]
+            table = pd.DataFrame(values[:, at], index, names)
+            named = {name: _named(table[name].to_numpy(), levels[name]) for name in names if name in levels}
+            return table.assign(**named) if named else table
         case "sequence":
             return pd.DataFrame({features[0]: dna_text(raw)}, index=index)
         case _:

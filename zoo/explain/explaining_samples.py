@@ -74,7 +74,8 @@ def explain_samples(
     modality = only_modality(model.spec)
     kind = modality["kind"]
     if kind not in METHODS:
-        raise InputError(f"{type(model).__name__} is a model of a {kind}; use zoo.explain.explain")
+        what = "use zoo.explain.explain" if kind == "sequence" else "use captum on model.network"
+        raise InputError(f"zoo explain is not for models of {kind} (it is for tables, series, images and DNA); {what}")
     method = method or default_method(model)
     check_choice(f"method for a {kind}" if kind != "image" else "method for an image", method, METHODS[kind])
     if kind == "table":

@@ -91,7 +91,7 @@ def evaluate(model: Model, data: Data, splits: tuple[str, ...] = ("train", "vali
         predictions, scores = representation.predictions, representation.scores
         if isinstance(model, VAE) and model.supervision:
             _, more = _answers(model, data, present, lambda x: model.head(model.embed(x)))
-            scores = more + scores
+            scores = scores + more
     else:
         assert isinstance(model, Supervised)
         outputs, scores = _answers(model, data, present, model)
@@ -111,17 +111,17 @@ def _answers(
     """Raw outputs of each split, and the scores of all samples with a target: model, split, metric, value."""
     content, target = data.content, model.target
     rows = {split: content.rows(split) for split in present}
-    known = {split: found[data.labelled(found)] for split, found in rows.items()}
+    known = {split: found[content.labelled(found)] for split, found in rows.items()}
     outputs = [
         torch.cat([output(batch["x"].to(model.device)).float().cpu() for batch in data.loader(split)])
         for split in present
     ]
     answers = {
-        split: model.answer(found.to(model.device)).cpu()[data.labelled(rows[split])]
+        split: model.answer(found.to(model.device)).cpu()[content.labelled(rows[split])]
         for split, found in zip(present, outputs, strict=True)
     }
     by_name = {type(model).__name__: answers}
-    train = (content.samples["split"] == "train").to_numpy() & data.labelled(torch.arange(len(content.y))).numpy()
+    train = (content.samples["split"] == "train").to_numpy() & content.labelled(torch.arange(len(content.y))).numpy()
     if train.any():  # not for a table of test samples alone, as in an external validation
         for name, answer in baselines(data.baseline_features, content.y.numpy(), train, target).items():
             by_name[name] = {split: torch.from_numpy(answer).float()[known[split]] for split in present}

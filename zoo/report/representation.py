@@ -1,5 +1,6 @@
 """Scores of a model that describes its samples, beside principal components of the same number."""
 
+import warnings
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -15,11 +16,13 @@ from ..errors import InputError
 from ..models import Unsupervised
 from ..models.vae import VAE
 from ..spec import Modality, of_samples, only_modality
+from ..training.count_likelihoods import Poisson
 
 NEIGHBOURS = 15
 EXAMPLES = 10
 MOST_ROWS = 20_000  # that principal components and neighbours learn from
-BASELINE = "PCA"
+PRINCIPAL = "PCA"
+FACTORED_ROWS = 5000
 
 
 @dataclass
@@ -32,7 +35,7 @@ class Representation:
         modality: What the samples are.
         examples: Some samples of the last split and what was built of them, in the units of the data where the
             encoding can be undone; ``shape=(2, samples, *shape)``.
-        features: Explained variance of each encoded column of the last split; empty without columns.
+        features: Explained variance, or deviance, of each encoded column of the last split; empty without columns.
         units: Of each latent unit on the last split: ``deviation`` of its values, and ``divergence`` from the prior in
             nats (NaN if there is none).
     """
@@ -49,9 +52,11 @@ def evaluate_representation(model: Unsupervised, data: Data, present: list[str])
     """What every sample looks like to the model, and how much of it is kept.
 
     The metrics: ``explained_variance`` of the encoded values (1 - squared error / squared distance from the training
-    mean; 0 is no better than the mean), ``elbo`` of a VAE (the evidence lower bound in nats a sample), and how well the
-    15 nearest training samples in latent space tell the target, if there is one: ``neighbours_accuracy`` of classes,
-    ``neighbours_r2`` of a number. PCA of the encoded training rows with as many components stands beside.
+    mean; 0 is no better than the mean); of counts ``explained_deviance`` in its place, with the deviance of Poisson
+    (Townes et al. 2019, doi:10.1186/s13059-019-1861-6); ``elbo`` of a VAE (the evidence lower bound in nats a sample);
+    and how well the 15 nearest training samples in latent space tell the target, if there is one:
+    ``neighbours_accuracy`` of classes, ``neighbours_r2`` of a number. PCA of the encoded training rows with as many
+    components stands beside, for the deviance non-negative matrix factorisation of at most 5,000 of them.
 
     Args:
         model: In evaluation mode.
@@ -64,11 +69,11 @@ def evaluate_representation(model: Unsupervised, data: Data, present: list[str])
     if len(training) > MOST_ROWS:
         training = training[torch.randperm(len(training), generator=torch.Generator().manual_seed(0))[:MOST_ROWS]]
     components = _Components(model, content.x, training)
-    learnt: dict[str, list[np.ndarray]] = {name: [], BASELINE: []}
+    learnt: dict[str, list[np.ndarray]] = {name: [], PRINCIPAL: []}
     for rows in training.split(model.rows_at_once):
         x = content.x[rows].to(model.device)
         learnt[name].append(model.embed(x).float().cpu().numpy())
-        learnt[BASELINE].append(components.project(model.split(model.encode(x))[0]))
+        learnt[PRINCIPAL].append(components.project(model.split(model.encode(x))[0]))
     tables, scores = [], []
     for split in present:
         rows = content.rows(split)
@@ -80,14 +85,15 @@ def evaluate_representation(model: Unsupervised, data: Data, present: list[str])
         if model.target["kind"] != "none":
             table.insert(1, "target", _truth(content.y[rows], model.target["classes"]))
         tables.append(table)
-        for key, latents in found.latents.items():
-            scores.append((key, split, "explained_variance", found.explained(key)))
-            if key == name and isinstance(model, VAE):
-                scores.append((key, split, "elbo", found.bound / len(rows)))
-            if (metric := _metric(model)) is not None:
+        measure = "explained_deviance" if components.nmf else "explained_variance"
+        scores += [(key, split, measure, found.explained(key)) for key in found.errors]
+        if isinstance(model, VAE):
+            scores.append((name, split, "elbo", found.bound / len(rows)))
+        if metric := _metric(model):
+            for key, latents in found.latents.items():
                 points = np.concatenate(learnt[key]), content.y[training].numpy()
                 value = _neighbours(*points, np.concatenate(latents), content.y[rows].numpy(), split == "train")
-                scores.append((key, split, metric, value[metric]))
+                scores.append((key, split, metric, value))
     last = content.rows(present[-1])[:EXAMPLES]
     x = content.x[last].to(model.device)
     pair = [model.split(model.encode(x))[0], model(x)]
@@ -104,23 +110,32 @@ def evaluate_representation(model: Unsupervised, data: Data, present: list[str])
 
 
 class _Components:
-    """Principal components of encoded training rows, as many as the model has latent units."""
+    """The simple models of encoded training rows, with as many components as the model has latent units."""
 
     def __init__(self, model: Unsupervised, x: Source, rows: Tensor) -> None:
-        from sklearn.decomposition import PCA
+        from sklearn.decomposition import NMF, PCA
 
         parts = [model.split(model.encode(x[some].to(model.device)))[0] for some in rows.split(model.rows_at_once)]
         flat = torch.cat([part.flatten(1).float().cpu() for part in parts]).numpy()
-        self.pca = PCA(min(model.latent, *flat.shape), random_state=0).fit(flat)
-        self.mean = torch.from_numpy(flat.mean(0))
+        count = min(model.latent, *flat.shape)
+        self.pca = PCA(count, random_state=0).fit(flat)
+        self.mean, self.nmf = torch.from_numpy(flat.mean(0)), None
+        if isinstance(model.likelihood, Poisson):
+            counts = x[rows[:FACTORED_ROWS]][:, : model.content[0]].float().nan_to_num()
+            self.mean = counts.sum(0) / counts.sum()
+            self.nmf = NMF(count, init="nndsvda", solver="mu", beta_loss="kullback-leibler", tol=1e-3, random_state=0)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of too few iterations; it is a baseline
+                self.nmf.fit(counts.numpy())
 
     def project(self, content: Tensor) -> np.ndarray:
         """``(batch, *content) -> (batch, components)``."""
         return self.pca.transform(content.flatten(1).float().cpu().numpy())  # type: ignore[no-any-return]
 
-    def back(self, points: np.ndarray) -> Tensor:
-        """``(batch, components) -> (batch, values)``."""
-        return torch.from_numpy(self.pca.inverse_transform(points))
+    def factored(self, counts: Tensor) -> Tensor:
+        """What the matrix factorisation builds of counts, ``(batch, genes)``."""
+        assert self.nmf is not None
+        return torch.from_numpy(self.nmf.transform(counts.numpy()) @ self.nmf.components_).float()
 
 
 class _Sums:
@@ -128,9 +143,10 @@ class _Sums:
 
     def __init__(self, model: Unsupervised, components: _Components) -> None:
         self.model, self.components, self.name = model, components, type(model).__name__
-        self.errors = {name: torch.zeros_like(components.mean) for name in (self.name, BASELINE)}
+        self.baseline = "NMF" if components.nmf else PRINCIPAL
+        self.errors = {name: torch.zeros_like(components.mean) for name in (self.name, self.baseline)}
         self.total = torch.zeros_like(components.mean)
-        self.latents: dict[str, list[np.ndarray]] = {self.name: [], BASELINE: []}
+        self.latents: dict[str, list[np.ndarray]] = {self.name: [], PRINCIPAL: []}
         self.tables: list[pd.DataFrame] = []
         self.divergence = torch.full((model.latent,), torch.nan)
         self.bound, self.steps = 0.0, 0
@@ -141,14 +157,24 @@ class _Sums:
         content, covariates = model.split(model.encode(x))
         z = model.embed(x)
         points = self.components.project(content)
-        built = {self.name: model.decode(z, covariates).flatten(1).cpu(), BASELINE: self.components.back(points)}
-        truth, seen = content.flatten(1).float().cpu(), model.encode.observed(x)
+        seen = model.encode.observed(x)
         weight = torch.ones(()) if seen is None else seen.flatten(1).cpu()
-        for name, values in built.items():
-            self.errors[name] += ((truth - values).square() * weight).sum(0)
-        self.total += ((truth - self.components.mean).square() * weight).sum(0)
+        if isinstance(model.likelihood, Poisson):
+            truth = x[:, : model.content[0]].float().nan_to_num().cpu()
+            shares = model.likelihood.log_shares(model.output(z, covariates)).exp().cpu()
+            library = truth.sum(1, keepdim=True)
+            built = [shares * library, self.components.factored(truth)]
+            distances = [_deviance(truth, mean) for mean in (*built, self.components.mean * library)]
+        else:
+            truth = content.flatten(1).float().cpu()
+            back = torch.from_numpy(self.components.pca.inverse_transform(points))
+            built = [model.decode(z, covariates).flatten(1).float().cpu(), back]
+            distances = [(truth - values).square() for values in (*built, self.components.mean)]
+        for name, distance in zip((self.name, self.baseline), distances[:2], strict=True):
+            self.errors[name] += (distance * weight).sum(0)
+        self.total += (distances[2] * weight).sum(0)
         self.latents[self.name].append(z.float().cpu().numpy())
-        self.latents[BASELINE].append(points)
+        self.latents[PRINCIPAL].append(points)
         self.tables.append(model.table(model.summarise(x).cpu(), pd.RangeIndex(len(x))))
         if isinstance(model, VAE):
             terms = model.terms(x, self.steps).cpu()
@@ -161,7 +187,7 @@ class _Sums:
         return float(1 - self.errors[name].sum() / self.total.sum().clamp(min=1e-12))
 
     def by_feature(self) -> pd.Series:
-        """Explained variance of each column; of those that vary."""
+        """Of each column that varies."""
         if len(self.model.content) > 1:
             return pd.Series(dtype=float)
         names = self.model.encode.feature_names[: self.model.content[0]]
@@ -173,6 +199,13 @@ class _Sums:
         z = np.concatenate(self.latents[self.name])
         names = pd.RangeIndex(1, z.shape[1] + 1, name="unit")
         return pd.DataFrame({"deviation": z.std(0), "divergence": self.divergence.numpy() / len(z)}, names)
+
+
+def _deviance(counts: Tensor, mean: Tensor) -> Tensor:
+    """Poisson deviance of each count."""
+    mean = mean.clamp(min=1e-6)
+    result: Tensor = 2 * (torch.special.xlogy(counts, counts / mean) - (counts - mean))
+    return result
 
 
 def _metric(model: Unsupervised) -> str | None:
@@ -187,9 +220,7 @@ def _truth(y: Tensor, classes: list[str]) -> Any:
     return [classes[code] if code >= 0 else None for code in y.tolist()]
 
 
-def _neighbours(
-    points: np.ndarray, y: np.ndarray, queries: np.ndarray, truth: np.ndarray, own: bool
-) -> dict[str, float]:
+def _neighbours(points: np.ndarray, y: np.ndarray, queries: np.ndarray, truth: np.ndarray, own: bool) -> float:
     """Score of the majority or mean of the nearest training samples, a sample not being its own neighbour."""
     from sklearn.metrics import accuracy_score, r2_score
     from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
@@ -197,9 +228,8 @@ def _neighbours(
     is_class = y.dtype.kind == "i"
     known, asked = (y >= 0, truth >= 0) if is_class else (np.isfinite(y), np.isfinite(truth))
     count = min(NEIGHBOURS, int(known.sum()) - own)
-    metric = "neighbours_accuracy" if is_class else "neighbours_r2"
     if count < 1 or asked.sum() < 2 or (own and len(points) != len(queries)):
-        return {metric: float("nan")}
+        return float("nan")
     model = (KNeighborsClassifier if is_class else KNeighborsRegressor)(count).fit(points[known], y[known])
     if own:
         near = model.kneighbors(return_distance=False)
@@ -208,4 +238,4 @@ def _neighbours(
     else:
         guess = model.predict(queries[asked])
     score = accuracy_score if is_class else r2_score
-    return {metric: float(score(truth[asked], guess))}
+    return float(score(truth[asked], guess))

@@ -68,7 +68,7 @@ def features(explained: pd.Series, title: str) -> Figure:
         title = f"{title} (best and worst {half} of {len(ordered)})"
         ordered = pd.concat([ordered[:half], ordered[-half:]])
     height = 1.4 + 0.2 * len(ordered)
-    figure, axes = new_figure(title, "explained variance (0: no better than the mean)", "", (6.4, height))
+    figure, axes = new_figure(title, "share explained (0: no better than the mean)", "", (6.4, height))
     axes.barh(
         range(len(ordered)), ordered.clip(lower=-1), color=[BLUE if v > 0 else ORANGE for v in ordered], height=0.7
     )

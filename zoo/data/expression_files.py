@@ -1,0 +1,137 @@
+"""Expression matrices from ``.h5ad`` files, tables and packaged data sets; they are sparse from the start."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from .. import files
+from ..encode.expression_rows import as_csr, gene_values
+from ..errors import InputError, suggest
+from .expression_samples import Expression, free_name, from_anndata, names_of
+from .reading import UNNAMED, assay_of, read_dataset, read_table, simulated, verified
+
+log = logging.getLogger("zoo")
+
+
+def read_card(card: dict[str, Any], assay: str | None, name: str | None) -> Expression:
+    """A packaged data set of expression, its checksums compared with the card's.
+
+    Args:
+        card: Of a simulation, or with ``assays`` and a ``file`` that annotates their samples.
+        assay: Which assay; by default the one that the card names.
+        name: Column of sample names.
+
+    Raises:
+        InputError: Changed, not shipped, or nothing of expression.
+    """
+    if "assays" in card:
+        chosen = assay_of(card, assay)
+        read = read_matrix_table(verified(card, chosen["file"], chosen["sha256"]), set(), name=name)
+        read.source = f"{card['name']} ({chosen['name']})"
+        return read.annotated(read_dataset(card), card["file"], name)
+    if "simulated" in card and not isinstance(made := simulated(card), pd.DataFrame):
+        return from_anndata(made.X, made.obs, made.var_names, card["name"], name)
+    if "fetch" in card:
+        read_dataset(card)  # says how to get it
+    raise InputError(f"{card['name']} is no data set of expression; see: zoo show {card['name']}")
+
+
+def read_h5ad(path: Path, layer: str | None = None, name: str | None = None) -> Expression:
+    """X or a layer of an ``.h5ad``; a sparse one is read as it is, a dense one some rows at a time.
+
+    Args:
+        path: The file.
+        layer: The layer; X by default.
+        name: Column of ``obs`` that names the samples; by default its index does.
+
+    Raises:
+        InputError: No such file or layer, or it is damaged.
+    """
+    import h5py
+    from anndata.io import read_elem
+
+    if not path.is_file():
+        near = [p.name for p in path.parent.glob("*")] if path.parent.is_dir() else []
+        raise InputError(f"no file or data set {str(path)!r}; {suggest(path.name, [*near, *files.datasets()])}")
+    try:
+        with h5py.File(path, "r") as file:
+            layers = list(file.get("layers", []))
+            if layer is not None and layer not in layers:
+                known = suggest(layer, layers) if layers else "it has none"
+                raise InputError(f"{path}: no layer {layer!r}; {known}; leave out --data.layer to read X")
+            if layer is None and "X" not in file:
+                raise InputError(f"{path}: there is no X; give --data.layer, {suggest('', layers)}")
+            values = _stored(file["X" if layer is None else f"layers/{layer}"])
+            if isinstance(file["obs"], h5py.Dataset):  # written before anndata 0.7
+                import anndata
+
+                old = anndata.read_h5ad(path, backed="r")
+                obs, genes = old.obs, old.var_names
+            else:
+                obs, genes = read_elem(file["obs"]), read_elem(file["var"]).index
+    except InputError:
+        raise
+    except Exception as error:  # h5py and anndata raise anything for a damaged file
+        raise InputError(f"{path}: cannot be read as h5ad: {' '.join(str(error).split())[:200]}") from None
+    return from_anndata(values, obs, genes, str(path), name)
+
+
+def _stored(element: Any) -> sparse.csr_matrix:
+    """A matrix of an open HDF5 file; numbers become float32 while they are read."""
+    if hasattr(element, "dtype"):
+        return as_csr(element)
+    kind = element.attrs.get("encoding-type") or f"{element.attrs['h5sparse_format']}_matrix"
+    shape = tuple(element.attrs["shape"] if "shape" in element.attrs else element.attrs["h5sparse_shape"])
+    parts = []
+    for name, dtype in (("data", np.float32), ("indices", np.int32), ("indptr", np.int64)):
+        parts.append(np.empty(element[name].shape, dtype=dtype))
+        if parts[-1].size:
+            element[name].read_direct(parts[-1])
+    return as_csr((sparse.csc_matrix if kind.startswith("csc") else sparse.csr_matrix)(tuple(parts), shape=shape))
+
+
+def read_matrix_table(path: Path, others: set[str], genes_in_rows: bool = False, name: str | None = None) -> Expression:
+    """A table of expression: CSV, TSV (also gzipped) or Parquet.
+
+    Args:
+        path: The file.
+        others: Columns that are no genes, such as the target; columns of text are none either.
+        genes_in_rows: Genes in rows, named in the first column, and samples in columns, as in the series of GEO.
+        name: Column that names the samples. Default: a first column of text or without a header, else they are counted
+            from 1.
+
+    Raises:
+        InputError: No such file; damaged; a text among the numbers; a sample or a gene twice.
+    """
+    frame = read_table(path)
+    first = str(frame.columns[0])
+    if genes_in_rows:
+        name = first
+    elif not (name and name in frame):
+        name = first if first == UNNAMED or (_is_text(frame[first]) and first not in others) else None
+    names = names_of(frame[name] if name else pd.Series(range(1, len(frame) + 1)))
+    rest = frame.drop(columns=name) if name else frame
+    if genes_in_rows:
+        values = gene_values(rest.set_axis(names, axis=0).T, str(path))
+        return Expression(as_csr(values), pd.Index(names), pd.DataFrame({UNNAMED: rest.columns}), str(path))
+    text = [column for column in rest if column not in others and _is_text(rest[column])]
+    for column in text:
+        if rest[column].dropna().astype(str).str.fullmatch(r"-?\d+,\d+").mean() > 0.5:
+            raise InputError(f"{path}: column {column!r} has decimal commas; write 1.5 for 1,5")
+    if text:
+        log.info("%s: columns of text are no genes: %s", path, ", ".join(text[:5]) + (", ..." if text[5:] else ""))
+    annotation = [column for column in rest if column in others or column in text]
+    genes = rest.drop(columns=annotation)
+    samples = pd.concat([names.rename(name or free_name(rest)), rest[annotation]], axis=1)
+    return Expression(as_csr(gene_values(genes.set_axis(names), str(path))), genes.columns, samples, str(path))
+
+
+def _is_text(column: pd.Series) -> bool:
+    """Whether most values of a column are no numbers; a few such values are mistakes."""
+    if pd.api.types.is_numeric_dtype(column) or column.isna().all():
+        return False
+    return bool(pd.to_numeric(column.dropna(), errors="coerce").notna().mean() < 0.5)
