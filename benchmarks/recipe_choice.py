@@ -17,7 +17,7 @@ import pandas as pd
 import torch
 
 from zoo import commands
-from zoo.data import SeriesData, TableData
+from zoo.data import ExpressionData, ImageData, SeriesData, TableData
 from zoo.data.frame import FrameData
 from zoo.parsing import CLI
 
@@ -88,15 +88,57 @@ CANDIDATES |= {
         "--model.encoding.extremes=false",
     ],
 }
+CANDIDATES |= {
+    "autoencoder_digits": [
+        "",
+        "--model.network=mlp --model.hidden=[128]",
+        "--model.noise=masking",
+        "--model.hidden=[]",
+    ],
+    "vae_digits": [
+        "",
+        "--model.hidden=[128]",
+        "--model.dropout=0.1",
+        "--model.latent=16",
+        "--model.variance=feature",
+    ],
+    "vae_expression": [
+        "",
+        "--model.dropout=0",
+        "--model.hidden=[64]",
+        "--model.latent=5",
+        "--model.likelihood=zero_inflated_negative_binomial",
+    ],
+    "vae_miniacc": [
+        "",
+        "--model.hidden=[]",
+        "--model.latent=3",
+        "--model.hidden=[64] --model.dropout=0.5",
+        "--model.hidden=[64] --model.variance=feature",
+    ],
+}
 METRIC = {"mlp_diabetes_progression": "r2", "perceptron_breast_cancer": "accuracy"}
 METRIC |= dict.fromkeys(("cnn1d_splice", "cnn1d_splice_deep", "cnn1d_promoters"), "accuracy")
 METRIC |= dict.fromkeys(("cnn2d_ecg200", "cnn2d_beats"), "accuracy")
+METRIC |= dict.fromkeys(("vae_digits", "vae_expression", "vae_miniacc"), "elbo")
+METRIC["autoencoder_digits"] = "explained_variance"
 
 
 def without_test_rows(recipe: str, folder: str) -> list[str]:
-    """Options that give the recipe a table of its training and validation rows."""
+    """Options that give the recipe a table (or arrays) of its training and validation rows."""
     data = CLI(["--config", recipe]).make_data()
     assert isinstance(data, FrameData)
+    kept = torch.from_numpy(np.flatnonzero(data.samples["split"] != "test"))
+    if isinstance(data, ExpressionData):
+        some = data.frame()[data.samples.index[kept.numpy()]].copy()
+        some.write_h5ad(Path(folder) / "without_test_rows.h5ad")
+        options = [f"--data.path={folder}/without_test_rows.h5ad", f"--data.target={data.target}"]
+        options += [f"--data.covariates=[{','.join(data.covariates)}]"] if data.covariates else []
+        return options + ([f"--data.scale={data.scale}"] if data.scale else [])
+    if isinstance(data, ImageData):
+        labels = np.array(data.spec["target"]["classes"])[data.content.y[kept]]
+        np.savez(Path(folder) / "without_test_rows.npz", images=data.content.x[kept][:, 0].numpy(), labels=labels)
+        return [f"--data.path={folder}/without_test_rows.npz"]
     table = Path(folder) / "without_test_rows.csv"
     rows = data.samples["split"] != "test"
     frame = data.samples[rows].drop(columns="split")
