@@ -61,6 +61,9 @@ def layer_table(model: Model) -> list[Layer]:
             module.training = mode
         for hook in hooks:
             hook.remove()
+    likelihood = getattr(model, "likelihood", None)  # no layer, but it may learn variances
+    if isinstance(likelihood, nn.Module) and (weights := sum(weight.numel() for weight in likelihood.parameters())):
+        rows.append(Layer(name="likelihood", type=type(likelihood).__name__, shape=[], weights=weights))
     return rows
 
 

@@ -68,6 +68,8 @@ class Gaussian(Likelihood):
             value, as in factor analysis.
     """
 
+    log_variance: Tensor
+
     def __init__(self, encode: Encoder, content: tuple[int, ...], variance: Variance = "unit") -> None:
         super().__init__(encode, content, variance)
         self.groups: dict[int, int] = getattr(encode, "levels_of", {})
@@ -75,7 +77,10 @@ class Gaussian(Likelihood):
         size = math.prod(content)
         self.numbers = [column for column in range(size) if column not in levels] if levels else None
         shape = {"unit": (), "shared": (), "feature": (len(self.numbers) if self.numbers else size,)}[variance]
-        self.log_variance = nn.Parameter(torch.zeros(shape), requires_grad=variance != "unit")
+        if variance == "unit":
+            self.register_buffer("log_variance", torch.zeros(()), persistent=False)
+        else:
+            self.log_variance = nn.Parameter(torch.zeros(shape))
 
     def log_prob(self, output: Tensor, x: Tensor, content: Tensor, observed: Tensor | None) -> Tensor:
         """Sum over numbers and categories."""
