@@ -41,20 +41,27 @@ def cluster(
     x = values(adata)
     if len(x) < 2:
         raise InputError("clusters need at least two samples")
-    match method:
-        case "kmeans":
-            labels = _kmeans(x, _number(adata) if clusters is None else clusters, seed)
-        case "hdbscan":
-            labels = _hdbscan(x)
-        case "leiden":
-            check_range("resolution", resolution, 0)
-            labels = _leiden(x, resolution, seed)
+    if method == "kmeans" and clusters is None:
+        clusters = _number(adata)
+    labels = labelled(x, method, clusters, resolution, seed)
     found, first, counts = np.unique(labels[labels >= 0], return_index=True, return_counts=True)
     names = {label: str(rank) for rank, label in enumerate(found[np.lexsort((first, -counts))])}
     categories = [*names.values(), *(["noise"] if (labels < 0).any() else [])]
     adata.obs["cluster"] = pd.Categorical([names.get(label, "noise") for label in labels], categories)
     adata.uns["cluster"] = {"method": method}
     return adata
+
+
+def labelled(x: np.ndarray, method: Method, clusters: int | None, resolution: float, seed: int) -> np.ndarray:
+    """Cluster of each row of ``x``, from 0; -1 is noise. See `cluster`."""
+    match method:
+        case "kmeans":
+            return _kmeans(x, clusters or 0, seed)
+        case "hdbscan":
+            return _hdbscan(x)
+        case "leiden":
+            check_range("resolution", resolution, 0)
+            return _leiden(x, resolution, seed)
 
 
 def _number(adata: AnnData) -> int:

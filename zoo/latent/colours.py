@@ -55,7 +55,7 @@ class Colours:
         return np.asarray(colours)
 
 
-def colours(adata: AnnData, column: str, skip: int = 0) -> Colours:
+def colours(adata: AnnData, column: str | None = None, skip: int = 0) -> Colours:
     """A column of ``obs`` as colours.
 
     Up to 8 categories take the palette of Okabe and Ito, more take another of 18; beyond that the rarest share grey.
@@ -63,12 +63,15 @@ def colours(adata: AnnData, column: str, skip: int = 0) -> Colours:
 
     Args:
         adata: From `embed`.
-        column: A column of ``obs``.
+        column: A column of ``obs``. Default: the target, or one colour if there is none.
         skip: Colours of the palette that are left to another column of the same figure.
 
     Raises:
         InputError: No such column.
     """
+    if column is None and not has_target(adata):
+        return Colours("", np.full(adata.n_obs, ""), {"": OKABE_ITO[0]})
+    column = column or "target"
     if column not in adata.obs:
         hint = "call cluster(adata) first" if column == "cluster" else suggest(column, adata.obs.columns)
         raise InputError(f"there is no column {column!r} in the sample table to colour by; {hint}")
@@ -98,6 +101,11 @@ def colours(adata: AnnData, column: str, skip: int = 0) -> Colours:
     return Colours(title, text.fillna(MISSING).to_numpy(str), palette)
 
 
+def has_target(adata: AnnData) -> bool:
+    """Whether the target of any sample is known."""
+    return "target" in adata.obs and bool(adata.obs["target"].notna().any())
+
+
 def _title(adata: AnnData, column: str) -> str:
     target = adata.uns.get("target", {})
     if column in ("target", "prediction") and "name" in target:
@@ -110,12 +118,14 @@ def _title(adata: AnnData, column: str) -> str:
 
 
 def splits(adata: AnnData) -> dict[str, np.ndarray]:
-    """Positions of the samples of each split, training first; all under ``""`` if there are no such splits."""
+    """Positions of the samples of each split, training first; several others, or all if there is none, under ``""``."""
     if "split" not in adata.obs:
         return {"": np.arange(adata.n_obs)}
     split = adata.obs["split"].astype(str).to_numpy()
     found = {name: np.flatnonzero(split == name) for name in MARKERS}
-    found[""] = np.flatnonzero(~np.isin(split, list(MARKERS)))
+    others = ~np.isin(split, list(MARKERS))
+    named = set(split[others])
+    found[named.pop() if len(named) == 1 and "nan" not in named else ""] = np.flatnonzero(others)
     return {name: rows for name, rows in found.items() if len(rows)}
 
 
@@ -147,4 +157,4 @@ def entries(found: Colours, marker: str = "o") -> list[Line2D]:
     palette = found.palette
     if palette is None:
         palette = {MISSING: GREY} if np.isnan(found.content).any() else {}
-    return [entry(label, colour, marker) for label, colour in palette.items()]
+    return [entry(label, colour, marker) for label, colour in palette.items() if label]

@@ -8,7 +8,6 @@ from anndata import AnnData
 from anndata.utils import make_index_unique
 
 from ..data import Data
-from ..encode import to_tensor
 from ..encode.table import as_text, numbers
 from ..errors import InputError
 from ..models import Model
@@ -16,22 +15,24 @@ from ..spec import Spec, Target, only_modality
 from .probe import run
 
 
-def embed(model: Model, data: Data | pd.DataFrame, layer: str | None = None) -> AnnData:
+def embed(model: Model, data: Data | pd.DataFrame | AnnData, layer: str | None = None) -> AnnData:
     """Output of a layer for every sample.
 
     Args:
         model: A trained model; it runs on its own device.
-        data: A data module (all its samples, of every split), or a raw table, whose columns are found by name.
+        data: A data module (all its samples, of every split), or a raw table, whose columns are found by name; of
+            expression also an AnnData.
         layer: A name given by `zoo.latent.layers`. Default: the latent space, ``model.embed``.
 
     Returns:
         - ``X``: float32, ``shape=(samples, units)``.
         - ``obs``: the sample table (with ``split``, if from a data module), then ``target`` (class or number; absent if
           a raw table has none), ``probability_CLASS`` for each class, and ``prediction``; columns of these names in the
-          table are replaced. Of masks, ``share_CLASS`` is the share of the pixels predicted as each class, ``target``
-          and ``prediction`` the true and predicted share of all that is not background. A number that stands for a
-          missing value is NaN. So that all can be written to ``.h5ad``, text and mixed columns become categories, and a
-          "/" in a column name becomes "_".
+          table are replaced. Of survival ``target`` is the time (the event has its column of the table), and ``risk``
+          and ``survival_TIME`` are what is predicted. Of masks, ``share_CLASS`` is the share of the pixels predicted as
+          each class, ``target`` and ``prediction`` the true and predicted share of all that is not background. A number
+          that stands for a missing value is NaN. So that all can be written to ``.h5ad``, text and mixed columns become
+          categories, and a "/" in a column name becomes "_".
         - ``obs_names``: the sample names, made unique by a suffix if need be.
         - ``var_names``: the units, such as ``"body.linear1:0"``.
         - ``uns["layer"]``: the layer, ``"latent"`` for the default; ``uns["target"]``: its name, kind and unit;
@@ -44,11 +45,10 @@ def embed(model: Model, data: Data | pd.DataFrame, layer: str | None = None) -> 
     if isinstance(data, Data):
         _check_same(data.spec, model.spec)
         x, samples, about = data.content.x, data.samples, data.spec["target"]
-        target: pd.Series | None = _decode(data.content.y.numpy(), about)
+        target = None if about["kind"] == "none" else _decode(data.content.y.numpy(), about)
     else:
-        x, samples, about = to_tensor(data, only_modality(model.spec)), data, model.spec["target"]
-        name = model.spec["id"]
-        samples = samples.set_axis(pd.Index(data[name] if name and name in data else data.index), axis=0)
+        x, names = model.raw(data)
+        samples, about = (data.obs if isinstance(data, AnnData) else data).set_axis(names, axis=0), model.spec["target"]
         target = _column(samples, about) if about["name"] in samples and about["kind"] != "segmentation" else None
     values, output = run(model, x, layer)
     obs = _writable(samples, only_modality(model.spec).get("missing_values", {}))
@@ -56,8 +56,9 @@ def embed(model: Model, data: Data | pd.DataFrame, layer: str | None = None) -> 
     classes = model.spec["target"]["classes"]
     if about["kind"] == "segmentation":
         answers = answers.drop(columns="mask").assign(prediction=1 - answers[f"share_{classes[0]}"])
-    elif classes:
+    elif classes and "prediction" in answers:
         answers["prediction"] = pd.Categorical(answers["prediction"], classes)
+    answers = answers.loc[:, ~answers.columns.str.startswith("latent_")]  # they are X, or follow from it
     obs = obs.drop(columns=["target", *answers.columns], errors="ignore")
     if target is not None:
         obs["target"] = target.array
@@ -96,9 +97,11 @@ def _check_same(data: Spec, model: Spec) -> None:
 
 
 def _decode(y: np.ndarray, target: Target) -> pd.Series:
-    """Codes (-1 if missing) as classes; numbers as they are; of masks the share of pixels that are not background."""
+    """Codes (-1 if missing) as classes, numbers as they are, times of survival, of masks the share of foreground."""
     if target["kind"] == "segmentation":
         return pd.Series((y > 0).reshape(len(y), -1).mean(1))
+    if target["kind"] == "survival":
+        return pd.Series(y[:, 0])
     return pd.Series(pd.Categorical.from_codes(y.tolist(), pd.Index(target["classes"])) if target["classes"] else y)
 
 

@@ -11,7 +11,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from scipy.cluster.hierarchy import dendrogram, linkage
 
-from .colours import MORE, Colours, Figure, colours, entries, legend
+from .colours import MORE, Colours, Figure, colours, entries, has_target, legend
 from .projection import values
 from .scatter import layer_title
 
@@ -20,7 +20,7 @@ MOST_LABELS = 40  # units that are labelled
 LIMIT = 3.0  # standard deviations
 
 
-def heatmap(adata: AnnData, columns: Sequence[str] = ("target", "cluster")) -> Figure:
+def heatmap(adata: AnnData, columns: Sequence[str] | None = None) -> Figure:
     """Draw what each unit answers to each sample, both in the order of a hierarchical clustering.
 
     Each unit is standardised over all samples and cut off at 3 standard deviations, else the few samples that fire an
@@ -29,8 +29,9 @@ def heatmap(adata: AnnData, columns: Sequence[str] = ("target", "cluster")) -> F
     ``columns``, so that each class keeps its share; and at most 500 units, those of largest variance.
 
     Args:
-        adata: From `embed`, and after `cluster` if that column is wanted.
-        columns: Columns of ``obs`` shown as colours beside the samples.
+        adata: From `embed`, and after `cluster` if its colours are wanted.
+        columns: Columns of ``obs`` shown as colours beside the samples. Default: target and cluster, as far as there
+            are any.
 
     Returns:
         A matplotlib figure; its title says how many samples and units are drawn.
@@ -38,6 +39,8 @@ def heatmap(adata: AnnData, columns: Sequence[str] = ("target", "cluster")) -> F
     Raises:
         InputError: No such column, or a value that is not finite.
     """
+    if columns is None:
+        columns = ["target"] * has_target(adata) + ["cluster"] * ("cluster" in adata.obs)
     found: list[Colours] = []
     for column in columns:
         found.append(colours(adata, column, skip=sum(len(other.palette or ()) for other in found) % len(MORE)))

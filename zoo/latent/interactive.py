@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from anndata import AnnData
 
-from .colours import MARKERS, Colours, splits
-from .scatter import layer_title, points, title
+from .colours import Colours, splits
+from .scatter import layer_title, points, shape, title
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-SYMBOLS = {"o": "circle", "^": "triangle-up", "D": "diamond"}
+SYMBOLS = {"o": "circle", "^": "triangle-up", "D": "diamond", "s": "square"}
 HOVER = ("target", "prediction", "split")
 
 
@@ -25,7 +25,7 @@ def scatter(adata: AnnData, basis: str, found: Colours) -> "go.Figure":
     figure, groups = go.Figure(), splits(adata)
     for label in found.palette or [""]:
         for split, rows in groups.items():
-            marker: dict[str, Any] = {"size": size, "opacity": 0.8, "symbol": SYMBOLS[MARKERS.get(split, "o")]}
+            marker: dict[str, Any] = {"size": size, "opacity": 0.8, "symbol": SYMBOLS[shape(split)]}
             if found.palette is None:
                 marker |= {"color": found.content[rows], "coloraxis": "coloraxis"}
             else:

@@ -8,7 +8,7 @@ import pandas as pd
 from anndata import AnnData
 
 from ..errors import InputError, check_choice, check_range, suggest
-from .projection import values
+from .projection import same_units, values
 
 Metric = Literal["cosine", "euclidean"]
 
@@ -38,11 +38,7 @@ def neighbours(
     x = values(adata)
     own = not isinstance(query, AnnData)
     if isinstance(query, AnnData):
-        if list(query.var_names) != list(adata.var_names):
-            raise InputError(
-                f"the samples have {query.n_vars} units of {query.uns.get('layer')!r}, their neighbours {adata.n_vars} "
-                f"of {adata.uns.get('layer')!r}; embed both by the same model and layer"
-            )
+        same_units(adata, query)
         names, wanted = list(query.obs_names), values(query)
     else:
         names = [query] if isinstance(query, str) else list(query)

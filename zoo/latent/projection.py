@@ -12,9 +12,11 @@ def values(adata: AnnData) -> np.ndarray:
     """The embedding, ``shape=(samples, units)``.
 
     Raises:
-        InputError: A value is NaN or infinite; the first such sample is named.
+        InputError: There is no embedding; a value is NaN or infinite, and the first such sample is named.
     """
-    x = np.asarray(adata.X)
+    if adata.X is None or not adata.n_obs or not adata.n_vars:
+        raise InputError("there is no embedding: X must have samples and units; see zoo.latent.embed")
+    x = adata.X.toarray() if hasattr(adata.X, "toarray") else np.asarray(adata.X)
     if (bad := ~np.isfinite(x).all(1)).any():
         raise InputError(
             f"the embedding of sample {adata.obs_names[int(bad.argmax())]!r} has a value that is not finite "
@@ -29,40 +31,64 @@ def training_rows(adata: AnnData) -> np.ndarray:
     return rows if rows.any() else ~rows
 
 
-def pca(adata: AnnData, components: int | None = None) -> AnnData:
+def same_units(adata: AnnData, other: AnnData) -> None:
+    """Raise an `InputError` unless both have the same units, by name."""
+    if list(other.var_names) != list(adata.var_names):
+        raise InputError(
+            f"the samples have {other.n_vars} units of {other.uns.get('layer')!r}, those of the map {adata.n_vars} "
+            f"of {adata.uns.get('layer')!r}; embed both by the same model and layer"
+        )
+
+
+def all_values(adata: AnnData, others: tuple[AnnData, ...]) -> list[np.ndarray]:
+    """The embeddings of ``adata`` and of other samples of the same units.
+
+    Raises:
+        InputError: Not an AnnData; other units; a value that is not finite.
+    """
+    for other in others:
+        if not isinstance(other, AnnData):
+            raise InputError(f"other samples must be AnnData, not {other!r}; options are given by name")
+        same_units(adata, other)
+    return [values(each) for each in (adata, *others)]
+
+
+def pca(adata: AnnData, *others: AnnData, components: int | None = None) -> AnnData:
     """Principal components (Hotelling 1933, doi:10.1037/h0071325), of centred units that are not scaled.
 
     Fitted on the training samples (on all if none is marked so in ``obs["split"]``), applied to all.
 
     Args:
         adata: From `embed`; it is changed in place.
+        *others: New samples, embedded by the same model and layer; they are placed on the same axes, in place.
         components: How many. Default: as many as there are, at most 50.
 
     Returns:
         The same ``adata`` with ``obsm["X_pca"]`` ``(samples, components)``, ``varm["PCs"]`` ``(units, components)``,
-        ``uns["pca"]["variance"]`` and ``uns["pca"]["variance_ratio"]``, the places that scanpy uses.
+        ``uns["pca"]["variance"]`` and ``uns["pca"]["variance_ratio"]``, the places that scanpy uses; the others too.
 
     Raises:
-        InputError: More components than training samples or units, or a value that is not finite.
+        InputError: More components than training samples or units; other units; a value that is not finite.
     """
     from sklearn.decomposition import PCA
 
-    x, rows = values(adata), training_rows(adata)
+    (x, *new), rows = all_values(adata, others), training_rows(adata)
     most = int(min(rows.sum(), adata.n_vars))
     components = min(50, most) if components is None else components
     check_range("components", components, 1, most)
     with np.errstate(invalid="ignore"):  # a layer whose units are all constant has no variance to share out
         model = PCA(components, random_state=0).fit(x[rows])
-    adata.obsm["X_pca"] = model.transform(x)
-    adata.varm["PCs"] = model.components_.T.copy()
-    adata.uns["pca"] = {
-        "variance": model.explained_variance_,
-        "variance_ratio": np.nan_to_num(model.explained_variance_ratio_),
-    }
+    for each, embedding in zip((adata, *others), (x, *new), strict=True):
+        each.obsm["X_pca"] = model.transform(embedding)
+        each.varm["PCs"] = model.components_.T.copy()
+        each.uns["pca"] = {
+            "variance": model.explained_variance_.copy(),
+            "variance_ratio": np.nan_to_num(model.explained_variance_ratio_),
+        }
     return adata
 
 
-def umap(adata: AnnData, neighbors: int = 15, min_dist: float = 0.1, seed: int = 0) -> AnnData:
+def umap(adata: AnnData, *others: AnnData, neighbors: int = 15, min_dist: float = 0.1, seed: int = 0) -> AnnData:
     """UMAP in two dimensions (McInnes et al. 2018, doi:10.21105/joss.00861), the same for the same seed.
 
     Fitted on the training samples (on all if none is marked so in ``obs["split"]``); the others are placed among them.
@@ -70,33 +96,43 @@ def umap(adata: AnnData, neighbors: int = 15, min_dist: float = 0.1, seed: int =
 
     Args:
         adata: From `embed`; it is changed in place.
+        *others: New samples, embedded by the same model and layer; they are placed on the same map, in place. What is
+            unlike all training samples is placed somewhere among them nevertheless; see `zoo.latent.outliers`.
         neighbors: How many near samples are kept near: few show fine structure, many the whole.
         min_dist: How close samples may lie in the map, 0 to 1.
         seed: Of the layout.
 
     Returns:
-        The same ``adata`` with ``obsm["X_umap"]`` ``(samples, 2)`` and ``uns["umap"]["params"]``.
+        The same ``adata`` with ``obsm["X_umap"]`` ``(samples, 2)`` and ``uns["umap"]["params"]``; the others too.
 
     Raises:
-        InputError: Too few training samples for so many neighbours, or a value that is not finite.
+        InputError: Too few training samples for so many neighbours; other units; a value that is not finite.
+
+    Example:
+        >>> umap(adata, new)  # doctest: +SKIP
+        >>> both = anndata.concat([adata, new], uns_merge="same")  # doctest: +SKIP
+        >>> plot(both, colour="split")  # doctest: +SKIP
     """
     check_range("neighbors", neighbors, 2)
     check_range("min_dist", min_dist, 0, 1)
-    x, rows = values(adata), training_rows(adata)
+    (x, *new), rows = all_values(adata, others), training_rows(adata)
     if (count := int(rows.sum())) <= max(neighbors, 3):
         raise InputError(
             f"UMAP with {neighbors} neighbours needs more than {max(neighbors, 3)} training samples, not {count}; "
             "give fewer neighbors, or use pca"
         )
+    options = {"n_neighbors": neighbors, "min_dist": min_dist, "random_state": seed}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "IProgress not found")  # of tqdm, in a notebook without ipywidgets
+        warnings.filterwarnings("ignore", "Graph is not fully connected")  # groups that lie far apart
         from umap import UMAP
 
-    options = {"n_neighbors": neighbors, "min_dist": min_dist, "random_state": seed}
-    model = UMAP(**options, transform_seed=seed, n_jobs=1)  # more jobs would not be deterministic
-    layout = np.empty((adata.n_obs, 2), np.float32)
-    layout[rows] = model.fit_transform(x[rows])
-    if not rows.all():
-        layout[~rows] = model.transform(x[~rows])
-    adata.obsm["X_umap"], adata.uns["umap"] = layout, {"params": options}
+        model = UMAP(**options, transform_seed=seed, n_jobs=1)  # more jobs would not be deterministic
+        layout = np.empty((adata.n_obs, 2), np.float32)
+        layout[rows] = model.fit_transform(x[rows])
+        if not rows.all():
+            layout[~rows] = model.transform(x[~rows])
+        layouts = [layout, *(model.transform(embedding) for embedding in new)]
+    for each, found in zip((adata, *others), layouts, strict=True):
+        each.obsm["X_umap"], each.uns["umap"] = found, {"params": dict(options)}
     return adata

@@ -8,24 +8,29 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 
 from ..errors import InputError, suggest
-from .colours import MARKERS, Figure, colours, entries, entry, legend, splits
+from .colours import MARKERS, Colours, Figure, colours, entries, entry, legend, splits
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-NAMES = {"X_pca": ("PCA", "PC"), "X_umap": ("UMAP", "UMAP")}
+NAMES = {
+    "X_pca": ("PCA", "PC"),
+    "X_umap": ("UMAP", "UMAP"),
+    "X_tsne": ("t-SNE", "t-SNE"),
+    "X_pacmap": ("PaCMAP", "PaCMAP"),
+}
 
 
 @overload
 def plot(
-    adata: AnnData, basis: str = "X_umap", colour: str = "target", interactive: Literal[False] = False
+    adata: AnnData, basis: str = "X_umap", colour: str | None = None, interactive: Literal[False] = False
 ) -> Figure: ...
 @overload
 def plot(
-    adata: AnnData, basis: str = "X_umap", colour: str = "target", *, interactive: Literal[True]
+    adata: AnnData, basis: str = "X_umap", colour: str | None = None, *, interactive: Literal[True]
 ) -> "go.Figure": ...
 def plot(
-    adata: AnnData, basis: str = "X_umap", colour: str = "target", interactive: bool = False
+    adata: AnnData, basis: str = "X_umap", colour: str | None = None, interactive: bool = False
 ) -> "Figure | go.Figure":
     """Draw the samples in two dimensions.
 
@@ -33,9 +38,10 @@ def plot(
     dimension, the other axis is random, so that points do not hide each other.
 
     Args:
-        adata: From `embed`, after `pca` or `umap`.
+        adata: From `embed`, after `pca`, `umap`, `tsne` or `pacmap`.
         basis: ``"X_umap"``, ``"X_pca"`` or another entry of ``obsm``.
-        colour: A column of ``obs``: categories have a legend, numbers a colour bar.
+        colour: A column of ``obs``: categories have a legend, numbers a colour bar. Default: the target, if there is
+            one.
         interactive: A plotly figure, where the pointer shows the name, target, prediction and split of a sample.
 
     Returns:
@@ -59,8 +65,8 @@ def points(adata: AnnData, basis: str) -> tuple[np.ndarray, list[str]]:
         InputError: The basis was not computed.
     """
     if basis not in adata.obsm:
-        hint = {"X_umap": "call umap(adata) first", "X_pca": "call pca(adata) first"}
-        raise InputError(f"there is no {basis!r}; {hint.get(basis) or suggest(basis, adata.obsm)}")
+        hint = f"call {basis.removeprefix('X_')}(adata) first" if basis in NAMES else suggest(basis, adata.obsm)
+        raise InputError(f"there is no {basis!r}; {hint}")
     xy = np.asarray(adata.obsm[basis])[:, :2]
     labels = [f"{title(basis)[1]} {axis + 1}" for axis in range(xy.shape[1])]
     if basis == "X_pca" and "pca" in adata.uns:
@@ -87,35 +93,43 @@ def layer_title(adata: AnnData) -> str:
     return f"{'latent space' if layer == 'latent' else layer} ({adata.n_vars} unit{'s' * (adata.n_vars != 1)})"
 
 
-def panels(adata: AnnData, bases: list[str], colour: str) -> Figure:
+def panels(adata: AnnData, bases: list[str], colour: str | None) -> Figure:
     """One panel for each basis, side by side, with one legend."""
     found, groups = colours(adata, colour), splits(adata)
-    named = entries(found)
-    height = max(4.4, 0.22 * (len(named) + len(groups) + 4))  # of a long legend
+    height = max(4.4, 0.22 * (len(entries(found)) + len(groups) + 4))  # of a long legend
     figure = Figure(figsize=(4.4 * len(bases) + 1.6, height), dpi=100, layout="constrained")
     axes = figure.subplots(1, len(bases), squeeze=False)[0]
     for axis, basis in zip(axes, bases, strict=True):
-        _draw(axis, adata, basis, found.rgba(), groups)
+        draw(axis, adata, basis, found.rgba(), groups)
         axis.set_title(title(basis)[0] if len(bases) > 1 else f"{title(basis)[0]} of {layer_title(adata)}")
     if len(bases) > 1:
         figure.suptitle(layer_title(adata))
-    if found.palette is None:
-        figure.colorbar(ScalarMappable(found.scale(), "viridis"), ax=axes, label=found.title, aspect=30, pad=0.02)
-    shapes = [
-        entry(f"{name or 'other'} ({len(rows)})", "#555555", MARKERS.get(name, "o")) for name, rows in groups.items()
-    ]
-    legend(figure, (found.title, named), ("split", shapes if len(shapes) > 1 else []))
+    key(figure, axes, found, groups)
     return figure
 
 
-def _draw(axis: Axes, adata: AnnData, basis: str, rgba: np.ndarray, groups: dict[str, np.ndarray]) -> None:
+def key(figure: Figure, axes: np.ndarray, found: Colours, groups: dict[str, np.ndarray]) -> None:
+    """What colours and shapes mean: a legend right of all axes, and a colour bar of numbers."""
+    if found.palette is None:
+        figure.colorbar(ScalarMappable(found.scale(), "viridis"), ax=axes, label=found.title, aspect=30, pad=0.02)
+    shapes = [entry(f"{name or 'other'} ({len(rows)})", "#555555", shape(name)) for name, rows in groups.items()]
+    legend(figure, (found.title, entries(found)), ("split", shapes if len(shapes) > 1 else []))
+
+
+def shape(split: str) -> str:
+    """Marker of a split."""
+    return MARKERS.get(split, "s" if split else "o")
+
+
+def draw(axis: Axes, adata: AnnData, basis: str, rgba: np.ndarray, groups: dict[str, np.ndarray]) -> None:
+    """The samples as points, those of each split in their own shape."""
     xy, labels = points(adata, basis)
     size = float(np.clip(300 / len(xy) ** 0.5, 2, 30))
     for name, rows in groups.items():
         mixed = np.random.default_rng(0).permutation(rows)  # else the last class would lie on top of the others
         x, y = xy[mixed].T
         scale = 1.0 if name in ("train", "") else 1.5  # shapes are told apart only if large enough
-        axis.scatter(x, y, s=size * scale, c=rgba[mixed], marker=MARKERS.get(name, "o"), linewidths=0, alpha=0.8)
+        axis.scatter(x, y, s=size * scale, c=rgba[mixed], marker=shape(name), linewidths=0, alpha=0.8)
     axis.set_xlabel(labels[0])
     axis.set_ylabel(labels[1])
     if basis != "X_pca":  # the scale of a UMAP axis means nothing

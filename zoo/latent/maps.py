@@ -1,0 +1,85 @@
+"""Other maps of the latent space: t-SNE, and PaCMAP where it is installed."""
+
+import logging
+from importlib import import_module
+
+import numpy as np
+from anndata import AnnData
+
+from ..errors import InputError, check_range
+from .projection import all_values, training_rows, values
+
+
+def tsne(adata: AnnData, *others: AnnData, perplexity: float = 30.0, seed: int = 0) -> AnnData:
+    """t-SNE in two dimensions (van der Maaten and Hinton 2008, jmlr.org/papers/v9/vandermaaten08a.html).
+
+    It has no function from samples to the map, and so cannot place new samples: it is computed from all samples at
+    once, of every split. Look at it, but measure nothing in it. Distances between groups, and their sizes, mean little.
+    Some ten thousand samples take minutes.
+
+    Args:
+        adata: From `embed`; it is changed in place.
+        *others: Not possible; `umap` and `pca` place new samples.
+        perplexity: About how many neighbours each sample has; less than the number of samples.
+        seed: Of the layout, which starts from the principal components.
+
+    Returns:
+        The same ``adata`` with ``obsm["X_tsne"]`` ``(samples, 2)`` and ``uns["tsne"]["params"]``.
+
+    Raises:
+        InputError: Other samples; too few samples for the perplexity; a value that is not finite.
+    """
+    if others:
+        raise InputError("t-SNE cannot place new samples on its map; use umap or pca, or map all samples together")
+    from sklearn.manifold import TSNE
+
+    x = values(adata)
+    if len(x) < 5:
+        raise InputError(f"t-SNE needs at least 5 samples, not {len(x)}; use pca")
+    check_range("perplexity", perplexity, 1, len(x) - 1)
+    start = "pca" if adata.n_vars > 1 else "random"
+    adata.obsm["X_tsne"] = TSNE(perplexity=perplexity, init=start, random_state=seed).fit_transform(x)
+    adata.uns["tsne"] = {"params": {"perplexity": perplexity, "random_state": seed}}
+    return adata
+
+
+def pacmap(adata: AnnData, *others: AnnData, neighbors: int = 10, seed: int = 0) -> AnnData:
+    """PaCMAP in two dimensions (Wang et al. 2021, jmlr.org/papers/v22/20-1061.html), which minds far groups too.
+
+    Fitted on the training samples (on all if none is marked so in ``obs["split"]``); the others are placed among them.
+
+    Args:
+        adata: From `embed`; it is changed in place.
+        *others: New samples, embedded by the same model and layer; they are placed on the same map, in place.
+        neighbors: How many near samples are kept near.
+        seed: Of the layout.
+
+    Returns:
+        The same ``adata`` with ``obsm["X_pacmap"]`` ``(samples, 2)`` and ``uns["pacmap"]["params"]``; the others too.
+
+    Raises:
+        InputError: The package pacmap is not installed; too few training samples; other units; a value that is not
+            finite.
+    """
+    check_range("neighbors", neighbors, 2)
+    (x, *new), rows = all_values(adata, others), training_rows(adata)
+    if (count := int(rows.sum())) <= 5 * neighbors:
+        raise InputError(
+            f"PaCMAP with {neighbors} neighbours needs more than {5 * neighbors} training samples, not {count}; give "
+            "fewer neighbors, or use pca"
+        )
+    try:
+        package = import_module("pacmap")
+    except ImportError:
+        raise InputError("PaCMAP needs the package pacmap: pip install 'biozoo[maps]'; or use umap") from None
+    logging.getLogger("pacmap").setLevel(logging.ERROR)  # it warns of the seed that it is given
+    model = package.PaCMAP(n_neighbors=neighbors, random_state=seed, save_tree=True)
+    base, layout = x[rows], np.empty((adata.n_obs, 2), np.float32)
+    layout[rows] = model.fit_transform(base)
+    if not rows.all():
+        layout[~rows] = model.transform(x[~rows], basis=base)
+    layouts = [layout, *(model.transform(embedding, basis=base) for embedding in new)]
+    for each, found in zip((adata, *others), layouts, strict=True):
+        each.obsm["X_pacmap"] = found
+        each.uns["pacmap"] = {"params": {"n_neighbors": neighbors, "random_state": seed}}
+    return adata

@@ -1,0 +1,65 @@
+// What the page was given. Arrays came as base64 and are unpacked when first used.
+const content = JSON.parse(document.getElementById("content").textContent);
+const samples = content.names.length;
+const TYPES = {
+  float32: Float32Array, float64: Float64Array,
+  int8: Int8Array, int16: Int16Array, int32: Int32Array,
+  uint8: Uint8Array, uint16: Uint16Array, uint32: Uint32Array,
+};
+
+function unpack(packed) {
+  if (!packed.array) {
+    const binary = atob(packed.data);
+    const bytes = new Uint8Array(binary.length);
+    for (let i = 0; i < bytes.length; i++) bytes[i] = binary.charCodeAt(i);
+    packed.array = new TYPES[packed.type](bytes.buffer);
+    packed.data = null;
+  }
+  return packed.array;
+}
+
+function columnNamed(name) {
+  return content.columns.find((column) => column.name === name);
+}
+
+// The value of a sample: a number, a text, or null where it is missing.
+function valueOf(column, row) {
+  const value = unpack(column.values)[row];
+  if (column.levels) return value < column.levels.length ? column.levels[value] : null;
+  return Number.isNaN(value) ? null : value;
+}
+
+// For reading: four digits.
+function readable(value) {
+  if (value === null) return "";
+  if (typeof value === "string" || Number.isInteger(value)) return String(value);
+  return String(Number(value.toPrecision(4)));
+}
+
+// For a file: every digit, and of single precision no more than it has.
+function exact(column, row) {
+  const value = valueOf(column, row);
+  if (column.values.type === "float32" && value !== null) {
+    for (let digits = 6; digits < 9; digits++) {
+      const short = Number(value.toPrecision(digits));
+      if (Math.fround(short) === value) return String(short);
+    }
+    return String(Number(value.toPrecision(9)));
+  }
+  return value === null ? "" : String(value);
+}
+
+function counted(number, noun) {
+  return `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
+}
+
+// An element with text, never with markup: names come from the data.
+function element(tag, text, properties) {
+  const made = document.createElement(tag);
+  if (text !== undefined) made.textContent = text;
+  return Object.assign(made, properties);
+}
+
+function byId(id) {
+  return document.getElementById(id);
+}

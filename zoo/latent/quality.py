@@ -1,0 +1,189 @@
+"""How good is a latent space? The same numbers for every layer of a model, and for PCA of its input."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+
+from ..data import Data
+from ..errors import InputError, check_choice, check_range, suggest
+from ..models import Model
+from .colours import has_target
+from .embedding import embed
+from .measures import (
+    active_units,
+    batch_mixing,
+    effective_dimension,
+    knn_answers,
+    r2,
+    silhouette,
+    standard_error,
+    trustworthiness,
+)
+from .probe import layers as all_layers
+from .projection import pca, training_rows, values
+from .sampling import some
+
+MOST = 2000  # samples that are measured
+Split = Literal["train", "validation", "test"]
+
+
+def quality(
+    adata: AnnData,
+    reference: AnnData | None = None,
+    batch: str | None = None,
+    split: Split = "validation",
+    k: int = 15,
+    seed: int = 0,
+) -> pd.Series:
+    """Numbers that tell how good a latent space is, measured on samples that it was not trained on.
+
+    - ``units``, and how many are in use: ``active_units``, those whose variance over the training samples is above 0.01
+      (Burda et al. 2016, arXiv:1509.00519; a unit that a VAE relies on has about 1). ``effective_dimension``: the
+      participation ratio of the variances of the principal components, from 1, if all lies on a line, to ``units``.
+      Far fewer than there are units: a smaller latent space would do, or a VAE has collapsed.
+    - ``silhouette`` of the classes of the target (Rousseeuw 1987, doi:10.1016/0377-0427(87)90125-7): 1 if they lie far
+      apart, above 0.5 good, 0 if they overlap, negative if samples lie among another class.
+    - ``knn_accuracy``: share of samples whose class is the commonest among their ``k`` nearest training samples. It is
+      good if well above ``majority_accuracy``, that of always naming the commonest class. For a number ``knn_r2``, the
+      share of its variance that the mean of the neighbours explains: 1 is perfect, 0 no better than the mean.
+      ``knn_se`` is the standard error of either; a difference that is not well above it may be chance.
+    - ``trustworthiness`` and ``continuity`` against ``reference`` (Venna and Kaski 2001, doi:10.1007/3-540-44668-0_68):
+      1 if neighbours in latent space are neighbours there too, and the other way round. Above 0.9 is good, 0.5 is
+      chance. Classes that are pulled apart on purpose cost some of it.
+    - ``batch_mixing``: mean entropy of the batches among the ``k`` nearest samples, divided by that when the batches
+      are shuffled among all samples: 1 is perfectly mixed (chance may add a little), 0 fully separate. If classes are
+      unevenly spread over batches, perfect mixing would mix classes too.
+    - ``samples``: how many were measured.
+
+    Args:
+        adata: From `embed`. Without ``obs["split"]`` all samples are measured, each with all others as neighbours.
+        reference: What went in, of the same samples: ``embed(model, data, "encode")``.
+        batch: Column of ``obs``, such as a laboratory.
+        split: Samples to measure. Leave ``"test"`` for the end. Beyond 2000 as many are drawn at random by ``seed``.
+        k: Neighbours.
+        seed: Of the samples that are drawn, of the resamples behind the error, and of the shuffled batches.
+
+    Returns:
+        The numbers by name, as far as there is what they need (those of the target not of survival, whose times may
+        be censored); NaN where too few samples are left.
+
+    Raises:
+        InputError: No samples of the split; another number of samples in ``reference``; no such column, or only one
+            batch in it; a value that is not finite.
+    """
+    check_range("k", k, 1)
+    check_choice("split", split, Split.__args__)  # type: ignore[attr-defined]
+    x, seen = values(adata), training_rows(adata)
+    rows = _rows(adata, split, seed)
+    found: dict[str, float] = {
+        "units": adata.n_vars,
+        "active_units": active_units(x[seen]),
+        "effective_dimension": effective_dimension(x[seen]),
+    }
+    if has_target(adata) and adata.uns.get("target", {}).get("kind") != "survival":  # times may be censored
+        target = adata.obs["target"]
+        given = target.notna().to_numpy()
+        known, pool = rows[given[rows]], np.flatnonzero(seen & given)
+        if isinstance(target.dtype, pd.CategoricalDtype) or not pd.api.types.is_numeric_dtype(target):
+            codes = np.asarray(pd.Categorical(target).codes, dtype=int)
+            answers = knn_answers(x, pool, known, codes, k, classes=True)
+            commonest = np.bincount(codes[pool]).argmax() if len(pool) else -1
+            found["silhouette"] = silhouette(x[known], codes[known])
+            right = answers == codes[known]
+            found["knn_accuracy"] = _mean(right)
+            found["knn_se"] = standard_error(lambda some: _mean(right[some]), len(known), seed)
+            found["majority_accuracy"] = _mean(codes[known] == commonest)
+        else:
+            numbers = target.to_numpy(float)
+            answers = knn_answers(x, pool, known, numbers, k, classes=False)
+            truth = numbers[known]
+            found["knn_r2"] = r2(answers, truth)
+            found["knn_se"] = standard_error(lambda some: r2(answers[some], truth[some]), len(known), seed)
+    if reference is not None:
+        if list(reference.obs_names) != list(adata.obs_names):
+            raise InputError("the reference must have the same samples in the same order; embed the same data")
+        before = values(reference)[rows]
+        found["trustworthiness"] = trustworthiness(before, x[rows], k)
+        found["continuity"] = trustworthiness(x[rows], before, k)
+    if batch is not None:
+        found["batch_mixing"] = batch_mixing(x[rows], _batches(adata, batch)[rows], k, seed)
+    return pd.Series({**found, "samples": len(rows)})
+
+
+def compare(
+    model: Model,
+    data: Data | pd.DataFrame,
+    layers: Sequence[str] | None = None,
+    batch: str | None = None,
+    split: Split = "validation",
+    k: int = 15,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """The numbers of `quality` for each layer of a model, beside principal components of what goes in.
+
+    A latent space is worth its training if it beats as many principal components, which are learnt without one.
+
+    Args:
+        model: A trained model.
+        data: A data module, or a raw table.
+        layers: Names given by `zoo.latent.layers`. Default: all up to the latent space, without those that put out the
+            same as an earlier one.
+        batch: As in `quality`.
+        split: As in `quality`.
+        k: As in `quality`.
+        seed: As in `quality`.
+
+    Returns:
+        One row a layer, then ``latent``, the latent space, and ``PCA of the input``: as many principal components of
+        the encoded input as the latent space has units (fewer, if there are no more).
+
+    Raises:
+        InputError: As in `quality`; no such layer; the data do not fit the model.
+    """
+    latent, reference = embed(model, data), embed(model, data, "encode")
+    asked = layers is not None
+    embeddings: dict[str, AnnData] = {}
+    for layer in layers if layers is not None else all_layers(model):
+        if not asked and (layer.split(".")[0] in ("head", "decoder") or layer.startswith("encode.")):
+            continue  # what comes after the latent space, and parts of the input
+        adata = reference if layer == "encode" else embed(model, data, layer)
+        same = (other.X for other in (latent, *embeddings.values()))
+        if asked or not any(np.array_equal(adata.X, x) for x in same):
+            embeddings[layer] = adata
+    embeddings["latent"] = latent
+    most = int(min(latent.n_vars, reference.n_vars, training_rows(reference).sum()))
+    components = pca(AnnData(reference.X, obs=reference.obs), components=most).obsm["X_pca"]
+    embeddings["PCA of the input"] = AnnData(components, obs=reference.obs)
+    table = pd.DataFrame({name: quality(a, reference, batch, split, k, seed) for name, a in embeddings.items()}).T
+    for column in ("units", "active_units", "samples"):
+        table[column] = table[column].astype(int)
+    what = "samples" if "split" not in latent.obs else f"{split} samples"
+    table.attrs["title"] = f"Latent spaces of {type(model).__name__}, {table['samples'].max()} {what}"
+    return table.rename_axis("layer")
+
+
+def _rows(adata: AnnData, split: Split, seed: int) -> np.ndarray:
+    """Positions of the samples to measure."""
+    rows = np.arange(adata.n_obs)
+    if "split" in adata.obs:
+        splits = adata.obs["split"].astype(str)
+        rows = np.flatnonzero(splits == split)
+        if not len(rows):
+            raise InputError(f"no sample has the split {split!r}; {suggest(split, splits.unique())}")
+    return np.asarray(rows[some(len(rows), MOST, seed)])
+
+
+def _batches(adata: AnnData, column: str) -> np.ndarray:
+    if column not in adata.obs:
+        raise InputError(f"there is no column {column!r} in the sample table; {suggest(column, adata.obs.columns)}")
+    codes, levels = pd.factorize(adata.obs[column].astype(str))
+    if len(levels) < 2:
+        raise InputError(f"column {column!r} has a single batch, {levels[0]!r}; there is nothing to be mixed")
+    return np.asarray(codes)
+
+
+def _mean(right: np.ndarray) -> float:
+    return float(right.mean()) if len(right) else np.nan
