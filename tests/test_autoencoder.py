@@ -139,6 +139,7 @@ def test_command_line_from_a_table_without_target_to_weights(here, capsys):
     options = ["--model=Autoencoder", "--model.latent=2", "--data=TableData", "--data.path=mixed.csv"]
     Path("mine.yaml").write_text("model: {class_path: Autoencoder}\ndata: {class_path: TableData}\n")
     main(["fit", "--config=mine.yaml", *options, "--trainer.max_epochs=3"])
+    main(["crossval", "--config=runs/mine", "--folds=2", "--trainer.max_epochs=1"])
     main(["test", "--config=runs/mine"])
     assert {"explained_variance", "PCA"} <= set(capsys.readouterr().out.replace("\n", " ").split())
     run = Path("runs/mine/1")

@@ -38,7 +38,7 @@ def readme(card: dict[str, Any], layers: str) -> str:
         cells = [number(test[model].get(metric)) for model in models]
         if spread:
             found = [spread["scores"][model].get(metric, {}) for model in models]
-            cells += [f"{number(s.get('mean'))} ± {number(s.get('sd'))}" for s in found]
+            cells += [f"{number(s['mean'])} ± {number(s['sd'])}" if s else "" for s in found]
         rows.append(f"| {metric} | " + " | ".join(cells) + " |")
     columns = head.count("|") - 1
     versions = ", ".join(f"{name} {number}" for name, number in {**card["versions"], "git": card["git"] or "-"}.items())

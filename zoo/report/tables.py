@@ -2,6 +2,7 @@
 
 import sys
 
+import numpy as np
 import pandas as pd
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -36,13 +37,17 @@ def show_crossval(scores: pd.DataFrame, title: str) -> None:
     for model in models:
         table.add_column(model, justify="right")
     for metric in scores["metric"].unique():
-        pairs = (summary.loc[(metric, model)] for model in models)
-        table.add_row(metric, *(f"{_number(pair['mean'])} ± {_number(pair['std'])}" for pair in pairs))
+        pairs = (summary.reindex([(metric, model)]).iloc[0] for model in models)
+        table.add_row(metric, *(_number(pair["mean"], pair["std"]) for pair in pairs))
     _print(table)
 
 
-def _number(value: float) -> str:
-    return f"{value:.3f}" if abs(value) < 100 else f"{value:.0f}"
+def _number(value: float, spread: float | None = None) -> str:
+    """Three decimals, fewer of large numbers; a dash where a model has no such metric."""
+    if np.isnan(value):
+        return "-"
+    text = f"{value:.3f}" if abs(value) < 100 else f"{value:.1f}"
+    return text if spread is None else f"{text} ± {_number(spread)}"
 
 
 def _print(table: Table) -> None:
