@@ -9,6 +9,7 @@ from anndata import AnnData
 from .beats import beats
 from .drugs import drugs
 from .expression_simulated import expression
+from .patients import patients
 from .vessels import aneurysms, vessels
 
 MOTIF = "CGACCGAACTCC"
@@ -43,6 +44,7 @@ SIMULATIONS: dict[str, Callable[[], pd.DataFrame | AnnData]] = {
     "ecg_beats_simulated": beats,
     "drugs_simulated": drugs,
     "expression_simulated": expression,
+    "patients_simulated": patients,
     "vessels_simulated": vessels,
     "vessels3d_simulated": aneurysms,
 }
