@@ -1,4 +1,7 @@
-"""Why a model answers as it does: motifs, contributions, mutations, maps of images, influence of time points."""
+"""Why a model answers as it does: motifs, contributions, mutations, maps of images, influence of time points.
+
+And what it answers if its input were another: perturbations.
+"""
 
 from .attribution import attribute as attribute
 from .explaining import contribution_logos as contribution_logos
@@ -19,6 +22,12 @@ from .motif_files import write_jaspar as write_jaspar
 from .motif_files import write_meme as write_meme
 from .mutagenesis import check_dna as check_dna
 from .mutagenesis import mutagenesis as mutagenesis
+from .perturbation import perturb as perturb
+from .perturbation_copies import with_copies as with_copies
+from .perturbation_ensemble import ensemble as ensemble
+from .perturbation_figures import shift_map as shift_map
+from .perturbation_figures import volcano as volcano
+from .perturbation_univariate import univariate as univariate
 from .series_influence import series_influence as series_influence
 from .variants import allele_effects as allele_effects
 from .variants import variant_effects as variant_effects
