@@ -60,6 +60,44 @@ def test_zero_inflated_negative_binomial(counts, output):
     np.testing.assert_allclose(found, np.log(kept + p * (counts.numpy() == 0)).sum(1), rtol=1e-3)
 
 
+def test_small_and_large_counts_follow_the_same_distribution():
+    counts = torch.tensor([[0.0], [1.0], [2.0], [15.0], [16.0], [17.0], [18.0], [300.0]]).repeat(1, 3)
+    counts = torch.cat([counts, torch.full((8, 1), 40.0)], 1)
+    theta = torch.tensor([0.02, 3.0, 5000.0, 1.0])
+    layer = NegativeBinomial(Encoder(), (4,))
+    layer.log_dispersion.data.copy_(theta.log())
+    found = layer.log_prob(torch.zeros(8, 4), counts, counts, None).detach()
+    mean = counts.sum(1, keepdim=True).numpy() / 4
+    expected = stats.nbinom.logpmf(counts, theta.numpy(), theta.numpy() / (theta.numpy() + mean)).sum(1)
+    np.testing.assert_allclose(found, expected, atol=0.01, rtol=1e-4)
+
+
+def log_prob_as_written(output, counts, log_dispersion, lost):
+    mean, theta = output.softmax(1) * counts.sum(1, keepdim=True), log_dispersion.exp()
+    result = torch.lgamma(counts + theta) - torch.lgamma(theta) - torch.lgamma(counts + 1)
+    result = result + theta * (theta / (theta + mean)).log() + counts * (mean / (theta + mean)).log()
+    if lost is not None:
+        p = lost.sigmoid()
+        result = torch.where(counts > 0, (1 - p).log() + result, (p + (1 - p) * result.exp()).log())
+    return result.sum(1)
+
+
+@pytest.mark.parametrize("kind", [NegativeBinomial, ZeroInflatedNegativeBinomial])
+def test_gradients_are_those_of_the_formula(kind, counts):
+    generator = torch.Generator().manual_seed(3)
+    output = torch.randn(20, GENES * kind.maps, generator=generator, requires_grad=True)
+    layer = made(kind, log_dispersion=torch.randn(GENES, generator=generator))
+    x = torch.cat([counts, torch.ones(20, 1)], 1)  # a covariate comes last
+    weight = torch.rand(20, generator=generator)
+    (layer.log_prob(output, x, counts, None) * weight).sum().backward()
+    exact = output.detach().double().requires_grad_()
+    dispersion = layer.log_dispersion.detach().double().requires_grad_()
+    lost = exact[:, GENES:] if kind.maps == 2 else None
+    (log_prob_as_written(exact[:, :GENES], counts.double(), dispersion, lost) * weight).sum().backward()
+    torch.testing.assert_close(output.grad.double(), exact.grad, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(layer.log_dispersion.grad.double(), dispersion.grad, rtol=1e-3, atol=1e-3)
+
+
 @pytest.mark.parametrize("kind", [Poisson, NegativeBinomial, ZeroInflatedNegativeBinomial])
 def test_genes_that_were_not_measured_neither_count_nor_take_a_share(kind, counts, output):
     output = torch.cat([output, output], 1) if kind.maps == 2 else output
