@@ -4,7 +4,7 @@ Three made-up layers of 64 units, 14,000 training samples of 8 groups, a sample 
 timed after a first small run, for it compiles itself for 1 to 2 minutes in each process. The browser is headless
 Chromium on the same machine, without a GPU: it draws in software, which is slower than any laptop's graphics. Frames a
 second are those of the page while the mouse drags a map; the other times are from the event to the frame that shows its
-result, median of 5.
+result, median of 5; how much of that is script, and not drawing, tells what a machine with a GPU would need.
 
 Needs Chromium. Run: ``python benchmarks/explorer.py``
 """
@@ -101,18 +101,33 @@ def panning(page: Page, client: CDPSession) -> tuple[float, float]:
     return rate, script
 
 
-def selection(page: Page) -> tuple[float, int]:
-    """Milliseconds from the release of the mouse to the selection in both maps and the table, and its size."""
+def change(page: Page, client: CDPSession, control: str, value: int) -> tuple[float, float]:
+    """Milliseconds from another choice to the frame that shows it, and those of script."""
+    spent = scripts(client)
+    work = f"const s = document.getElementById('{control}'); s.value = {value}; s.dispatchEvent(new Event('change'))"
+    return float(page.evaluate(ANSWER, work)), 1000 * (scripts(client) - spent)
+
+
+def selection(page: Page, client: CDPSession) -> tuple[float, float]:
+    """Milliseconds from the release of the mouse to the selection in both maps and the table, and those of script."""
     page.evaluate("window.answered = undefined")
     page.click("[data-tool=select]")
     page.mouse.move(*corner(page, 0.25, 0.15))
     page.mouse.down()
     page.mouse.move(*corner(page, 0.5, 0.5), steps=3)
     page.mouse.move(*corner(page, 0.8, 0.8), steps=3)
+    spent = scripts(client)
     page.mouse.up()
     page.wait_for_function("window.answered !== undefined")
+    script = 1000 * (scripts(client) - spent)
     page.click("[data-tool=select]")
-    return float(page.evaluate("window.answered")), int(page.inner_text("#count").split()[0].replace(",", ""))
+    return float(page.evaluate("window.answered")), script
+
+
+def told(name: str, times: list[tuple[float, float]]) -> None:
+    """Print medians."""
+    whole, script = (median(column) for column in zip(*times, strict=True))
+    print(f"{name:19} {whole:8.0f} ms, {script:.0f} ms of it script")
 
 
 def browse(path: Path) -> None:
@@ -125,21 +140,15 @@ def browse(path: Path) -> None:
         )
         page.evaluate(FRAMES)
         page.evaluate(SELECTION)
-        change = "const s = document.getElementById('{}'); s.value = {}; s.dispatchEvent(new Event('change'))"
-        answers = {
-            name: median(page.evaluate(ANSWER, change.format(control, i % 2)) for i in range(ROUNDS))
-            for name, control in (("another layer", "layer"), ("another colour", "colour"))
-        }
-        print(f"open                {opened:8.1f} s")
-        for name, milliseconds in answers.items():
-            print(f"{name:19} {milliseconds:8.0f} ms")
-        found = [selection(page) for _ in range(ROUNDS)]
-        print(f"box selection       {median(time for time, _ in found):8.0f} ms, {found[-1][1]:,} samples selected")
-        page.click("#clear")
         client = page.context.new_cdp_session(page)
         client.send("Performance.enable")
-        rates = [panning(page, client) for _ in range(3)]
-        rate, script = (median(column) for column in zip(*rates, strict=True))
+        print(f"open                {opened:8.1f} s")
+        for name, control in (("another layer", "layer"), ("another colour", "colour")):
+            told(name, [change(page, client, control, i % 2) for i in range(ROUNDS)])
+        told("box selection", [selection(page, client) for _ in range(ROUNDS)])
+        print(f"                    {page.inner_text('#count')} selected")
+        page.click("#clear")
+        rate, script = (median(column) for column in zip(*(panning(page, client) for _ in range(3)), strict=True))
         print(f"panning             {rate:8.0f} frames a second, {script:.1f} ms of script in each")
         browser.close()
 

@@ -2,11 +2,12 @@
 
 from typing import Literal, NotRequired, TypedDict
 
-TargetKind = Literal["none", "binary", "multiclass", "regression", "segmentation"]
+TargetKind = Literal["none", "binary", "multiclass", "regression", "survival", "segmentation"]
 HEADLINE = {  # the one metric that is followed, by task
     "binary": "roc_auc",
     "multiclass": "roc_auc",
     "regression": "r2",
+    "survival": "c_index",
     "segmentation": "dice",
 }
 
@@ -53,13 +54,15 @@ class Target(TypedDict):
     """What is to be predicted.
 
     Attributes:
-        kind: ``"binary"``, ``"multiclass"``, ``"regression"``, ``"segmentation"`` (a class for each pixel) or
-            ``"none"``.
-        name: Its column, or ``""``.
+        kind: ``"binary"``, ``"multiclass"``, ``"regression"``, ``"survival"`` (time to an event, which not all samples
+            have), ``"segmentation"`` (a class for each pixel) or ``"none"``.
+        name: Its column, or ``""``; of survival the column of times.
         classes: Names of the classes; the last of two is the positive one, the first of a segmentation is the
             background. Empty for a regression.
-        unit: Unit of a regression target, or ``""``.
+        unit: Unit of a regression target or of a time, or ``""``.
         unlabelled: True if samples without a value were kept, with the code -1 or NaN.
+        event: Of survival: the column that says whether the event happened at that time.
+        event_levels: Of survival: what that column says if it did not (the sample is censored), and if it did.
     """
 
     kind: TargetKind
@@ -67,6 +70,8 @@ class Target(TypedDict):
     classes: list[str]
     unit: str
     unlabelled: NotRequired[bool]
+    event: NotRequired[str]
+    event_levels: NotRequired[list[str]]
 
 
 class Spec(TypedDict):
@@ -90,7 +95,7 @@ def only_modality(spec: Spec) -> Modality:
 
 
 def output_width(target: Target) -> int:
-    """Output nodes (or maps): one for two classes (logistic) and for a number, else one a class (softmax)."""
+    """Output nodes (or maps): one for two classes (logistic), a number or a log hazard, else one a class (softmax)."""
     return len(target["classes"]) if len(target["classes"]) > 2 else 1
 
 

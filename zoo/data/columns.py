@@ -4,6 +4,7 @@ import logging
 
 import numpy as np
 import pandas as pd
+import torch
 from torch import Tensor
 
 from ..encode.table import as_text
@@ -80,7 +81,7 @@ def levels(
 
 
 def check_training(split: np.ndarray, target: Target, y: Tensor, source: str) -> None:
-    """Raise an `InputError` if training or validation rows, or training rows of a class, are too few to learn from."""
+    """Raise an `InputError` if training or validation rows, training rows of a class, or events, are too few."""
     training, validation = split == "train", int((split == "validation").sum())
     if training.sum() < 2 or validation == 0:
         raise InputError(
@@ -95,3 +96,10 @@ def check_training(split: np.ndarray, target: Target, y: Tensor, source: str) ->
                 f"{source}: class {target['classes'][int(counts.argmin())]!r} of {target['name']!r} has no training "
                 "sample (its samples are too few, or all of one group); remove it or merge it with another"
             )
+    if target["kind"] == "survival":
+        for part in ("train", "validation"):
+            if not (y[torch.from_numpy(split == part), 1] > 0).any():
+                raise InputError(
+                    f"{source}: no {part.replace('train', 'training')} sample has the event {target['event']!r} "
+                    f"({target['event_levels'][1]}); at least one is needed to learn from"
+                )

@@ -109,13 +109,12 @@ class ExpressionData(FrameData):
         return self.parts[0] if len(self.parts) == 1 else self.parts[0].beneath(self.parts[1])
 
     def _read_matrix(self, path: str) -> Expression:
-        target = self.trained["target"]["name"] if self.trained else self.target
         if self.card and path == self.path:
             read = read_card(self.card, self.assay, self.id)
         elif Path(path).suffix == ".h5ad":
             read = read_h5ad(Path(path), self.layer, self.id)
         else:
-            others = {name for name in (target, self.group, self.split, *self._conditions()) if name}
+            others = {name for name in (*self.answers(), self.group, self.split, *self._conditions()) if name}
             read = read_matrix_table(Path(path), others, self.genes_in_rows, self.id)
         if self.samples_path:
             read = read.annotated(read_table(Path(self.samples_path)), self.samples_path, self.id)

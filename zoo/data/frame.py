@@ -18,7 +18,7 @@ from ..spec import Modality, Spec, Target, TargetKind, of_samples, only_modality
 from . import columns
 from . import target as targets
 from .base import Data
-from .loading import Content, Source
+from .loading import Content, Source, labelled
 from .reading import UNNAMED, read_dataset, read_table
 
 log = logging.getLogger("zoo")
@@ -31,8 +31,11 @@ class FrameData(Data):
     Args:
         path: A file, or the name of a data set with a card.
         target: Column to predict; autoencoders need none. A data set's card knows its own.
-        target_kind: binary, multiclass or regression; detected by default. ``none`` leaves it out.
-        positive: The positive one of two classes; by default the last in alphabetical order.
+        target_kind: binary, multiclass, regression or survival; detected by default. ``none`` leaves it out.
+        event: Column that says whether the event happened at the time in ``target`` (survival): 1 or 0, yes or no. A
+            data set's card knows its own.
+        positive: The positive one of two classes; by default the last in alphabetical order. Of survival, what
+            ``event`` says if it happened.
         id: Column of unique sample names. Default: a first column without a header, else rows are counted from 1.
         test_path: Separate file of test samples; ``fractions`` then share out the others.
         unlabelled: ``"drop"`` or ``"keep"`` samples without a value of the target; autoencoders learn from them too.
@@ -50,6 +53,7 @@ class FrameData(Data):
         id: str | None = None,  # noqa: A002 (the word that users look for)
         test_path: str | None = None,
         unlabelled: Literal["drop", "keep"] = "drop",
+        event: str | None = None,
         **shared: Any,
     ) -> None:
         super().__init__(**shared)
@@ -58,8 +62,9 @@ class FrameData(Data):
         self.card = files.card(path) if path in files.datasets() else {}
         self.facts: dict[str, dict[str, Any]] = self.card.get("columns", {})
         self.target = target or self.card.get("target")
-        own = self.card.get("positive") if self.target == self.card.get("target") else None
-        self.target_kind, self.positive = target_kind, positive or own
+        own = self.card if self.target == self.card.get("target") else {}
+        self.target_kind, self.positive = target_kind, positive or own.get("positive")
+        self.event = event or own.get("event")
         self.units = {name: fact["unit"] for name, fact in self.facts.items() if "unit" in fact}
         self.id = id or self.card.get("id")
 
@@ -84,9 +89,13 @@ class FrameData(Data):
 
     def find_target(self, frame: pd.DataFrame) -> Target:
         """What is to be predicted, as the arguments and the values of its column say."""
+        if self.event and not self.target:
+            raise InputError(f"{self.path}: event {self.event!r} needs a time: give its column as --data.target")
         if self.target is None or self.target_kind == "none":
             return Target(kind="none", name="", classes=[], unit="")
         self.check_column(frame, self.target, "target")
+        if self.event or self.target_kind == "survival":
+            return self._find_survival(frame, self.target)
         column = frame[self.target].replace([np.inf, -np.inf], np.nan)
         if len(column.dropna()) < len(frame[self.target].dropna()):
             raise InputError(f"{self.path}: target {self.target!r} has an infinite value")
@@ -95,8 +104,28 @@ class FrameData(Data):
             found["unlabelled"] = True
         return found
 
+    def _find_survival(self, frame: pd.DataFrame, time: str) -> Target:
+        if not self.event or self.event == time:
+            raise InputError(
+                f"target_kind 'survival' needs --data.event, the column that says if it happened at {time!r}"
+            )
+        if self.target_kind not in (None, "survival"):
+            raise InputError(
+                f"target_kind {self.target_kind!r} contradicts event {self.event!r}: {time!r} is a time of survival"
+            )
+        self.check_column(frame, self.event, "event")
+        found = targets.detect_survival(frame, time, self.event, self.positive, self.units.get(time, ""))
+        if self.unlabelled == "keep" and frame[[time, self.event]].isna().any(axis=None):
+            found["unlabelled"] = True
+        return found
+
     def encode_target(self, frame: pd.DataFrame, target: Target) -> Tensor:
-        """Class codes (-1 if missing), numbers (NaN if missing or none is asked for), or masks, one a sample."""
+        """Class codes (-1 if missing), numbers (NaN if missing or none is asked for), or masks, one a sample.
+
+        Of survival time and event, ``shape=(samples, 2)``.
+        """
+        if target["kind"] == "survival":
+            return targets.encode_survival(frame, target, self.path)
         if target["kind"] == "none":
             return torch.full((len(frame),), torch.nan)
         return targets.encode(frame[target["name"]], target, self.path)
@@ -117,14 +146,16 @@ class FrameData(Data):
         if self.trained:
             modality, target = only_modality(self.trained), self.trained["target"]
             self.check_features(frame, modality)
-            if target["kind"] != "none":
-                self.check_column(frame, target["name"], "target")
+            for role, name in zip(("target", "event"), self.answers(), strict=False):
+                self.check_column(frame, name, role)
         else:
             target, modality = self.find_target(frame), self.modality(frame)
+            if self.event in modality["features"]:
+                raise InputError(f"event {self.event!r} is among the features; a model would only copy it")
         y = self.encode_target(frame, target)
         has_target = target["kind"] != "none" and not target.get("unlabelled")
-        if has_target and y.ndim == 1 and (unlabelled := (y < 0 if target["classes"] else y.isnan()).numpy()).any():
-            log.info("%d samples without a value of %s are left out", unlabelled.sum(), target["name"])
+        if has_target and target["kind"] != "segmentation" and (unlabelled := ~labelled(y).numpy()).any():
+            log.info("%d samples without a value of %s are left out", unlabelled.sum(), " or ".join(self.answers()))
             frame, y = frame[~unlabelled], y[torch.from_numpy(~unlabelled)]
         is_test = frame[IS_TEST].to_numpy(dtype=bool) if IS_TEST in frame else None
         twins = self.twins(frame, modality)
@@ -133,6 +164,8 @@ class FrameData(Data):
         labels = None
         if of_samples(target):  # those without a class are one more class to the split
             labels = y.where(y >= 0, len(target["classes"])).numpy()
+        if target["kind"] == "survival":
+            labels = y[:, 1].nan_to_num(2).long().numpy()
         split = self.split_samples(frame, twins, labels, is_test)
         if not self.trained:
             columns.check_training(split, target, y, self.path)
@@ -174,9 +207,16 @@ class FrameData(Data):
             frame.index = pd.Index(frame[name].map(str), name=name)
         return frame
 
+    def answers(self) -> list[str]:
+        """Columns that are to be predicted: none, the target, or of survival time and event."""
+        if self.trained:
+            target = self.trained["target"]
+            return [name for name in (target["name"], target.get("event")) if name]
+        return [name for name in (self.target, self.event) if name]
+
     def roles(self, frame: pd.DataFrame) -> dict[str, str | None]:
-        """Columns that say something else than what is measured: id, group and split; they are checked."""
-        roles = {"id": self._id(frame), "group": self.group, "split": self.split}
+        """Columns that say something else than what is measured: id, group, split and event; they are checked."""
+        roles = {"id": self._id(frame), "group": self.group, "split": self.split, "event": self.event}
         for role, name in roles.items():
             if name is not None:
                 self.check_column(frame, name, role)

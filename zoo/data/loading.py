@@ -27,13 +27,20 @@ class Source(Protocol):
         """Raw values of these samples, ``shape=(rows, *shape)``."""
 
 
+def labelled(y: Tensor) -> Tensor:
+    """Which samples have a value of the target (of survival both, of a mask each pixel), ``shape=(samples,)``."""
+    known = y.isfinite() if y.is_floating_point() else y >= 0
+    return known.flatten(1).all(1) if known.ndim > 1 else known
+
+
 @dataclass
 class Content:
     """What was read: all samples, in the order of the file.
 
     Attributes:
         x: Raw values, ``shape=(samples, *shape)``; what does not fit into memory is read a batch at a time.
-        y: Class codes (int64) or numbers (float32), ``shape=(samples,)``; -1 or NaN where the target is missing.
+        y: Class codes (int64) or numbers (float32), ``shape=(samples,)``; -1 or NaN where the target is missing. Of
+            survival times and events (float32), ``shape=(samples, 2)``.
         samples: One row a sample, indexed by its name; the columns of the table, and ``split``.
         spec: Shapes, names and target.
     """
@@ -49,8 +56,7 @@ class Content:
 
     def labelled(self, rows: Tensor) -> Tensor:
         """Which of these samples have a value of the target, ``shape=(rows,)``."""
-        y = self.y[rows]
-        return y.isfinite() if y.is_floating_point() else y.flatten(1).amin(1) >= 0 if y.ndim > 1 else y >= 0
+        return labelled(self.y[rows])
 
 
 class Rows(Dataset[Batch]):

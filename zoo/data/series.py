@@ -167,8 +167,8 @@ class SeriesData(FrameData):
 
     def _filtered(self, frame: pd.DataFrame, source: str) -> pd.DataFrame:
         """Series gathered from the columns of a table, filtered and resampled where asked for."""
-        target = self.trained["target"]["name"] if self.trained else self.target
-        others = [n for n in (target, self.id, self.owner, self.split) if n and n in frame and n != self.record]
+        roles = (*self.answers(), self.id, self.owner, self.split)
+        others = [n for n in roles if n and n in frame and n != self.record]
         ignore = [n for n in frame if n in self.ignore or n == UNNAMED]
         if SERIES in frame:
             if self.record:

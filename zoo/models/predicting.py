@@ -1,13 +1,19 @@
-"""What all models that predict a class or a number share: the loss, the units of the target, and the answer."""
+"""What all models that predict a class, a number or a risk share: the loss, the units of the target, and the answer."""
+
+from collections.abc import Iterable
+from typing import Any
 
 import pandas as pd
 import torch
 from lightning.pytorch import LightningModule
-from torch import Tensor
+from torch import Tensor, nn
 
+from ..errors import InputError
 from ..spec import Target
 from ..training.losses import loss_function
 from ..training.metrics import probabilities
+from ..training.survival import KNOTS, baseline_hazard, survival
+from .base import Batch, Frame
 
 
 class Predicting(LightningModule):
@@ -15,17 +21,30 @@ class Predicting(LightningModule):
 
     A number is learnt in standard units, (y - mean) / standard deviation of the training rows, so that learning rates
     and losses mean the same whatever its unit; `answer` and `table` give it back in its own.
+
+    Of survival the raw output is the logarithm of the hazard up to a constant. `answer` gives the risk, the log hazard
+    ratio against the mean training sample, whose hazard `fit_hazard` learns from the training rows before a checkpoint
+    is written and when training ends; it belongs to the weights.
     """
 
     target: Target
+    head: nn.Module
     y_mean: Tensor
     y_scale: Tensor
+    event_times: Tensor
+    log_hazard: Tensor
+    horizons: Tensor
 
     def set_target(self, loss: str) -> None:
         """Choose the loss of each row and make room for the units of a number; see `zoo.training.losses`."""
         self.loss_of_rows = loss_function(loss, self.target["kind"])
         self.register_buffer("y_mean", torch.tensor(0.0))
         self.register_buffer("y_scale", torch.tensor(1.0))
+        if self.target["kind"] == "survival":
+            self.register_buffer("event_times", torch.full((KNOTS,), torch.inf))
+            self.register_buffer("log_hazard", torch.full((KNOTS,), torch.nan))
+            self.register_buffer("horizons", torch.full((3,), torch.nan))
+            self._hazard_step = -1
 
     def fit_target(self, y: Tensor) -> None:
         """Learn mean and standard deviation of a number from training rows, ``shape=(rows,)``; NaN is left out."""
@@ -35,21 +54,108 @@ class Predicting(LightningModule):
             self.y_scale.copy_(y.std(correction=0) if len(y) > 1 and y.std() > 0 else torch.tensor(1.0))
 
     def standardised(self, y: Tensor) -> Tensor:
-        """Numbers in standard units; class codes as they are."""
+        """Numbers in standard units; class codes, times and events as they are."""
         return (y - self.y_mean) / self.y_scale if self.target["kind"] == "regression" else y
 
     def answer(self, output: Tensor) -> Tensor:
-        """Raw outputs as probabilities ``(batch, classes)``, or as numbers ``(batch,)``."""
-        if self.target["kind"] == "regression":
+        """Raw outputs as probabilities ``(batch, classes)``, or as numbers or risks ``(batch,)``."""
+        if self.target["kind"] in ("regression", "survival"):
             return output.squeeze(1) * self.y_scale + self.y_mean
         return probabilities(output, self.target)
 
     def table(self, summary: Tensor, index: pd.Index) -> pd.DataFrame:
         """Raw outputs as users read them: one probability column a class, and the prediction."""
-        answer = self.answer(summary.to(self.device)).float().cpu().numpy()
+        answer = self.answer(summary.to(self.device)).float()
+        if self.target["kind"] == "survival":
+            return self._survival_table(answer, index)
+        values = answer.cpu().numpy()
         if self.target["kind"] == "regression":
-            return pd.DataFrame({"prediction": answer}, index=index)
+            return pd.DataFrame({"prediction": values}, index=index)
         classes = self.target["classes"]
-        frame = pd.DataFrame(answer, index=index, columns=[f"probability_{name}" for name in classes])
-        frame["prediction"] = [classes[code] for code in answer.argmax(1)]
+        frame = pd.DataFrame(values, index=index, columns=[f"probability_{name}" for name in classes])
+        frame["prediction"] = [classes[code] for code in values.argmax(1)]
         return frame
+
+    def _survival_table(self, risk: Tensor, index: pd.Index) -> pd.DataFrame:
+        """``risk``, and the probability of no event until the quartiles of the training event times."""
+        frame = pd.DataFrame({"risk": risk.cpu().numpy()}, index=index)
+        if not self.log_hazard.isnan().any():
+            probability = self.survival(risk, self.horizons).cpu().numpy()
+            for number, time in enumerate(self.horizons.tolist()):
+                unit = f"_{self.target['unit']}" if self.target["unit"] else ""
+                frame[f"survival_{time:g}{unit}"] = probability[:, number]
+        return frame
+
+    def survival(self, risk: Tensor, times: Tensor) -> Tensor:
+        """Probability of no event until each time for these risks: ``(batch,), (times,) -> (batch, times)``."""
+        return survival(risk, times.to(risk), self.event_times, self.log_hazard)
+
+    @torch.inference_mode()
+    def predict_survival(self, frame: Frame, times: Iterable[float]) -> pd.DataFrame:
+        """Survival curves of samples, by Cox's model with the baseline hazard of the training rows.
+
+        Args:
+            frame: As for `predict`.
+            times: In the unit of the training data. The curve stays level after the last training event.
+
+        Returns:
+            One row a sample, one column a time: the probability that the event has not happened by then.
+
+        Raises:
+            InputError: No model of survival, or one that was not trained with a `zoo.data` module.
+        """
+        if self.target["kind"] != "survival":
+            raise InputError(f"{type(self).__name__} predicts no survival; give --data.event when it is trained")
+        if self.log_hazard.isnan().any():
+            raise InputError("the baseline hazard is not known: call model.fit_hazard(data.loader('train'))")
+        wanted = list(times)
+        risk = torch.from_numpy(self.predict(frame)["risk"].to_numpy())  # type: ignore[operator]
+        probability = self.survival(risk.to(self.device), torch.tensor(wanted, device=self.device))
+        return pd.DataFrame(probability.cpu().numpy(), self.raw(frame)[1], wanted)  # type: ignore[operator]
+
+    @torch.no_grad()
+    def fit_hazard(self, batches: Iterable[Batch]) -> None:
+        """Learn the hazard of the mean training sample (Breslow's estimate), in evaluation mode.
+
+        Args:
+            batches: All training samples, with ``x`` and ``y``.
+        """
+        was, _ = self.training, self.eval()
+        found = [
+            (self.head(self.embed(batch["x"].to(self.device))).squeeze(1).float(), batch["y"])  # type: ignore[operator]
+            for batch in batches
+        ]
+        self.train(was)
+        risk, y = torch.cat([risk for risk, _ in found]), torch.cat([y for _, y in found]).to(self.device)
+        known = y.isfinite().all(1)
+        risk, y = risk[known], y[known]
+        if not (y[:, 1] > 0).any():
+            raise InputError(f"no sample has the event {self.target['event']!r}; a hazard needs one")
+        self.y_mean.copy_(-risk.mean())
+        event_times, log_hazard = baseline_hazard(risk + self.y_mean, y)
+        self.event_times.copy_(event_times)
+        self.log_hazard.copy_(log_hazard)
+        quartiles = torch.quantile(
+            y[y[:, 1] > 0, 0].double(), torch.tensor([0.25, 0.5, 0.75], device=y.device).double()
+        )
+        self.horizons.copy_(torch.tensor([float(f"{time:.3g}") for time in quartiles.tolist()]))
+
+    def _fit_hazard_of_training(self) -> None:
+        data, step = getattr(self.trainer, "datamodule", None), self.trainer.global_step
+        if data is not None and step != self._hazard_step:  # best and last checkpoint may be of the same weights
+            self.fit_hazard(data.loader("train"))
+            self._hazard_step = step
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Let the hazard belong to the weights that are saved."""
+        super().on_save_checkpoint(checkpoint)
+        if "log_hazard" in self._buffers:
+            self._fit_hazard_of_training()
+            for name in ("y_mean", "event_times", "log_hazard", "horizons"):
+                checkpoint["state_dict"][name] = getattr(self, name)
+
+    def on_train_end(self) -> None:
+        """Let the hazard belong to the last weights."""
+        if "log_hazard" in self._buffers:
+            self._fit_hazard_of_training()
+            self._hazard_step = -1

@@ -1,4 +1,4 @@
-"""Models that predict a target: losses, metrics and predictions shared by classifiers and regressors."""
+"""Models that predict a target: losses, metrics and predictions shared by models of classes, numbers and survival."""
 
 from typing import Any
 
@@ -12,14 +12,16 @@ from .predicting import Predicting
 
 
 class Supervised(Predicting, Model, abstract=True):
-    """A model of a class or a number: ``head(embed(x))``.
+    """A model of a class, a number, or the risk of an event (survival): ``head(embed(x))``.
 
     A number is learnt in standard units, (y - mean) / standard deviation of the training rows, so that learning rates
-    and losses mean the same whatever its unit; `answer` and `predict` give it back in its own.
+    and losses mean the same whatever its unit; `answer` and `predict` give it back in its own. Of survival the output
+    is a log hazard ratio, and the loss Cox's partial likelihood: samples of a batch are compared with each other, so
+    that batches should hold some events.
 
     Args:
         loss: ``"auto"`` (the usual one), or for two classes ``bce`` or ``focal``, for more ``cce`` or ``focal``, for a
-            number ``mse``, ``mae`` or ``huber``.
+            number ``mse``, ``mae`` or ``huber``, for survival ``efron`` or ``breslow`` (how equal times are handled).
         **shared: Arguments of `Model`.
     """
 

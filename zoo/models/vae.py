@@ -70,7 +70,7 @@ class VAE(Predicting, Unsupervised):
         self.decoder = self.coder.decoder(self.latent, self.likelihood.maps)
         if supervision:
             if self.target["kind"] in ("none", "segmentation"):
-                raise InputError("supervision needs a class or a number to predict: give --data.target")
+                raise InputError("supervision needs a class, a number or a time to predict: give --data.target")
             self.set_target("auto")
             self.head = nn.Linear(self.latent, output_width(self.target))
 
@@ -82,7 +82,7 @@ class VAE(Predicting, Unsupervised):
 
     def embed(self, x: Tensor) -> Tensor:
         """The means mu: ``(batch, *shape) -> (batch, latent)``."""
-        return self.mean(self.body(self.encode(x)))  # type: ignore[no-any-return]
+        return self.posterior(self.encode(x))[0]
 
     def posterior(self, encoded: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and logarithm of the variance of z for encoded samples, ``(batch, latent)`` each."""
@@ -111,7 +111,7 @@ class VAE(Predicting, Unsupervised):
         return loss
 
     def _known(self, y: Tensor) -> Tensor:
-        return y >= 0 if self.target["classes"] else y.isfinite()
+        return y >= 0 if self.target["classes"] else y.isfinite() if y.ndim == 1 else y.isfinite().all(1)
 
     def terms(self, x: Tensor, step: int) -> Tensor:
         """Minus the bound with the whole ``beta``, minus log-likelihood, each divergence: ``(batch, 2 + latent)``."""
@@ -130,6 +130,7 @@ class VAE(Predicting, Unsupervised):
 
     def on_train_end(self) -> None:
         """Tell of a posterior that collapsed onto the prior."""
+        super().on_train_end()
         used = self.trainer.callback_metrics.get("validation_active_units")
         if used is not None and used < self.latent:
             log.warning(

@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression, RidgeCV
 from torch import Tensor
 
 from ..spec import Target
+from .survival_baseline import survival_baselines
 
 MOST_ROWS = 20_000  # a forest on more takes longer than the network
 
@@ -22,15 +23,17 @@ def baselines(
     Args:
         features: From positions of samples to sets of features, ``shape=(rows, features)``, such as
             ``data.baseline_features``.
-        y: Class codes or numbers, ``shape=(samples,)``.
+        y: Class codes or numbers, ``shape=(samples,)``; of survival times and events, ``shape=(samples, 2)``.
         train: True for training rows, ``shape=(samples,)``.
         target: Kind and classes.
 
     Returns:
         By name: probabilities ``(samples, classes)``, or numbers ``(samples,)``. Logistic (ridge) regression on every
         set of features, and a random forest of 300 trees on the first, scikit-learn's settings otherwise. Of more than
-        20,000 training rows, 20,000 are drawn.
+        20,000 training rows, 20,000 are drawn. Of survival see `zoo.report.survival_baseline`.
     """
+    if target["kind"] == "survival":
+        return survival_baselines(features, y, train)
     rows = np.flatnonzero(train)
     if len(rows) > MOST_ROWS:
         rows = np.random.default_rng(0).choice(rows, MOST_ROWS, replace=False)

@@ -4,13 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
 from .. import files
 from ..data import Data
+from ..data.target import decode
 from ..errors import InputError
 from ..models import Model, Supervised, Unsupervised
 from ..models.predicting import Predicting
@@ -18,6 +18,7 @@ from ..models.segmenter import Segmenter
 from ..models.vae import VAE
 from ..spec import Target
 from ..training.metrics import scores as score
+from ..training.survival_metrics import scored_times, survival_scores
 from .baseline import baselines
 from .representation import Representation, evaluate_representation
 from .segmentation import Example, evaluate_masks
@@ -28,8 +29,9 @@ class Evaluation:
     """What a model achieved.
 
     Attributes:
-        predictions: One row a sample: ``split``, ``target``, probabilities, ``prediction``; of masks ``split``, and the
-            metrics of each image and foreground class; of models without a target what they tell of each sample.
+        predictions: One row a sample: ``split``, ``target``, probabilities, ``prediction``; of survival ``split``,
+            ``time``, ``event``, ``risk``, probabilities; of masks ``split``, and the metrics of each image and
+            foreground class; of models without a target what they tell of each sample.
         scores: One row a value: ``model``, ``split``, ``metric``, ``value``.
         target: What was predicted.
         representation: How an unsupervised model sees its samples, to draw.
@@ -97,8 +99,8 @@ def evaluate(model: Model, data: Data, splits: tuple[str, ...] = ("train", "vali
         outputs, scores = _answers(model, data, present, model)
         rows = torch.cat([content.rows(split) for split in present])
         predictions = model.table(torch.cat(outputs), content.samples.index[rows.numpy()])
-        truth = content.y[rows].numpy()
-        predictions.insert(0, "target", np.array(target["classes"])[truth] if target["classes"] else truth)
+        for place, (column, values) in enumerate(decode(content.y[rows], target).items()):
+            predictions.insert(place, column, values)
         predictions.insert(0, "split", content.samples["split"].to_numpy()[rows.numpy()])
     model.train(training)
     scores_table = pd.DataFrame(scores, columns=["model", "split", "metric", "value"])
@@ -116,12 +118,26 @@ def _answers(
         torch.cat([output(batch["x"].to(model.device)).float().cpu() for batch in data.loader(split)])
         for split in present
     ]
+    train = (content.samples["split"] == "train").to_numpy() & content.labelled(torch.arange(len(content.y))).numpy()
+    # Without training rows, as in an external validation, censoring is estimated from the samples themselves.
+    reference = content.y[torch.from_numpy(train)] if train.any() else content.y[torch.cat(list(known.values()))]
+
+    def answer_of(output: Tensor) -> Tensor:
+        found = model.answer(output.to(model.device))
+        if target["kind"] == "survival":
+            times = torch.from_numpy(scored_times(reference.numpy()))
+            found = torch.cat([found.unsqueeze(1), model.survival(found, times)], 1)
+        return found.cpu()
+
+    def scores_of(answer: Tensor, y: Tensor) -> dict[str, float]:
+        if target["kind"] == "survival":
+            return survival_scores(answer.numpy(), y.numpy(), reference.numpy())
+        return score(answer, y, target)
+
     answers = {
-        split: model.answer(found.to(model.device)).cpu()[content.labelled(rows[split])]
-        for split, found in zip(present, outputs, strict=True)
+        split: answer_of(found)[content.labelled(rows[split])] for split, found in zip(present, outputs, strict=True)
     }
     by_name = {type(model).__name__: answers}
-    train = (content.samples["split"] == "train").to_numpy() & content.labelled(torch.arange(len(content.y))).numpy()
     if train.any():  # not for a table of test samples alone, as in an external validation
         for name, answer in baselines(data.baseline_features, content.y.numpy(), train, target).items():
             by_name[name] = {split: torch.from_numpy(answer).float()[known[split]] for split in present}
@@ -129,5 +145,5 @@ def _answers(
         (name, split, metric, value)
         for name, found in by_name.items()
         for split, answer in found.items()
-        for metric, value in score(answer, content.y[known[split]], target).items()
+        for metric, value in scores_of(answer, content.y[known[split]]).items()
     ]

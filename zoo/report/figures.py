@@ -1,6 +1,6 @@
 """Figures of a run: learning curve, ROC, confusion matrix, calibration; measured against predicted for a number.
 
-Those of masks are in `zoo.report.overlays`.
+Those of masks are in `zoo.report.overlays`, those of survival in `zoo.report.survival_figures`.
 """
 
 from pathlib import Path
@@ -157,6 +157,8 @@ def write_figures(evaluation: Evaluation, name: str, folder: Path) -> list[Path]
         from .representation_figures import representation_figures
 
         figures = representation_figures(evaluation.representation, name)
+    elif target["kind"] == "survival":
+        figures = {}
     elif target["kind"] == "regression":
         figures = {
             "measured_against_predicted": measured_against_predicted(
@@ -180,6 +182,10 @@ def write_figures(evaluation: Evaluation, name: str, folder: Path) -> list[Path]
             "confusion_matrix": confusion(predictions, target, f"{name}: confusion matrix, {last} rows"),
             "calibration": calibration(predictions, target, f"{name}: calibration"),
         }
+    if target["kind"] == "survival" and "risk" in predictions:
+        from .survival_figures import survival_figures
+
+        figures |= survival_figures(predictions, target, name)
     if (path := folder / "metrics.csv").is_file() and len(metrics := pd.read_csv(path)):
         figures["learning_curve"] = learning_curve(metrics, f"{name}: learning curve")
     written = []

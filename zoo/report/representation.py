@@ -3,7 +3,6 @@
 import warnings
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from ..data import Data
 from ..data.loading import Batch, Source
+from ..data.target import decode
 from ..errors import InputError
 from ..models import Unsupervised
 from ..models.vae import VAE
@@ -82,8 +82,8 @@ def evaluate_representation(model: Unsupervised, data: Data, present: list[str])
             found.add(batch)
         table = pd.concat(found.tables).set_axis(content.samples.index[rows.numpy()])
         table.insert(0, "split", split)
-        if model.target["kind"] != "none":
-            table.insert(1, "target", _truth(content.y[rows], model.target["classes"]))
+        for place, (column, values) in enumerate(decode(content.y[rows], model.target).items(), 1):
+            table.insert(place, column, values)
         tables.append(table)
         measure = "explained_deviance" if components.nmf else "explained_variance"
         scores += [(key, split, measure, found.explained(key)) for key in found.errors]
@@ -212,12 +212,6 @@ def _metric(model: Unsupervised) -> str | None:
     if model.target["kind"] == "regression":
         return "neighbours_r2"
     return "neighbours_accuracy" if of_samples(model.target) else None
-
-
-def _truth(y: Tensor, classes: list[str]) -> Any:
-    if not classes:
-        return y.numpy()
-    return [classes[code] if code >= 0 else None for code in y.tolist()]
 
 
 def _neighbours(points: np.ndarray, y: np.ndarray, queries: np.ndarray, truth: np.ndarray, own: bool) -> float:

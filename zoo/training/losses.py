@@ -2,7 +2,7 @@
 
 Shapes: ``output`` is ``(batch, 1)`` for a number and for two classes (one logistic unit), ``(batch, classes)`` for
 more; ``y`` is ``(batch,)``, float for a number and integer class codes otherwise. Every loss returns ``(batch,)``.
-Those of masks are in `zoo.training.segmentation`.
+Those of masks are in `zoo.training.segmentation`, those of survival in `zoo.training.survival`.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..errors import InputError, suggest
 from ..spec import TargetKind
-from . import segmentation
+from . import segmentation, survival
 
 
 def mean_squared_error(output: Tensor, y: Tensor) -> Tensor:
@@ -52,6 +52,7 @@ LOSSES: dict[TargetKind, dict[str, Loss]] = {  # the first of each is the defaul
     "binary": {"bce": binary_cross_entropy, "focal": focal},
     "multiclass": {"cce": categorical_cross_entropy, "focal": focal},
     "regression": {"mse": mean_squared_error, "mae": mean_absolute_error, "huber": huber},
+    "survival": {"efron": survival.efron, "breslow": survival.breslow},
     "segmentation": segmentation.LOSSES,
 }
 

@@ -1,4 +1,4 @@
-"""Metrics by kind of target, all from torchmetrics where it has them."""
+"""Metrics by kind of target, all from torchmetrics where it has them; more of survival in `survival_metrics`."""
 
 from typing import Any
 
@@ -9,6 +9,7 @@ from torch import Tensor
 from torchmetrics.functional.regression import r2_score, spearman_corrcoef
 
 from ..spec import Target
+from .survival_metrics import concordance
 
 
 def probabilities(output: Tensor, target: Target) -> Tensor:
@@ -66,7 +67,9 @@ def scores(prediction: Tensor, y: Tensor, target: Target) -> dict[str, float]:
 
 
 def headline(prediction: Tensor, y: Tensor, target: Target) -> float:
-    """The one metric that is followed during training: ROC-AUC, or R2 for a number."""
+    """The one metric that is followed during training: ROC-AUC, R2 for a number, C-index for survival."""
+    if target["kind"] == "survival":
+        return concordance(prediction.float().cpu().numpy(), y.cpu().numpy())
     if target["kind"] == "regression":
         return float(r2_score(prediction, y)) if len(y) > 1 else float("nan")
     count = len(target["classes"])
@@ -90,7 +93,7 @@ class Outputs(torchmetrics.Metric):
         self.add_state("y", [], dist_reduce_fx="cat")
 
     def update(self, output: Tensor, y: Tensor) -> None:
-        """Keep one batch: ``(batch, width)`` and ``(batch,)``."""
+        """Keep one batch: ``(batch, width)`` and ``(batch,)``, of survival ``(batch, 2)``."""
         self.output.append(output)
         self.y.append(y)
 

@@ -1,0 +1,96 @@
+"""The simple models that a network of survival must be held against, by scikit-survival."""
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..training.survival_metrics import scored_times, structured
+
+MOST_ROWS, MOST_FOREST = 20_000, 2_000  # training rows; a survival forest on more takes minutes
+FOLDS, PENALTIES, L1_RATIO = 5, 10, 0.5
+
+
+def survival_baselines(
+    features: Callable[[Tensor], dict[str, np.ndarray]], y: np.ndarray, train: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Fit the baselines on the training rows and let them predict every row.
+
+    Args:
+        features: As for `zoo.report.baseline.baselines`.
+        y: Times and events, ``shape=(samples, 2)``.
+        train: True for training rows, ``shape=(samples,)``.
+
+    Returns:
+        By name: risks, then probabilities of no event until each of ``scored_times`` of the training rows,
+        ``shape=(samples, 1 + times)``. Cox regression with an elastic net on every set of features, its penalty chosen
+        by a cross-validation within the training rows (Simon et al. 2011, doi:10.18637/jss.v039.i05); a random survival
+        forest of 300 trees on the first, of at most 2,000 rows (Ishwaran et al. 2008, doi:10.1214/08-AOAS169); and
+        Kaplan-Meier, which is the same for all samples.
+    """
+    from sksurv.ensemble import RandomSurvivalForest
+
+    rows, times = np.flatnonzero(train), scored_times(y[train])
+    if len(rows) > MOST_ROWS:
+        rows = np.random.default_rng(0).choice(rows, MOST_ROWS, replace=False)
+    known, models = structured(y[rows]), {}
+    for number, (prefix, x) in enumerate(features(torch.from_numpy(rows)).items()):
+        if (cox := _cox(x, known)) is not None:
+            models[f"{prefix}Cox regression"] = prefix, cox
+        if number == 0:
+            some = np.random.default_rng(0).permutation(len(rows))[:MOST_FOREST]
+            if known["event"][some].any():
+                forest = RandomSurvivalForest(300, min_samples_leaf=15, random_state=0, n_jobs=-1)
+                models[f"{prefix}random survival forest"] = prefix, forest.fit(x[some], known[some])
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in models}
+    for some_rows in torch.arange(len(y)).split(MOST_FOREST):
+        sets = features(some_rows)
+        for name, (prefix, model) in models.items():
+            parts[name].append(_answer(model, sets[prefix], times))
+    same = np.concatenate([[0.0], _kaplan_meier(known, times)])
+    return {name: np.concatenate(found) for name, found in parts.items()} | {"Kaplan-Meier": np.tile(same, (len(y), 1))}
+
+
+def _cox(x: np.ndarray, known: np.ndarray) -> Any:
+    """The regression with the penalty that ranks held-out training rows best, or None if none can be fitted."""
+    from sklearn.model_selection import GridSearchCV, StratifiedKFold
+    from sksurv.linear_model import CoxnetSurvivalAnalysis
+
+    events = known["event"]
+    folds = min(FOLDS, int(events.sum()))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of penalties that do not converge; they are not chosen
+        try:
+            largest = (
+                CoxnetSurvivalAnalysis(n_alphas=2, l1_ratio=L1_RATIO).fit(x, known).alphas_[0]
+            )  # all coefficients are 0
+            grid = [[largest * share] for share in np.logspace(-0.2, -2.5, PENALTIES)]
+            if folds < 2:
+                return CoxnetSurvivalAnalysis(l1_ratio=L1_RATIO, alphas=grid[0], fit_baseline_model=True).fit(x, known)
+            parts = list(StratifiedKFold(folds, shuffle=True, random_state=0).split(x, events))
+            model = CoxnetSurvivalAnalysis(l1_ratio=L1_RATIO, fit_baseline_model=True)
+            return GridSearchCV(model, {"alphas": grid}, cv=parts).fit(x, known).best_estimator_
+        except (ValueError, ArithmeticError):  # features that say nothing at all
+            return None
+
+
+def _answer(model: Any, x: np.ndarray, times: np.ndarray) -> np.ndarray:
+    curves = model.predict_survival_function(x, return_array=True)
+    return np.column_stack([model.predict(x), _at(model.unique_times_, curves, times)])
+
+
+def _kaplan_meier(known: np.ndarray, times: np.ndarray) -> np.ndarray:
+    from sksurv.nonparametric import kaplan_meier_estimator
+
+    own, curve = kaplan_meier_estimator(known["event"], known["time"])
+    return _at(own, curve[None], times).squeeze(0)
+
+
+def _at(own: np.ndarray, curves: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Step functions with value 1 before the first of their own times, ``(samples, own) -> (samples, times)``."""
+    with_start = np.column_stack([np.ones(len(curves)), curves])
+    found: np.ndarray = with_start[:, np.searchsorted(own, times, side="right")]
+    return found
