@@ -55,7 +55,7 @@ class ExpressionData(FrameData):
         target_kind: binary, multiclass or regression; detected by default. ``none`` leaves the card's target out.
         positive: The positive one of two classes; by default the last in alphabetical order.
         id: Column that names the samples. Default: the row names, or a first column of text, else they are counted.
-        **shared: Arguments of `FrameData` (test_path, unlabelled) and `Data`.
+        **shared: Arguments of `FrameData` (test_path, unlabelled, event) and `Data`.
 
     Raises:
         InputError: Anything that is wrong with the matrix or the annotation, in one line.

@@ -30,11 +30,11 @@ class TableData(FrameData):
             reconstruct them; to other models they are features.
         categorical: Columns of numbers that are categories (1 = male, 2 = female).
         ordered: Categories with an order, with their levels from low to high: ``{stage: [I, II, III]}``.
-        target_kind: binary, multiclass or regression; detected by default. ``none`` leaves it out.
+        target_kind: binary, multiclass, regression or survival; detected by default. ``none`` leaves it out.
         positive: The positive one of two classes; by default the last in alphabetical order.
         missing: Numbers that stand for a missing value, by column: ``{insulin: [0]}``.
         id: Column of unique sample names. Default: a first column without a header, else rows are counted from 1.
-        **shared: Arguments of `FrameData` (test_path, unlabelled) and `Data`.
+        **shared: Arguments of `FrameData` (test_path, unlabelled, event) and `Data`.
 
     Raises:
         InputError: Anything that is wrong with the table, in one line.

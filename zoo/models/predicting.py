@@ -121,23 +121,19 @@ class Predicting(LightningModule):
             batches: All training samples, with ``x`` and ``y``.
         """
         was, _ = self.training, self.eval()
-        found = [
-            (self.head(self.embed(batch["x"].to(self.device))).squeeze(1).float(), batch["y"])  # type: ignore[operator]
-            for batch in batches
-        ]
+        found = [(self.head(self.embed(batch["x"].to(self.device))), batch["y"]) for batch in batches]  # type: ignore[operator]
         self.train(was)
-        risk, y = torch.cat([risk for risk, _ in found]), torch.cat([y for _, y in found]).to(self.device)
+        risk, y = (torch.cat(parts).cpu() for parts in zip(*found, strict=True))
         known = y.isfinite().all(1)
-        risk, y = risk[known], y[known]
-        if not (y[:, 1] > 0).any():
+        risk, y = risk[known, 0].float(), y[known]
+        if not (happened := y[:, 1] > 0).any():
             raise InputError(f"no sample has the event {self.target['event']!r}; a hazard needs one")
         self.y_mean.copy_(-risk.mean())
-        event_times, log_hazard = baseline_hazard(risk + self.y_mean, y)
-        self.event_times.copy_(event_times)
-        self.log_hazard.copy_(log_hazard)
-        quartiles = torch.quantile(
-            y[y[:, 1] > 0, 0].double(), torch.tensor([0.25, 0.5, 0.75], device=y.device).double()
-        )
+        for buffer, value in zip(
+            (self.event_times, self.log_hazard), baseline_hazard(risk - risk.mean(), y), strict=True
+        ):
+            buffer.copy_(value)
+        quartiles = torch.quantile(y[happened, 0], torch.tensor([0.25, 0.5, 0.75]))
         self.horizons.copy_(torch.tensor([float(f"{time:.3g}") for time in quartiles.tolist()]))
 
     def _fit_hazard_of_training(self) -> None:

@@ -125,7 +125,7 @@ def _answers(
     def answer_of(output: Tensor) -> Tensor:
         found = model.answer(output.to(model.device))
         if target["kind"] == "survival":
-            times = torch.from_numpy(scored_times(reference.numpy()))
+            times = torch.from_numpy(scored_times(reference.numpy())).float()
             found = torch.cat([found.unsqueeze(1), model.survival(found, times)], 1)
         return found.cpu()
 
