@@ -12,6 +12,7 @@ from ..data.loading import Content
 from ..encode.table import TableEncoder
 from ..errors import InputError, check_range, suggest
 from ..spec import Modality, Spec, only_modality
+from .perturbation_shifts import check_table
 
 ADJUSTED = "copies adjusted for"  # entry of data.samples.attrs: columns that the copies were drawn by
 
@@ -39,7 +40,8 @@ def with_copies(
         columns: Columns to be copied, such as all drugs.
         adjust: Columns that may drive them, such as age, sex and centre. The features that are to be found must not be
             among them, else the copies would learn the effects of the drugs from them.
-        count: Copies of each column. Two are enough for ten columns; a single one needs five or more.
+        count: Copies of each column. Two are enough for ten columns; a single one needs five to ten, for no p value is
+            below one by the number of shifts by copies.
         seed: Of the draws.
 
     Returns:
@@ -49,6 +51,7 @@ def with_copies(
         InputError: No such column, no column to copy, or a target or covariate among them.
     """
     check_range("count", count, 1)
+    check_table(data)
     modality = only_modality(data.spec)
     features = modality["features"]
     if not columns:

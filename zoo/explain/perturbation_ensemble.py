@@ -14,7 +14,8 @@ def ensemble(name: str, data: Data, *options: str, n: int = 8) -> list[Model]:
 
     Args:
         name: Name of a recipe, path of a config, or a run folder: its model and its training are taken.
-        data: What to train on, such as ``TableData("drugs_simulated")``, in place of the recipe's own.
+        data: What to train on, such as ``TableData("drugs_simulated")``, in place of the recipe's own; its batch size
+            and its split count too.
         *options: As on the command line, such as ``"--model.latent=32"`` or ``"--seed_everything=100"``.
         n: Number of models; their seeds follow that of the recipe.
 
@@ -25,7 +26,7 @@ def ensemble(name: str, data: Data, *options: str, n: int = 8) -> list[Model]:
         InputError: Anything wrong with the options or the data.
 
     Example:
-        >>> models = ensemble("vae_drugs", TableData("drugs_simulated"), n=3)  # doctest: +SKIP
+        >>> models = ensemble("vae_drugs", TableData("drugs_simulated", batch_size=256), n=3)  # doctest: +SKIP
     """
     check_range("n", n, 1)
     quieten()

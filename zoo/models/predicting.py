@@ -104,7 +104,7 @@ class Predicting(LightningModule):
         Raises:
             InputError: No model of survival, or one that was not trained with a `zoo.data` module.
         """
-        if self.target["kind"] != "survival":
+        if "log_hazard" not in self._buffers:
             raise InputError(f"{type(self).__name__} predicts no survival; give --data.event when it is trained")
         if self.log_hazard.isnan().any():
             raise InputError("the baseline hazard is not known: call model.fit_hazard(data.loader('train'))")
@@ -128,11 +128,10 @@ class Predicting(LightningModule):
         risk, y = risk[known, 0].float(), y[known]
         if not (happened := y[:, 1] > 0).any():
             raise InputError(f"no sample has the event {self.target['event']!r}; a hazard needs one")
+        event_times, log_hazard = baseline_hazard(risk - risk.mean(), y)
         self.y_mean.copy_(-risk.mean())
-        for buffer, value in zip(
-            (self.event_times, self.log_hazard), baseline_hazard(risk - risk.mean(), y), strict=True
-        ):
-            buffer.copy_(value)
+        self.event_times.copy_(event_times)
+        self.log_hazard.copy_(log_hazard)
         quartiles = torch.quantile(y[happened, 0], torch.tensor([0.25, 0.5, 0.75]))
         self.horizons.copy_(torch.tensor([float(f"{time:.3g}") for time in quartiles.tolist()]))
 
