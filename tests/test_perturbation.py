@@ -226,6 +226,9 @@ def test_an_ensemble_finds_planted_effects_and_no_others(here: Path) -> None:
     assert true.sum() >= 5  # of nine
     assert (~true).sum() <= 1
     assert (np.sign(found["shift"][true]) == np.sign(truth[found.index[true]])).all()
+    null = table.set_index(["perturbed", "feature"]).drop(truth.index, errors="ignore")["p_value"].dropna()
+    assert len(null) > 15
+    assert (null < 0.1).mean() < 0.25
     assert table[table["feature"] == "age"]["q_value"].isna().all()  # the copies were drawn by it
     assert not table["feature"].str.contains("copy").any()
     assert not explain.univariate(data, DRUGS[:3], "yes")["feature"].str.contains("copy").any()

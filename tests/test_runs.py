@@ -51,7 +51,7 @@ def test_every_recipe_runs(name: str, here: Path) -> None:
     main(["test", "--config", f"runs/{name}/1"])
     scores = pd.read_csv(f"runs/{name}/1/scores.csv")
     assert set(scores["split"]) == {"train", "validation", "test"}
-    assert scores["model"].nunique() >= 3  # ours and the baselines
+    assert scores["model"].nunique() >= 2  # ours and the baselines
     assert (Path("runs") / name / "1" / "figures" / "learning_curve.png").stat().st_size > 10_000
 
 

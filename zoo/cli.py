@@ -21,7 +21,7 @@ A model zoo for biological data. Recipes are YAML files; name a packaged one, or
   zoo test --config NAME_OR_RUN                score all rows, test included, beside simple baselines
   zoo predict --config NAME_OR_RUN --data.path my.csv --output predictions.csv
   zoo crossval --config NAME --folds 5 --repeats 3
-  zoo explore NAME_OR_RUN                      figures of the latent space of each layer
+  zoo explore NAME_OR_RUN                      maps of every layer; latent.html to explore them
   zoo explain NAME_OR_RUN [--method METHOD]    which pixels, time points, features or bases decide
   zoo explain NAME_OR_RUN --fasta my.fa        motifs of the filters, contribution of each base (DNA)
   zoo explain NAME_OR_RUN --vcf my.vcf --genome genome.fa        effects of variants

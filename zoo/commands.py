@@ -95,7 +95,7 @@ def crossval(args: list[str], folds: int, repeats: int, show: bool = True) -> pd
 
 
 def explore(args: list[str]) -> list[Path]:
-    """Figures of the latent space of every layer of a trained model."""
+    """Maps of every layer of a trained model: pictures, and the page ``latent.html`` to explore them."""
     from . import latent
 
     quieten()
@@ -124,6 +124,10 @@ def explain(args: list[str], fasta: str | None, vcf: str | None, genome: str | N
     if not isinstance(model, Supervised):
         raise InputError(
             f"zoo explain is for models that predict a target; look at a {type(model).__name__} with 'zoo explore'"
+        )
+    if model.target["kind"] == "survival":
+        raise InputError(
+            "zoo explain tells of classes and numbers, not of survival; see 'zoo predict' and 'zoo explore'"
         )
     folder = folder / "explanation"
     if vcf is not None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from importlib.util import find_spec
 
 
 class InputError(ValueError):
@@ -31,6 +32,12 @@ def check_range(name: str, value: float, low: float, high: float = float("inf"))
     if not low <= value <= high:
         limits = f"at least {low:g}" if high == float("inf") else f"between {low:g} and {high:g}"
         raise InputError(f"{name} must be {limits}, not {value:g}")
+
+
+def need_scikit_survival() -> None:
+    """Raise an `InputError` unless scikit-survival is there; its licence (GPL) keeps it out of the plain install."""
+    if find_spec("sksurv") is None:
+        raise InputError("survival needs the package scikit-survival: pip install 'biozoo[survival]'")
 
 
 def check_choice(name: str, value: str, choices: Iterable[str]) -> None:

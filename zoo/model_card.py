@@ -5,12 +5,16 @@ from typing import Any
 TASKS = {"table": "tabular", "expression": "expression", "sequence": "dna", "series": "time-series", "image": "image"}
 
 
-_BASELINES = (
-    "The baselines were trained on the same training rows.",
-    "PCA and NMF have as many components, of the same training rows. `explained_variance`: share of the variance of "
-    "the encoded values that is kept; `explained_deviance`: the same of counts, with the deviance of Poisson; `elbo`: "
-    "nats a sample; `neighbours_...`: what the 15 nearest training samples in latent space tell of the target.",
-)
+_BASELINES = {  # by task
+    "": "The baselines were trained on the same training rows.",
+    "survival": "The baselines were trained on the same training rows. `c_index`: share of the comparable pairs that "
+    "are ranked rightly, 0.5 by chance; `integrated_brier`: squared error of the probabilities of survival, lower is "
+    "better, that of Kaplan-Meier is without any feature.",
+    "representation": "PCA and NMF have as many components, of the same training rows. `explained_variance`: share of "
+    "the variance of the encoded values that is kept; `explained_deviance`: the same of counts, with the deviance of "
+    "Poisson; `elbo`: nats a sample; `neighbours_...`: what the 15 nearest training samples in latent space tell of "
+    "the target.",
+}
 
 
 def readme(card: dict[str, Any], layers: str) -> str:
@@ -73,7 +77,7 @@ Validation rows chose the epoch; neither the training nor that choice saw the te
 |{"---|" * columns}
 {chr(10).join(rows)}
 
-{_BASELINES[card["task"] == "representation"]} ± is the standard deviation over folds and repeats.
+{_BASELINES.get(card["task"], _BASELINES[""])} ± is the standard deviation over folds and repeats.
 
 ## Use and limits
 {_limits(card)}
@@ -88,6 +92,9 @@ Recipe: `recipe.yaml`. Made with {versions}.
 
 
 def _purpose(card: dict[str, Any]) -> str:
+    if card["task"] == "survival":
+        event = card["init_args"]["spec"]["target"]["event"]
+        return f"trained to rank samples by the hazard of **{event}** over **{card['target']}** (survival)"
     if card["task"] != "representation":
         return f"trained to predict **{card['target']}** ({card['task']})"
     told = f", and to predict **{card['target']}** from them" if card["init_args"].get("supervision") else ""

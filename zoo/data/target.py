@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..encode.table import as_text, numbers
-from ..errors import InputError
+from ..errors import InputError, need_scikit_survival
 from ..spec import Target, TargetKind
 
 MOST_CLASSES = 10  # whole numbers with more values than this are taken for a quantity
@@ -105,6 +105,7 @@ def detect_survival(frame: pd.DataFrame, name: str, event: str, positive: str | 
     Raises:
         InputError: Equal times, or an event with other levels.
     """
+    need_scikit_survival()  # the scores of every epoch are its own
     if frame[name].dropna().nunique() < 2:
         raise InputError(f"times {name!r} are all the same, or missing; nothing can be learnt")
     levels = sorted(as_text(frame[event].dropna()).unique(), key=_natural)

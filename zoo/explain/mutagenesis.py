@@ -70,7 +70,7 @@ def check_codes(model: Supervised, codes: Source) -> None:
 
 def output_names(target: Target) -> list[str]:
     """What `log_odds` are of: the positive one of two classes, each one of more, or the number itself."""
-    if target["kind"] == "regression":
+    if not target["classes"]:
         return [target["name"]]
     return target["classes"] if target["kind"] == "multiclass" else target["classes"][-1:]
 
@@ -89,7 +89,7 @@ def log_odds(model: Supervised, output: Tensor) -> Tensor:
     Returns:
         The same shape.
     """
-    if model.target["kind"] == "regression":
+    if not model.target["classes"]:
         return output * model.y_scale
     if model.target["kind"] == "binary":
         return output

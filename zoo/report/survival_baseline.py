@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..errors import need_scikit_survival
 from ..training.survival_metrics import scored_times, structured
 
 MOST_ROWS, MOST_FOREST = 20_000, 2_000  # training rows; a survival forest on more takes minutes
@@ -31,6 +32,7 @@ def survival_baselines(
         forest of 300 trees on the first, of at most 2,000 rows (Ishwaran et al. 2008, doi:10.1214/08-AOAS169); and
         Kaplan-Meier, which is the same for all samples.
     """
+    need_scikit_survival()
     from sksurv.ensemble import RandomSurvivalForest
 
     rows, times = np.flatnonzero(train), scored_times(y[train])

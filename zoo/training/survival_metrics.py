@@ -8,12 +8,15 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ..errors import need_scikit_survival
+
 EARLIEST, LATEST, GRID = 0.1, 0.9, 33  # quantiles of the training event times between which probabilities are scored
 QUARTILES = {"roc_auc_first_quartile": 0.25, "roc_auc_median": 0.5, "roc_auc_third_quartile": 0.75}
 
 
 def structured(y: np.ndarray) -> np.ndarray:
     """Times and events as scikit-survival takes them."""
+    need_scikit_survival()
     from sksurv.util import Surv
 
     made: np.ndarray = Surv.from_arrays(y[:, 1] > 0, y[:, 0])
@@ -35,6 +38,7 @@ def scored_times(y: np.ndarray) -> np.ndarray:
 
 def concordance(risk: np.ndarray, y: np.ndarray) -> float:
     """Harrell's C-index (1982, doi:10.1001/jama.1982.03320430047030), or NaN if no two samples can be compared."""
+    need_scikit_survival()
     from sksurv.metrics import concordance_index_censored
 
     return _or_nan(lambda: concordance_index_censored(y[:, 1] > 0, y[:, 0], risk)[0])
