@@ -53,7 +53,8 @@ def layers(model: Model) -> dict[str, int]:
 
         return hook
 
-    hooks = [module.register_forward_hook(note(name)) for name, module in model.named_modules() if name]
+    named = [(name, module) for name, module in model.named_modules() if name and not name.startswith("encode.")]
+    hooks = [module.register_forward_hook(note(name)) for name, module in named]
     try:
         with evaluating(model):
             model(model.encode.example(2).to(model.device))
