@@ -25,8 +25,8 @@ log = logging.getLogger("zoo")
 class Data(LightningDataModule):
     """Base of all data modules.
 
-    A batch is a dict: ``x`` raw values, ``y`` target, ``row`` position of the sample in ``samples`` (-1 if it was made
-    up for balance), and ``weight`` where classes are weighted.
+    A batch is a dict: ``x`` raw values, ``y`` target, ``row`` position in ``samples`` (-1 if made up for balance), and
+    ``weight`` where classes are weighted.
 
     Args:
         batch_size: Training rows a step. A last, smaller batch is used too, even if it is a single row.
@@ -184,7 +184,7 @@ class Data(LightningDataModule):
             what = "a mask" if target["classes"] else "a number" if target["name"] else "not given"
             raise InputError(f"balance {self.balance!r} is for classes of samples; target {target['name']!r} is {what}")
         if self.balance != "none" and target.get("unlabelled"):
-            raise InputError(f"balance {self.balance!r} needs a class for each sample; leave out data.unlabelled")
+            raise InputError(f"balance {self.balance!r} needs a class for each sample; drop the unlabelled")
         match self.balance:
             case "none":
                 return Rows(content.x, rows, y=y, row=rows)
