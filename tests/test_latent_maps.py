@@ -87,7 +87,7 @@ def test_tsne_keeps_groups_together_repeats_and_places_nothing_new(message: Call
 
 def test_pacmap_is_asked_for_in_one_line(message: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pacmap", None)
-    assert "pip install pacmap" in message(lambda: pacmap(blobs(120)))
+    assert "pip install 'biozoo[maps]'" in message(lambda: pacmap(blobs(120)))
     assert "more than 50 training samples, not 30" in message(lambda: pacmap(blobs()))
 
 
