@@ -30,6 +30,7 @@ import sys
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+from shutil import which
 from statistics import median
 from typing import Any
 
@@ -53,7 +54,7 @@ TIMED: list[Job] = [
     {"likelihood": "nb", "threads": 1, "validate": False},
     {"likelihood": "zinb", "threads": 2, "validate": False},
     {"likelihood": "zinb", "threads": 1, "validate": True},
-    {"likelihood": "zinb", "threads": 1, "validate": True, "everything": True},  # that `zoo fit` adds
+    {"likelihood": "zinb", "threads": 1, "validate": True, "everything": True},  # `zoo fit`
 ]
 
 
@@ -136,7 +137,7 @@ def speed(workers: dict[str, Worker], path: Path, options: argparse.Namespace) -
                 taken[name].append(np.diff(np.array(made["times"])[1:], axis=0).mean(0))
                 peaks[name] = [*peaks[name], made["peak"]][:2]
         what = f"{setting['likelihood']}, {setting['threads']} thread{'s' * (setting['threads'] > 1)}"
-        what += ", validation" * setting["validate"] + ", all else" * setting.get("everything", False)
+        what += ", validation" * setting["validate"] + ", checkpoints" * setting.get("everything", False)
         line = f"{what:<33}"
         for clock in (0, 1):
             ours, *theirs = ([values[clock] for values in taken[name]] for name in workers)
@@ -200,6 +201,8 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=40, help="on simulated cells; four times as many on real ones")
     parser.add_argument("--counts", type=Path, help="real cells: .h5ad of counts with obs['group'] and maybe 'batch'")
     options = parser.parse_args()
+    if options.peer and not which(options.peer):
+        parser.error(f"there is no {options.peer}")
     workers = {"ours": Worker(sys.executable, "expression_ours.py")}
     if options.peer:
         workers["scVI"] = Worker(options.peer, "expression_peer.py")
