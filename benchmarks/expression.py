@@ -82,8 +82,8 @@ class Worker:
         raise SystemExit(f"{self.process.args} failed:\n{self.errors.read()[-2000:]}")
 
     def end(self) -> None:
-        """Let it go."""
-        self.process.stdin.close()  # type: ignore[union-attr]
+        """Let it go, without its libraries' own farewell."""
+        self.process.kill()
         self.process.wait()
 
 

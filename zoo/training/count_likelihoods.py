@@ -32,7 +32,7 @@ class Poisson(Likelihood):
 
     def fit(self, encode: Encoder, x: Tensor) -> None:
         """Learn how library sizes spread, and note the standard units of the encoding."""
-        library = x[:, : self.content[0]].nansum(1).log()
+        library = x[:, : self.content[0]].nansum(1).clamp(min=1).log()
         self.log_library.copy_(torch.stack([library.mean(), library.std(correction=0)]))
         self.content_mean.copy_(encode.mean)  # type: ignore[arg-type]
         self.content_scale.copy_(encode.scale)  # type: ignore[arg-type]
