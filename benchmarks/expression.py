@@ -128,7 +128,7 @@ def speed(workers: dict[str, Worker], path: Path, options: argparse.Namespace) -
     print(f"\nSeconds an epoch, medians of {options.rounds} rounds of 2 epochs")
     prepare(expression(10_000, 2_000, 6, 3, markers=30, depth=1000), path)
     peaks = {name: [worker.do(do="hello")["peak"]] for name, worker in workers.items()}
-    print(f"{'':<33}{'ours':>6}{'scVI':>7}  scVI / ours, range    {'ours':>6}{'scVI':>7}  scVI / ours, range (CPU)")
+    print(f"{'':<41}{'ours':>6}{'scVI':>7}  scVI / ours, range    {'ours':>6}{'scVI':>7}  scVI / ours, range (CPU)")
     for setting in TIMED:
         taken: dict[str, list[np.ndarray]] = {name: [] for name in workers}
         for number in range(options.rounds):
@@ -138,7 +138,7 @@ def speed(workers: dict[str, Worker], path: Path, options: argparse.Namespace) -
                 peaks[name] = [*peaks[name], made["peak"]][:2]
         what = f"{setting['likelihood']}, {setting['threads']} thread{'s' * (setting['threads'] > 1)}"
         what += ", validation" * setting["validate"] + ", checkpoints" * setting.get("everything", False)
-        line = f"{what:<33}"
+        line = f"{what:<41}"
         for clock in (0, 1):
             ours, *theirs = ([values[clock] for values in taken[name]] for name in workers)
             line += f"{median(ours):>6.2f}"

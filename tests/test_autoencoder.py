@@ -119,7 +119,7 @@ def test_predict_interpolate_and_a_way_through_weights(plane, here):
     model = fit(Autoencoder(spec=plane.spec, latent=3), plane, 5)
     frame = plane.frame()
     told = model.predict(frame)
-    assert told.columns.tolist() == ["reconstruction_error", "latent_1", "latent_2", "latent_3"]
+    assert told.columns.tolist() == ["reconstruction_error", "latent_0", "latent_1", "latent_2"]
     np.testing.assert_allclose(told.iloc[:, 1:], model.embed(plane.content.x).detach(), atol=1e-6)
     truth = model.encode(plane.content.x)
     np.testing.assert_allclose(
@@ -149,7 +149,7 @@ def test_command_line_from_a_table_without_target_to_weights(here, capsys):
     assert len(table) == 200
     assert "target" not in table
     main(["predict", "--config=runs/mine", "--data.path=mixed.csv", "--output=p.csv"])
-    assert pd.read_csv("p.csv").columns.tolist() == ["row", "reconstruction_error", "latent_1", "latent_2"]
+    assert pd.read_csv("p.csv").columns.tolist() == ["row", "reconstruction_error", "latent_0", "latent_1"]
     main(["export", "runs/mine", "--to=w"])
     assert "Autoencoder" in Path("w/README.md").read_text()
     pd.testing.assert_frame_equal(

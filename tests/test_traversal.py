@@ -10,6 +10,7 @@ from anndata import AnnData
 from conftest import spec
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
+from zoo.errors import InputError
 from zoo.latent import embed, path, plot_path, plot_traversal, traverse
 from zoo.models import VAE, Autoencoder
 
@@ -123,6 +124,13 @@ def test_categories_are_probabilities_and_covariates_stay(frame: pd.DataFrame) -
     levels = table.loc[["sex=f", "sex=m", "sex=unknown"]].iloc[:, 2:].astype(float)
     np.testing.assert_allclose(levels.sum(), 1, rtol=1e-5)
     assert len(labels(plot_traversal(model, space(model)))) == 2
+    adata = space(model)
+    model.covariate_mean.copy_(torch.tensor([0.4, 0.6, 0.0]))  # shares of the levels
+    told = {level: traverse(model, adata, unit=0, covariates={"batch": level}) for level in ("x", "y")}
+    pd.testing.assert_frame_equal(traverse(model, adata, unit=0), told["y"])  # the commonest, not a mixture
+    assert not told["x"].equals(told["y"])
+    with pytest.raises(InputError, match="batch 'z' was never seen; known: x, y"):
+        traverse(model, adata, unit=0, covariates={"batch": "z"})
 
 
 def labels(figure) -> list[list[str]]:

@@ -83,11 +83,16 @@ def test_a_condition_leaves_the_latent_space(mixed):
     told = fit(VAE(spec=mixed.spec, latent=2, lr=0.01), mixed, 60)
     frame = mixed_frame()
     rome = (frame["centre"] == "rome").to_numpy()
-    z = told.predict(frame)[["latent_1", "latent_2"]]
+    z = told.predict(frame)[["latent_0", "latent_1"]]
     gap = np.abs(z[rome].mean() - z[~rome].mean()).max()
     assert gap < 0.5
     made = {c: told.sample(500, covariates={"centre": c})["dose"].mean() for c in ("rome", "oslo")}
     assert made["rome"] - made["oslo"] == pytest.approx(30, abs=8)
+    shares = told.conditions({}, 4000, draw=True).mean(0)  # centres are drawn as often as they were seen
+    torch.testing.assert_close(shares, told.covariate_mean, atol=0.03, rtol=0)
+    commonest = told.conditions({}, 1)[0]
+    assert commonest.sum() == 1
+    assert commonest.argmax() == told.covariate_mean.argmax()
 
 
 def test_made_up_samples_are_like_real_ones(mixed):

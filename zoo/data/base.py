@@ -177,8 +177,7 @@ class Data(LightningDataModule):
     @cached_property
     def training(self) -> Rows:
         """Training rows, after balance."""
-        content = self.content
-        rows = content.rows("train")
+        rows = (content := self.content).rows("train")
         y = content.y[rows]
         if self.balance != "none" and not of_samples(target := self.spec["target"]):
             what = "a mask" if target["classes"] else "a number" if target["name"] else "not given"
@@ -210,7 +209,7 @@ class Data(LightningDataModule):
         _ = self.content
 
     def loader(self, split: str) -> DataLoader[Batch]:
-        """All samples of ``"train"``, ``"validation"`` or ``"test"`` in order, without balance, for evaluation."""
+        """All samples of a split in order, without balance, for evaluation."""
         rows = self.content.rows(split)
         data = Rows(self.content.x, rows, y=self.content.y[rows], row=rows)
         return self._loader(data, SequentialSampler(data), evaluation_batch(self.batch_size, self.spec))

@@ -1,5 +1,6 @@
 """Tables: numbers are imputed and standardised, categories become one-hot, ranks stay ranks."""
 
+import logging
 from typing import Literal
 
 import numpy as np
@@ -10,6 +11,8 @@ from torch import Tensor
 from ..errors import InputError, check_choice, suggest
 from ..spec import Modality
 from .base import Encoder
+
+log = logging.getLogger("zoo")
 
 
 def as_text(column: pd.Series) -> pd.Series:
@@ -77,6 +80,9 @@ def table_to_tensor(frame: pd.DataFrame, modality: Modality, source: str = "the 
     for name, known in levels.items():
         text = as_text(frame[name])
         codes = pd.Categorical(text, categories=known).codes.astype(np.float32)
+        if (strange := (codes < 0) & text.notna().to_numpy()).any():
+            first = text.to_numpy()[strange.argmax()]
+            log.warning("%s: %r of %s was never seen in training; such rows: %d", source, first, name, strange.sum())
         codes[codes < 0] = np.nan if name in modality.get("ordered", []) else len(known)
         values[:, features.index(name)] = np.where(text.isna(), np.nan, codes)
     for name, stand_ins in modality.get("missing_values", {}).items():

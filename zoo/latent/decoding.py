@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 import numpy as np
 import torch
@@ -49,21 +50,23 @@ def check_decoder(model: Model, units: int, layer: str = "latent") -> None:
         raise InputError(f"the latent space of the model has {latent} units, not {units}; was it embedded by another?")
 
 
-def decode(model: Model, z: np.ndarray) -> Decoded:
-    """Decode places in latent space, with the covariates of the mean training sample.
+def decode(model: Model, z: np.ndarray, covariates: dict[str, Any] | None = None) -> Decoded:
+    """Decode places in latent space.
 
     Args:
         model: With a decoder.
         z: ``shape=(places, latent)``.
+        covariates: Their values, such as ``{"batch": "b1"}``; those not named are the commonest level, or the mean.
 
     Raises:
-        InputError: The model has no decoder, or one of another latent space.
+        InputError: The model has no decoder, or one of another latent space; no such covariate or level.
     """
     check_decoder(model, z.shape[1])
     modality, encode = only_modality(model.spec), model.encode
     with evaluating(model):
-        parts = torch.as_tensor(z, dtype=torch.float32).split(model.rows_at_once)
-        encoded = torch.cat([model.decode(part.to(model.device)) for part in parts])  # type: ignore[operator]
+        parts = torch.as_tensor(z, dtype=torch.float32, device=model.device).split(model.rows_at_once)
+        given = [model.conditions(covariates or {}, len(part)) for part in parts]  # type: ignore[operator]
+        encoded = torch.cat([model.decode(*pair) for pair in zip(parts, given, strict=True)])  # type: ignore[operator]
         try:
             raw = encode.inverse(encoded)
         except InputError:  # an encoding that cannot be undone

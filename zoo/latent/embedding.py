@@ -26,13 +26,13 @@ def embed(model: Model, data: Data | pd.DataFrame | AnnData, layer: str | None =
 
     Returns:
         - ``X``: float32, ``shape=(samples, units)``.
-        - ``obs``: the sample table (with ``split``, if from a data module), then ``target`` (class or number; absent if
-          a raw table has none), ``probability_CLASS`` for each class, and ``prediction``; columns of these names in the
-          table are replaced. Of survival ``target`` is the time (the event has its column of the table), and ``risk``
-          and ``survival_TIME`` are what is predicted. Of masks, ``share_CLASS`` is the share of the pixels predicted as
-          each class, ``target`` and ``prediction`` the true and predicted share of all that is not background. A number
-          that stands for a missing value is NaN. So that all can be written to ``.h5ad``, text and mixed columns become
-          categories, and a "/" in a column name becomes "_".
+        - ``obs``: the sample table (with ``split``, if from a data module; without the genes of an expression table),
+          then ``target`` (class or number; absent if a raw table has none), ``probability_CLASS`` for each class, and
+          ``prediction``; columns of these names in the table are replaced. Of survival ``target`` is the time (the
+          event has its column of the table), and ``risk`` and ``survival_TIME`` are what is predicted. Of masks,
+          ``share_CLASS`` is the share of the pixels predicted as each class, ``target`` and ``prediction`` the true and
+          predicted share of all that is not background. A number that stands for a missing value is NaN. So that all
+          can be written to ``.h5ad``, text and mixed columns become categories, and a "/" in a column name becomes "_".
         - ``obs_names``: the sample names, made unique by a suffix if need be.
         - ``var_names``: the units, such as ``"body.linear1:0"``.
         - ``uns["layer"]``: the layer, ``"latent"`` for the default; ``uns["target"]``: its name, kind and unit;
@@ -48,7 +48,11 @@ def embed(model: Model, data: Data | pd.DataFrame | AnnData, layer: str | None =
         target = None if about["kind"] == "none" else _decode(data.content.y.numpy(), about)
     else:
         x, names = model.raw(data)
-        samples, about = (data.obs if isinstance(data, AnnData) else data).set_axis(names, axis=0), model.spec["target"]
+        table = data.obs if isinstance(data, AnnData) else data
+        if (modality := only_modality(model.spec))["kind"] == "expression":
+            genes = set(modality["features"]).difference(modality.get("covariates", []))
+            table = table.loc[:, [name not in genes for name in table.columns]]  # thousands, and no sample table
+        samples, about = table.set_axis(names, axis=0), model.spec["target"]
         target = _column(samples, about) if about["name"] in samples and about["kind"] != "segmentation" else None
     values, output = run(model, x, layer)
     obs = _writable(samples, only_modality(model.spec).get("missing_values", {}))

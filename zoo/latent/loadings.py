@@ -1,6 +1,6 @@
 """What the units or components of a latent space have to do with the features that went in."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -56,7 +56,9 @@ def loadings(
     return result
 
 
-def decoder_loadings(model: Model, adata: AnnData, basis: str | None = None) -> pd.DataFrame:
+def decoder_loadings(
+    model: Model, adata: AnnData, basis: str | None = None, covariates: dict[str, Any] | None = None
+) -> pd.DataFrame:
     """What the decoder changes when a unit, or a component, grows by one standard deviation.
 
     The slope at the mean of the training samples, by central differences of a tenth of a standard deviation.
@@ -65,13 +67,14 @@ def decoder_loadings(model: Model, adata: AnnData, basis: str | None = None) -> 
         model: With a decoder.
         adata: The embedding of its data by `embed`.
         basis: ``"X_pca"`` for principal components. Default: the units.
+        covariates: As in `zoo.latent.traverse`.
 
     Returns:
         One row for each number that is decoded, one column a unit or component, in standard units of the training
         samples (of categories and bases: in probability).
 
     Raises:
-        InputError: The model has no decoder; there are no principal components yet.
+        InputError: The model has no decoder; no such covariate; there are no principal components yet.
     """
     check_choice("basis", basis or "units", ["units", "X_pca"])
     check_decoder(model, adata.n_vars, adata.uns.get("layer", "latent"))
@@ -80,7 +83,7 @@ def decoder_loadings(model: Model, adata: AnnData, basis: str | None = None) -> 
     spread = x[training_rows(adata)].std(0)
     directions = (np.asarray(adata.varm["PCs"]) if basis else np.eye(adata.n_vars)).T * spread[:, None]
     places = [seen.mean(0) + sign * STEP * directions for sign in (1, -1)]
-    ahead, back = (decode(model, place) for place in places)
+    ahead, back = (decode(model, place, covariates) for place in places)
     slopes = (ahead.encoded - back.encoded).reshape(len(names), -1) / (2 * STEP)
     result = pd.DataFrame(slopes.T, pd.Index(ahead.names, name="feature"), names)
     probability = "; probability" if "probability" in ahead.units else ""

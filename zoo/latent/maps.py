@@ -7,7 +7,7 @@ import numpy as np
 from anndata import AnnData
 
 from ..errors import InputError, check_range
-from .projection import all_values, training_rows, values
+from .projection import all_values, same_threads, training_rows, values
 
 
 def tsne(adata: AnnData, *others: AnnData, perplexity: float = 30.0, seed: int = 0) -> AnnData:
@@ -75,10 +75,11 @@ def pacmap(adata: AnnData, *others: AnnData, neighbors: int = 10, seed: int = 0)
     logging.getLogger("pacmap").setLevel(logging.ERROR)  # it warns of the seed that it is given
     model = package.PaCMAP(n_neighbors=neighbors, random_state=seed, save_tree=True)
     base, layout = x[rows], np.empty((adata.n_obs, 2), np.float32)
-    layout[rows] = model.fit_transform(base)
-    if not rows.all():
-        layout[~rows] = model.transform(x[~rows], basis=base)
-    layouts = [layout, *(model.transform(embedding, basis=base) for embedding in new)]
+    with same_threads():
+        layout[rows] = model.fit_transform(base)
+        if not rows.all():
+            layout[~rows] = model.transform(x[~rows], basis=base)
+        layouts = [layout, *(model.transform(embedding, basis=base) for embedding in new)]
     for each, found in zip((adata, *others), layouts, strict=True):
         each.obsm["X_pacmap"] = found
         each.uns["pacmap"] = {"params": {"n_neighbors": neighbors, "random_state": seed}}

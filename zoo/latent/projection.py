@@ -1,8 +1,11 @@
 """Latent space in two dimensions: PCA and UMAP, both learnt from training samples and applied to all."""
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
+import torch
 from anndata import AnnData
 
 from ..errors import InputError, check_range
@@ -51,6 +54,16 @@ def all_values(adata: AnnData, others: tuple[AnnData, ...]) -> list[np.ndarray]:
             raise InputError(f"other samples must be AnnData, not {other!r}; options are given by name")
         same_units(adata, other)
     return [values(each) for each in (adata, *others)]
+
+
+@contextmanager
+def same_threads() -> Iterator[None]:
+    """Give torch back the number of threads it had: numba, which lays out the maps, sets it to all cores."""
+    threads = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def pca(adata: AnnData, *others: AnnData, components: int | None = None) -> AnnData:
@@ -122,7 +135,7 @@ def umap(adata: AnnData, *others: AnnData, neighbors: int = 15, min_dist: float 
             "give fewer neighbors, or use pca"
         )
     options = {"n_neighbors": neighbors, "min_dist": min_dist, "random_state": seed}
-    with warnings.catch_warnings():
+    with same_threads(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "IProgress not found")  # of tqdm, in a notebook without ipywidgets
         warnings.filterwarnings("ignore", "Graph is not fully connected")  # groups that lie far apart
         from umap import UMAP

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -56,17 +56,20 @@ def traverse(
     steps: int = 7,
     span: float = 2.0,
     sample: str | None = None,
+    covariates: dict[str, Any] | None = None,
 ) -> pd.DataFrame:
     """What the decoder makes of each unit of the latent space as it goes from low to high.
 
     Args:
-        model: With a decoder; covariates are those of the mean training sample.
+        model: With a decoder.
         data: What the model was trained on, or its embedding by `embed`: mean and standard deviation of each unit are
             those of the training samples.
         unit: One or more units, counted from 0. Default: all.
         steps: Places on the way.
         span: How far to go from the mean of the unit to either side, in its standard deviations.
         sample: Name of a sample where the other units stay. Default: at their means.
+        covariates: What the decoder is told, such as ``{"batch": "b1"}``; those not named are the commonest level of a
+            category, the mean of a number.
 
     Returns:
         One row for each number that is decoded, by unit, those that change most first: ``change``, its largest
@@ -74,19 +77,14 @@ def traverse(
         negative if it falls; ``measured_in``; and its value at each place in that unit.
 
     Raises:
-        InputError: The model has no decoder; no such unit or sample; a value that is not finite.
+        InputError: The model has no decoder; no such unit, sample or covariate; a value that is not finite.
     """
-    walks = _traversal(model, data, unit, steps, span, sample)
+    walks = _traversal(model, data, unit, steps, span, sample, covariates)
     return pd.concat({walk.title: walk.table() for walk in walks}, names=["unit"])
 
 
 def plot_traversal(
-    model: Model,
-    data: Source,
-    unit: int | Sequence[int] | None = None,
-    steps: int = 7,
-    span: float = 2.0,
-    sample: str | None = None,
+    model: Model, data: Source, unit: int | Sequence[int] | None = None, sample: str | None = None, **options: Any
 ) -> Figure:
     """Draw what `traverse` finds.
 
@@ -97,9 +95,8 @@ def plot_traversal(
         model: As in `traverse`.
         data: As in `traverse`.
         unit: As in `traverse`. Default: the six units that change most.
-        steps: As in `traverse`.
-        span: As in `traverse`.
         sample: As in `traverse`.
+        **options: Other arguments of `traverse`.
 
     Returns:
         A matplotlib figure.
@@ -109,7 +106,7 @@ def plot_traversal(
     """
     from .walk_figures import figure
 
-    walks = _traversal(model, data, unit, steps, span, sample)
+    walks = _traversal(model, data, unit, sample=sample, **options)
     title = f"Decoded along each unit of the latent space of {type(model).__name__}"
     if unit is None and len(walks) > MOST:
         title += f": the {MOST} of {len(walks)} that change most"
@@ -120,17 +117,25 @@ def plot_traversal(
 
 
 def path(
-    model: Model, data: Source, start: str, end: str, column: str | None = "target", steps: int = 9
+    model: Model,
+    data: Source,
+    start: str,
+    end: str,
+    column: str | None = "target",
+    steps: int = 9,
+    covariates: dict[str, Any] | None = None,
 ) -> pd.DataFrame:
     """What the decoder makes of the straight way in latent space from one group of samples to another.
 
     Args:
-        model: With a decoder; covariates are those of the mean training sample.
+        model: With a decoder.
         data: What the model was trained on, or its embedding by `embed`.
         start: A group: the way begins at the mean of its training samples.
         end: The group where it ends.
         column: Column of ``obs`` that has the groups. None: ``start`` and ``end`` are names of samples.
         steps: Places on the way, both ends included.
+        covariates: What the decoder is told, such as ``{"batch": "b1"}``; those not named are the commonest level of a
+            category, the mean of a number.
 
     Returns:
         One row for each number that is decoded, those that change most first: ``change``, its largest difference along
@@ -138,23 +143,20 @@ def path(
         falls; ``measured_in``; and its value at each place in that unit.
 
     Raises:
-        InputError: The model has no decoder; no such column, group or sample; a value that is not finite.
+        InputError: The model has no decoder; no such column, group, sample or covariate; a value that is not finite.
     """
-    return _between(model, data, start, end, column, steps).table()
+    return _between(model, data, start, end, column, steps, covariates).table()
 
 
-def plot_path(
-    model: Model, data: Source, start: str, end: str, column: str | None = "target", steps: int = 9
-) -> Figure:
-    """Draw what `path` finds; see `plot_traversal`.
+def plot_path(model: Model, data: Source, start: str, end: str, **options: Any) -> Figure:
+    """Draw what `path` finds, as `plot_traversal` does.
 
     Args:
         model: As in `path`.
         data: As in `path`.
         start: As in `path`.
         end: As in `path`.
-        column: As in `path`.
-        steps: As in `path`.
+        **options: Other arguments of `path`.
 
     Returns:
         A matplotlib figure.
@@ -164,7 +166,7 @@ def plot_path(
     """
     from .walk_figures import figure
 
-    walk = _between(model, data, start, end, column, steps)
+    walk = _between(model, data, start, end, **options)
     return figure([walk], f"Decoded by {type(model).__name__}, from {start} to {end}", f"way from {start} to {end}")
 
 
@@ -175,7 +177,13 @@ def _embedding(model: Model, data: Source) -> AnnData:
 
 
 def _traversal(
-    model: Model, data: Source, unit: int | Sequence[int] | None, steps: int, span: float, sample: str | None
+    model: Model,
+    data: Source,
+    unit: int | Sequence[int] | None,
+    steps: int = 7,
+    span: float = 2.0,
+    sample: str | None = None,
+    covariates: dict[str, Any] | None = None,
 ) -> list[Walk]:
     check_range("steps", steps, 2)
     check_range("span", span, 1e-6)
@@ -190,11 +198,20 @@ def _traversal(
         check_range("unit", number, 0, adata.n_vars - 1)
         z = np.tile(base, (steps, 1))
         z[:, number] = seen[:, number].mean() + shifts * spread[number]
-        walks.append(Walk(f"unit {number}", [f"{shift:.3g} sd" for shift in shifts.round(9) + 0.0], decode(model, z)))
+        labels = [f"{shift:.3g} sd" for shift in shifts.round(9) + 0.0]
+        walks.append(Walk(f"unit {number}", labels, decode(model, z, covariates)))
     return walks
 
 
-def _between(model: Model, data: Source, start: str, end: str, column: str | None, steps: int) -> Walk:
+def _between(
+    model: Model,
+    data: Source,
+    start: str,
+    end: str,
+    column: str | None = "target",
+    steps: int = 9,
+    covariates: dict[str, Any] | None = None,
+) -> Walk:
     check_range("steps", steps, 2)
     if start == end:
         raise InputError(f"the way from {start!r} to itself has no length; name two groups, or two samples")
@@ -203,7 +220,7 @@ def _between(model: Model, data: Source, start: str, end: str, column: str | Non
     shares = np.linspace(0, 1, steps)
     z = ends[0] + shares[:, None] * (ends[1] - ends[0])
     labels = [start, *(f"{100 * share:.3g}%" for share in shares[1:-1]), end]
-    return Walk("", labels, decode(model, z))
+    return Walk("", labels, decode(model, z, covariates))
 
 
 def _centre(adata: AnnData, name: str, column: str | None) -> np.ndarray:

@@ -137,7 +137,7 @@ class Model(LightningModule):
             One row a sample, named by the id column of the training table if there is one, else by the index:
             ``probability_CLASS`` for each class, and ``prediction`` (a number comes in ``target["unit"]``). Of masks,
             ``mask``, the class code of each pixel, and ``share_CLASS``, the share of the pixels of each class. Of a
-            model without a target ``reconstruction_error`` and the coordinates ``latent_1``, ``latent_2``, ...
+            model without a target ``reconstruction_error`` and the coordinates ``latent_0``, ``latent_1``, ...
 
         Raises:
             InputError: A feature that the model needs is absent, or a value cannot be used.

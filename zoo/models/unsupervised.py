@@ -10,13 +10,14 @@ import torch
 from torch import Tensor
 
 from ..encode import from_tensor
-from ..errors import InputError, check_range, suggest
+from ..errors import InputError, check_range
 from ..spec import only_modality
 from ..training.likelihood_choice import LikelihoodName, choose
 from ..training.likelihoods import Variance
 from ..training.metrics import Outputs
 from .base import Batch, Frame, Model
 from .coder import Activation, Coder, Network, Normalisation
+from .conditions import drawn, given, level_columns, typical
 
 log = logging.getLogger("zoo")
 
@@ -115,8 +116,8 @@ class Unsupervised(Model, abstract=True):
     def output(self, z: Tensor, covariates: Tensor | None = None) -> Tensor:
         """What the likelihood reads: ``(batch, latent) -> (batch, maps * content[0], *content[1:])``."""
         if self.encode.covariates:
-            conditions = self.covariate_mean.expand(len(z), -1) if covariates is None else covariates
-            z = torch.cat([z, conditions], 1)
+            conditions = self.conditions({}, len(z)) if covariates is None else covariates
+            z = torch.cat([z, conditions], 1)  # type: ignore[list-item]
         return self.decoder(z)  # type: ignore[operator, no-any-return]
 
     def decode(self, z: Tensor, covariates: Tensor | None = None) -> Tensor:
@@ -124,7 +125,8 @@ class Unsupervised(Model, abstract=True):
 
         Args:
             z: Places in latent space.
-            covariates: Encoded covariates ``(batch, covariates)``; None stands for those of the mean training row.
+            covariates: Encoded covariates ``(batch, covariates)``, see `conditions`; None stands for typical ones: the
+                commonest level of each category, numbers at their training mean.
 
         Returns:
             Numbers in standard units, probabilities of categories and bases, expression as its encoding gives it.
@@ -145,8 +147,8 @@ class Unsupervised(Model, abstract=True):
         return torch.cat([error.unsqueeze(1), z], 1)
 
     def table(self, summary: Tensor, index: pd.Index) -> pd.DataFrame:
-        """``reconstruction_error``, then ``latent_1``, ``latent_2``, ..., one row a sample."""
-        names = ["reconstruction_error", *(f"latent_{number}" for number in range(1, self.latent + 1))]
+        """``reconstruction_error``, then ``latent_0``, ``latent_1``, ..., one row a sample."""
+        names = ["reconstruction_error", *(f"latent_{number}" for number in range(self.latent))]
         return pd.DataFrame(summary[:, : len(names)].float().cpu().numpy(), index, names)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
@@ -217,26 +219,23 @@ class Unsupervised(Model, abstract=True):
         self.train(was)
         return from_tensor(built, only_modality(self.spec), pd.RangeIndex(steps, name="step"))
 
-    def conditions(self, wanted: dict[str, Any], rows: int) -> Tensor | None:
-        """Encoded covariates with these values, the others as in the mean training row: ``(rows, covariates)``.
+    def conditions(self, wanted: dict[str, Any], rows: int, draw: bool = False) -> Tensor | None:
+        """Encoded covariates with these values: ``(rows, covariates)``; None, if the model has none.
+
+        Args:
+            wanted: Values by name, such as ``{"batch": "b1"}``.
+            rows: How many.
+            draw: What becomes of those that are not named. True: levels are drawn by their share of the training
+                samples. False: the commonest level. Numbers are at their mean.
 
         Raises:
             InputError: No such covariate, or level.
         """
-        modality = only_modality(self.spec)
-        known, levels = modality.get("covariates", []), modality.get("levels", {})
-        raw = torch.full((1, modality["shape"][0] if known else 0), torch.nan, device=self.device)
-        for name, value in wanted.items():
-            if name not in known:
-                raise InputError(f"{name!r} is no covariate of this model; {suggest(name, known)}")
-            if name in levels and str(value) not in levels[name]:
-                raise InputError(f"{name} {value!r} was never seen; {suggest(str(value), levels[name])}")
-            raw[0, modality["features"].index(name)] = (
-                levels[name].index(str(value)) if name in levels else float(value)
-            )
-        if not known:
+        if not self.encode.covariates and not wanted:
             return None
-        given = [name.partition("=")[0] in wanted for name in self.encode.feature_names[self.content[0] :]]
-        encoded = self.split(self.encode(raw))[1]
-        chosen = torch.where(torch.tensor(given, device=self.device), encoded, self.covariate_mean)  # type: ignore[arg-type]
-        return chosen.expand(rows, -1)
+        modality = only_modality(self.spec)
+        values, named = given(wanted, modality, self.encode)
+        levels = level_columns(modality, self.encode.feature_names[self.content[0] :])
+        mean = self.covariate_mean
+        others = drawn(mean, levels, rows) if draw else typical(mean, levels).expand(rows, -1)
+        return torch.where(named, values, others)

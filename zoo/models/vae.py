@@ -146,7 +146,7 @@ class VAE(Predicting, Unsupervised):
         return torch.cat([told, self.head(told[:, 1:])], 1) if self.supervision else told
 
     def table(self, summary: Tensor, index: pd.Index) -> pd.DataFrame:
-        """The answer of the head, if there is one, then ``reconstruction_error`` and ``latent_1``, ..."""
+        """The answer of the head, if there is one, then ``reconstruction_error`` and ``latent_0``, ..."""
         told = Unsupervised.table(self, summary, index)
         if not self.supervision:
             return told
@@ -197,7 +197,8 @@ class VAE(Predicting, Unsupervised):
         Args:
             n: Number of samples.
             seed: Of both draws.
-            covariates: Their values, such as ``{"batch": "b1"}``; those not named are as in the mean training row.
+            covariates: Their values, such as ``{"batch": "b1"}``. Levels of those not named are drawn by their share of
+                the training samples, numbers are at their mean.
 
         Returns:
             A table of the features (counts of expression, letters of DNA), or an array of series or images.
@@ -208,6 +209,7 @@ class VAE(Predicting, Unsupervised):
         with torch.random.fork_rng(devices):
             torch.manual_seed(seed)
             z = torch.randn(n, self.latent, device=self.device)
-            drawn = self.likelihood.draw(self.output(z, self.conditions(covariates or {}, n)), self.encode)
+            conditions = self.conditions(covariates or {}, n, draw=True)
+            made = self.likelihood.draw(self.output(z, conditions), self.encode)
         self.train(was)
-        return from_tensor(drawn, only_modality(self.spec), pd.RangeIndex(1, n + 1, name="sample"))
+        return from_tensor(made, only_modality(self.spec), pd.RangeIndex(1, n + 1, name="sample"))

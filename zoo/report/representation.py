@@ -197,7 +197,7 @@ class _Sums:
     def by_unit(self) -> pd.DataFrame:
         """Standard deviation and divergence of each latent unit."""
         z = np.concatenate(self.latents[self.name])
-        names = pd.RangeIndex(1, z.shape[1] + 1, name="unit")
+        names = pd.RangeIndex(z.shape[1], name="unit")
         return pd.DataFrame({"deviation": z.std(0), "divergence": self.divergence.numpy() / len(z)}, names)
 
 
