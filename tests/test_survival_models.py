@@ -195,7 +195,7 @@ def test_vae_with_a_cox_head_learns_from_all_samples(cohort: pd.DataFrame) -> No
     Trainer(max_epochs=15, enable_model_summary=False, **quiet).fit(model, data)
     table = model.predict(cohort)
     assert next(iter(table)) == "risk"
-    assert {"reconstruction_error", "latent_3"} <= set(table)
+    assert {"reconstruction_error", "latent_2"} <= set(table)
     evaluation = evaluate(model, data, ("train", "validation"))
     assert evaluation.value("c_index", "train") > 0.65
     assert {"elbo", "integrated_brier"} <= set(evaluation.scores["metric"])
