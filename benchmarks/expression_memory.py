@@ -60,7 +60,7 @@ def measure(path: Path) -> None:
     from zoo.data import ExpressionData
     from zoo.encode import encoder
     from zoo.runs import quieten
-    from zoo.spec import only_modality
+    from zoo.spec import modality_of
 
     quieten()
     print(f"{'':<40} {'time':>10}   peak memory")
@@ -70,7 +70,7 @@ def measure(path: Path) -> None:
     x = data.content.x
     report("read, checked and split", begin, f"{len(x):,} cells, {len(data.content.rows('train')):,} to train on")
     begin = time.perf_counter()
-    layer = encoder(only_modality(data.spec))
+    layer = encoder(modality_of(data.spec))
     layer.fit(data.training_inputs())
     report("encoding learnt", begin)
     begin, batches = time.perf_counter(), 0

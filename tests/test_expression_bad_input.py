@@ -9,7 +9,7 @@ from scipy import sparse
 
 from zoo.data import ExpressionData
 from zoo.data.expression_simulated import expression
-from zoo.spec import only_modality
+from zoo.spec import modality_of
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_a_sample_without_counts_is_named(cells, here, message):
     assert len(ExpressionData(path, scale="abundance").samples) == 120
     negative = write(cells, lambda dense: dense.__isub__(3))
     assert "is negative, abundance cannot be" in message(lambda: ExpressionData(negative, scale="abundance").content)
-    assert only_modality(ExpressionData(negative).spec)["scale"] == "log"
+    assert modality_of(ExpressionData(negative).spec)["scale"] == "log"
 
 
 def test_missing_values_of_abundances_are_kept(cells, here):

@@ -15,7 +15,7 @@ from zoo.data import ExpressionData
 from zoo.data.expression_simulated import expression
 from zoo.errors import InputError
 from zoo.models import MLP
-from zoo.spec import only_modality
+from zoo.spec import modality_of
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def everything(data):
 
 
 def features(data):
-    return only_modality(data.spec)["features"]
+    return modality_of(data.spec)["features"]
 
 
 def test_rows_are_those_of_the_matrix(cells, h5ad, caplog):
@@ -52,7 +52,7 @@ def test_rows_are_those_of_the_matrix(cells, h5ad, caplog):
     assert x[:, 29].tolist() == [int(name[-1]) - 1 for name in cells.obs["batch"]]
     assert "1 genes with one value in all training samples are left out: gene30" in caplog.text
     assert "the values look like counts" in caplog.text
-    modality = only_modality(data.spec)
+    modality = modality_of(data.spec)
     assert modality["scale"] == "counts"
     assert modality["covariates"] == ["batch", "age"]
     assert modality["levels"] == {"batch": ["batch1", "batch2", "batch3"]}
@@ -178,7 +178,7 @@ def test_covariates_that_are_categories(cells, here):
     cells.obs["control"] = np.arange(120) % 2 == 0
     cells.write_h5ad("cells.h5ad")
     data = ExpressionData("cells.h5ad", covariates=["lane", "plate", "control", "library"])
-    levels = only_modality(data.spec)["levels"]
+    levels = modality_of(data.spec)["levels"]
     assert levels["lane"] == ["0", "1", "2", "3"]
     assert len(levels["plate"]) == 12
     assert levels["control"] == ["False", "True"]

@@ -13,7 +13,7 @@ from zoo.data.expression_genes import detect_scale, most_variable, row_hashes, v
 from zoo.data.expression_simulated import _negative_binomial, expression
 from zoo.data.reading import checksum
 from zoo.errors import InputError
-from zoo.spec import only_modality
+from zoo.spec import modality_of
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def everything(data):
 
 
 def features(data):
-    return only_modality(data.spec)["features"]
+    return modality_of(data.spec)["features"]
 
 
 def test_only_training_samples_say_which_genes_vary(cells, here):
@@ -101,7 +101,7 @@ def test_large_data_are_looked_at_in_pieces(cells, monkeypatch):
 
 def test_packaged_assays():
     rna = ExpressionData("miniacc")
-    assert only_modality(rna.spec)["scale"] == "abundance"
+    assert modality_of(rna.spec)["scale"] == "abundance"
     assert everything(rna).shape == (78, 198)
     assert rna.spec["target"]["classes"] == ["C1B", "C1A"]
     assert rna.spec["id"] == "patient"
@@ -109,7 +109,7 @@ def test_packaged_assays():
     kept = ExpressionData("miniacc", unlabelled="keep")
     assert int((kept.content.y < 0).sum()) == 1
     micro = ExpressionData("miniacc", assay="miRNASeqGene", target="vital_status", covariates=["gender"])
-    assert only_modality(micro.spec)["scale"] == "counts"
+    assert modality_of(micro.spec)["scale"] == "counts"
     assert everything(micro).shape == (80, 472)
     assert rna.describe()["sha256"] != micro.describe()["sha256"]
     with pytest.raises(InputError, match="has no assay 'RNA'; did you mean"):
@@ -154,9 +154,9 @@ def test_simulation_is_what_it_says():
         assert np.median(fold[made.var["marker"] == group]) > 2
         assert abs(np.log(np.median(fold[made.var["marker"] == "none"]))) < 0.2
     data = ExpressionData("expression_simulated")
-    assert only_modality(data.spec)["covariates"] == ["batch"]
+    assert modality_of(data.spec)["covariates"] == ["batch"]
     assert everything(data).shape == (3000, 501)
-    assert only_modality(TableData("expression_simulated").spec)["shape"] == [501]
+    assert modality_of(TableData("expression_simulated").spec)["shape"] == [501]
 
 
 def test_simulated_counts_are_negative_binomial():

@@ -20,7 +20,7 @@ from .parsing import CLI
 from .report import Evaluation, evaluate
 from .report.tables import show_crossval
 from .runs import fit_fold, quieten, run_of, title_of, write_report
-from .spec import of_samples, only_modality
+from .spec import modality_of, of_samples
 
 log = logging.getLogger("zoo")
 
@@ -137,7 +137,7 @@ def explain(args: list[str], fasta: str | None, vcf: str | None, genome: str | N
         with files.replacing(folder / "variants.csv") as path:
             effects.to_csv(path, index=False)
         written = [folder / "variants.csv"]
-    elif fasta is None and only_modality(model.spec)["kind"] != "sequence":
+    elif fasta is None and modality_of(model.spec)["kind"] != "sequence":
         data = _data(cli, model)
         rows = _examples(data)
         x, names = data.content.x[rows], data.samples.index[rows.numpy()]
@@ -149,7 +149,7 @@ def explain(args: list[str], fasta: str | None, vcf: str | None, genome: str | N
             rows = _examples(data)
             codes, names = data.content.x[rows], data.samples.index[rows.numpy()]
         else:
-            modality = only_modality(model.spec)
+            modality = modality_of(model.spec)
             frame = read_fasta(Path(fasta)).rename(columns={"sequence": modality["features"][0]}).set_index("record")
             codes, names = to_tensor(frame, modality, fasta), frame.index
         background = data if len(data.content.rows("train")) else data.content.x

@@ -4,6 +4,7 @@ from .base import Data as Data
 from .expression import ExpressionData as ExpressionData
 from .image import ImageData as ImageData
 from .interval import IntervalData as IntervalData
+from .multiomics import MultiOmicsData as MultiOmicsData
 from .sequence import SequenceData as SequenceData
 from .series import SeriesData as SeriesData
 from .table import TableData as TableData

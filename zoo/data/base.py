@@ -178,7 +178,7 @@ class Data(LightningDataModule):
     def training(self) -> Rows:
         """Training rows, after balance."""
         rows = (content := self.content).rows("train")
-        y = content.y[rows]
+        y, columns = content.y[rows], content.targets(rows)
         if self.balance != "none" and not of_samples(target := self.spec["target"]):
             what = "a mask" if target["classes"] else "a number" if target["name"] else "not given"
             raise InputError(f"balance {self.balance!r} is for classes of samples; target {target['name']!r} is {what}")
@@ -186,15 +186,15 @@ class Data(LightningDataModule):
             raise InputError(f"balance {self.balance!r} needs a class for each sample; drop the unlabelled")
         match self.balance:
             case "none":
-                return Rows(content.x, rows, y=y, row=rows)
+                return Rows(content.x, rows, row=rows, **columns)
             case "weights":
-                return Rows(content.x, rows, y=y, row=rows, weight=class_weights(y))
+                return Rows(content.x, rows, row=rows, weight=class_weights(y), **columns)
             case "smote":
                 x, y, origin = self.synthesised(content.x[rows], y)
                 return Rows(x, torch.arange(len(y)), y=y, row=torch.where(origin >= 0, rows[origin], -1))
             case how:
-                chosen = resample(how, y, self.seed)
-                return Rows(content.x, rows[chosen], y=y[chosen], row=rows[chosen])
+                chosen = rows[resample(how, y, self.seed)]
+                return Rows(content.x, chosen, row=chosen, **content.targets(chosen))
 
     def training_inputs(self) -> Tensor:
         """Raw values of the training rows as measured, without balance: encodings learn from these."""
@@ -211,7 +211,7 @@ class Data(LightningDataModule):
     def loader(self, split: str) -> DataLoader[Batch]:
         """All samples of a split in order, without balance, for evaluation."""
         rows = self.content.rows(split)
-        data = Rows(self.content.x, rows, y=self.content.y[rows], row=rows)
+        data = Rows(self.content.x, rows, row=rows, **self.content.targets(rows))
         return self._loader(data, SequentialSampler(data), evaluation_batch(self.batch_size, self.spec))
 
     def _loader(self, data: Rows, sampler: Any, size: int) -> DataLoader[Batch]:

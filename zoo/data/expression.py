@@ -16,7 +16,7 @@ from .. import files
 from ..encode.expression import SCALES, ExpressionEncoder
 from ..encode.expression_rows import ExpressionRows, check_values, covariate_values, match_genes
 from ..errors import InputError, check_choice, check_range
-from ..spec import Modality, TargetKind, only_modality
+from ..spec import Modality, TargetKind, modality_of
 from . import columns, expression_genes
 from .expression_files import read_card, read_h5ad, read_matrix_table
 from .expression_samples import Expression
@@ -27,7 +27,7 @@ from .reading import assay_of, read_table
 log = logging.getLogger("zoo")
 ROW = "__matrix_row__"  # column that says where a sample is in the matrix, while it is read
 STATISTICS, CHUNK = 1 << 26, 1024  # values that statistics are learnt from; samples encoded at a time
-Scale = Literal["counts", "abundance", "log"]
+Scale = Literal["counts", "abundance", "log", "beta", "none"]
 
 
 class ExpressionData(FrameData):
@@ -45,8 +45,10 @@ class ExpressionData(FrameData):
         covariates: Columns of the annotation that are conditions (batch, centre, sex): an autoencoder is told them and
             does not reconstruct them; to other models they are features. Text, and whole numbers with up to ten
             values, are categories.
-        scale: What the values are: ``counts``, ``abundance`` (normalised, such as TPM) or ``log``. By default whole
-            numbers are counts, others abundances if one is above 50, and logarithms if none is or some are negative.
+        scale: What the values are: ``counts``, ``abundance`` (normalised, such as TPM), ``log``, ``beta``
+            (methylation, 0 to 1) or ``none`` (levels, scores: taken as they are). By default whole numbers are counts
+            (none, if none is above 2 or some are negative), others abundances if one is above 50, and logarithms if
+            none is or some are negative.
         most_variable: Keep so many genes, those with the highest variance of the logarithms in training samples. Counts
             are then given per 10,000 counts of these genes.
         layer: Layer of an ``.h5ad``, such as ``counts``; X by default.
@@ -123,7 +125,7 @@ class ExpressionData(FrameData):
         return read
 
     def _conditions(self) -> list[str]:
-        return only_modality(self.trained).get("covariates", []) if self.trained else self.covariates
+        return modality_of(self.trained).get("covariates", []) if self.trained else self.covariates
 
     def _frame(self) -> pd.DataFrame:
         frame = self.parts[0].samples.set_axis(pd.RangeIndex(1, len(self.parts[0].samples) + 1, name="row"))
@@ -206,7 +208,7 @@ class ExpressionData(FrameData):
 
     def _statistics_rows(self) -> Tensor:
         rows = self.content.rows("train")
-        most = max(2, STATISTICS // only_modality(self.spec)["shape"][0])
+        most = max(2, STATISTICS // modality_of(self.spec)["shape"][0])
         if len(rows) <= most:
             return rows
         return rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(self.seed))[:most].sort()[0]]
@@ -224,7 +226,7 @@ class ExpressionData(FrameData):
 
     @cached_property
     def _encoder(self) -> ExpressionEncoder:
-        layer = ExpressionEncoder(only_modality(self.spec))
+        layer = ExpressionEncoder(modality_of(self.spec))
         layer.fit(self.training_inputs())
         return layer
 
@@ -236,12 +238,13 @@ class ExpressionData(FrameData):
         """Name, checksum, licence and citation of the data."""
         about = super().describe()
         if self.assay:
-            checksum = _joint(self.card["assays"][self.assay]["sha256"], about["sha256"])
+            checksum = joint_checksum(self.card["assays"][self.assay]["sha256"], about["sha256"])
             return {**about, "sha256": checksum, "assay": self.assay}
         if self.samples_path:
-            return {**about, "sha256": _joint(about["sha256"], files.sha256(Path(self.samples_path)))}
+            return {**about, "sha256": joint_checksum(about["sha256"], files.sha256(Path(self.samples_path)))}
         return about
 
 
-def _joint(*checksums: str) -> str:
+def joint_checksum(*checksums: str) -> str:
+    """Checksum of several files by theirs."""
     return hashlib.sha256("\n".join(checksums).encode()).hexdigest()

@@ -107,7 +107,13 @@ def read_matrix_table(path: Path, others: set[str], genes_in_rows: bool = False,
     Raises:
         InputError: No such file; damaged; a text among the numbers; a sample or a gene twice.
     """
-    frame = read_table(path)
+    return matrix_of_table(read_table(path), str(path), others, genes_in_rows, name)
+
+
+def matrix_of_table(
+    frame: pd.DataFrame, path: str, others: set[str], genes_in_rows: bool = False, name: str | None = None
+) -> Expression:
+    """The same of a table that was read already; ``path`` is what errors call it."""
     first = str(frame.columns[0])
     if genes_in_rows:
         name = first
@@ -116,8 +122,8 @@ def read_matrix_table(path: Path, others: set[str], genes_in_rows: bool = False,
     names = names_of(frame[name] if name else pd.Series(range(1, len(frame) + 1)))
     rest = frame.drop(columns=name) if name else frame
     if genes_in_rows:
-        values = gene_values(rest.set_axis(names, axis=0).T, str(path))
-        return Expression(as_csr(values), pd.Index(names), pd.DataFrame({UNNAMED: rest.columns}), str(path))
+        values = gene_values(rest.set_axis(names, axis=0).T, path)
+        return Expression(as_csr(values), pd.Index(names), pd.DataFrame({UNNAMED: rest.columns}), path)
     text = [column for column in rest if column not in others and _is_text(rest[column])]
     for column in text:
         if rest[column].dropna().astype(str).str.fullmatch(r"-?\d+,\d+").mean() > 0.5:
@@ -127,7 +133,7 @@ def read_matrix_table(path: Path, others: set[str], genes_in_rows: bool = False,
     annotation = [column for column in rest if column in others or column in text]
     genes = rest.drop(columns=annotation)
     samples = pd.concat([names.rename(name or free_name(rest)), rest[annotation]], axis=1)
-    return Expression(as_csr(gene_values(genes.set_axis(names), str(path))), genes.columns, samples, str(path))
+    return Expression(as_csr(gene_values(genes.set_axis(names), path)), genes.columns, samples, path)
 
 
 def _is_text(column: pd.Series) -> bool:

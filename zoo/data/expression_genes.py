@@ -6,21 +6,23 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from ..encode.expression import PER
+from ..encode.expression import AS_THEY_ARE, PER
 from ..encode.expression_rows import BLOCK, row_blocks
 from ..encode.table import as_text
 from ..errors import InputError
 from .target import MOST_CLASSES
 
 log = logging.getLogger("zoo")
+HIGHEST_LEVEL = 2
 HIGHEST_LOG = 50  # a logarithm of expression is below, whatever its base
 
 
 def detect_scale(matrix: sparse.csr_matrix) -> str:
-    """``"counts"``, ``"abundance"`` or ``"log"``, as the values look.
+    """``"counts"``, ``"abundance"``, ``"log"`` or ``"none"``, as the values look.
 
-    Whole numbers that are not negative are counts. Others that are not negative are abundances if one of them is above
-    50. The rest are logarithms.
+    Whole numbers that are not negative are counts, but levels (``"none"``) if none is above 2 (mutated or not, alleles)
+    or some are negative (copy number). Others that are not negative are abundances if one of them is above 50. The rest
+    are logarithms.
     """
     whole, low, high = True, 0.0, 0.0
     for rows in row_blocks(matrix):
@@ -29,6 +31,8 @@ def detect_scale(matrix: sparse.csr_matrix) -> str:
         if len(data):
             low, high = min(low, float(data.min())), max(high, float(data.max()))
             whole = whole and bool((data % 1 == 0).all())
+    if whole and (low < 0 or high <= HIGHEST_LEVEL):
+        return "none"
     if low < 0:
         return "log"
     return "counts" if whole else "abundance" if high > HIGHEST_LOG else "log"
@@ -83,7 +87,7 @@ def most_variable(matrix: sparse.csr_matrix, rows: np.ndarray, scale: str, count
     Args:
         matrix: ``shape=(samples, genes)``.
         rows: Training rows.
-        scale: ``"counts"``, ``"abundance"`` or ``"log"``.
+        scale: One of `zoo.encode.expression.SCALES`.
         count: How many columns.
     """
     genes = matrix.shape[1]
@@ -94,7 +98,7 @@ def most_variable(matrix: sparse.csr_matrix, rows: np.ndarray, scale: str, count
         if scale == "counts":
             depth = np.asarray(block.sum(1), dtype=np.float64).ravel()
             data *= np.repeat(PER / np.where(depth > 0, depth, 1), np.diff(block.indptr))
-        data = data if scale == "log" else np.log1p(data)
+        data = data if scale in (*AS_THEY_ARE, "beta") else np.log1p(data)
         missing = np.isnan(data)
         number -= np.bincount(block.indices[missing], minlength=genes)
         data[missing] = 0
@@ -114,7 +118,7 @@ def chosen(
         matrix: ``shape=(samples, genes)``.
         genes: Their names.
         rows: Training rows; the others are not looked at.
-        scale: ``"counts"``, ``"abundance"`` or ``"log"``.
+        scale: One of `zoo.encode.expression.SCALES`.
         most: How many to keep; None keeps all that vary.
         source: What to call the data in an error.
 

@@ -14,11 +14,12 @@ from .. import files
 from ..encode import to_tensor
 from ..encode.table import check_features
 from ..errors import InputError, check_choice, suggest
-from ..spec import Modality, Spec, Target, TargetKind, of_samples, only_modality
+from ..spec import Modality, Spec, Target, TargetKind, modality_of, of_samples
+from ..training.metrics import labelled
 from . import columns
 from . import target as targets
 from .base import Data
-from .loading import Content, Source, labelled
+from .loading import Content, Source
 from .reading import UNNAMED, read_dataset, read_table
 
 log = logging.getLogger("zoo")
@@ -144,7 +145,7 @@ class FrameData(Data):
         """Read, check and split."""
         frame = self._frame_with_test()
         if self.trained:
-            modality, target = only_modality(self.trained), self.trained["target"]
+            modality, target = modality_of(self.trained), self.trained["target"]
             self.check_features(frame, modality)
             for role, name in zip(("target", "event"), self.answers(), strict=False):
                 self.check_column(frame, name, role)
@@ -178,7 +179,7 @@ class FrameData(Data):
         arrays = [c for c in frame if isinstance(frame[c].iloc[0], np.ndarray)]
         samples = frame.drop(columns=[IS_TEST, *arrays], errors="ignore").rename(columns=own)
         samples = samples.assign(split=split).set_axis(index)
-        spec = self.trained or Spec(modalities={self.kind: modality}, target=target, id=name)
+        spec = self.trained or Spec(modalities=modality.get("parts", {self.kind: modality}), target=target, id=name)
         return Content(x, y, samples, spec)
 
     def _report_twins(self, twins: pd.Series, frame: pd.DataFrame, target: Target) -> None:

@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 from .. import files
 from ..encode import to_tensor
 from ..errors import InputError, check_choice, check_range
-from ..spec import Modality, Target, TargetKind, only_modality
+from ..spec import Modality, Target, TargetKind, modality_of
 from .frame import IS_TEST, FrameData
 from .image_arrays import IMAGE, LABEL, MASK, SPLIT, VOLUME, ImageFile, ImageFiles, checksum, common_shape, pooled
 from .image_augment import Augmentation, Flip
@@ -188,7 +188,7 @@ class ImageData(FrameData):
             return super().encode_target(frame, target)
         classes = self.mask_classes or find_classes(frame[MASK], self.path)
         shapes = [cell.shape[1:] for cell in frame[IMAGE]]
-        size = only_modality(self.trained)["shape"][1:] if self.trained else self.size or shapes[0]
+        size = modality_of(self.trained)["shape"][1:] if self.trained else self.size or shapes[0]
         codes = {int(value): str(name) for value, name in classes.items()}
         names = self._named(frame).index
         return encode_masks(frame[MASK], shapes, names, codes, target["classes"], self.path, size)

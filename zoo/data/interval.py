@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..encode.dna import dna_text
 from ..errors import InputError, check_choice, suggest
-from ..spec import Modality, only_modality
+from ..spec import Modality, modality_of
 from .bed import read_bed, windows
 from .genome import Genome
 from .loading import Source
@@ -131,7 +131,7 @@ class IntervalData(SequenceData):
     def read_file(self, path: Path) -> pd.DataFrame:
         """Intervals with the start of their window, negatives beside them, and their split."""
         frame = read_bed(path)
-        (length,) = only_modality(self.trained)["shape"] if self.trained else (self.length,)
+        (length,) = modality_of(self.trained)["shape"] if self.trained else (self.length,)
         frame["window"] = windows(frame, self.genome, length, str(path))
         self.width = length or int(frame["end"].iloc[0] - frame["start"].iloc[0])
         frame["chromosome"] = frame["chromosome"].astype("category")

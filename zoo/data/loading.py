@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, RandomSampler
 
 from ..spec import Spec
+from ..training.metrics import labelled
 
 Batch = dict[str, Tensor]
 # Without gradients there is no reason for small batches, but what stays in the processor's cache is faster.
@@ -27,12 +28,6 @@ class Source(Protocol):
         """Raw values of these samples, ``shape=(rows, *shape)``."""
 
 
-def labelled(y: Tensor) -> Tensor:
-    """Which samples have a value of the target (of survival both, of a mask each pixel), ``shape=(samples,)``."""
-    known = y.isfinite() if y.is_floating_point() else y >= 0
-    return known.flatten(1).all(1) if known.ndim > 1 else known
-
-
 @dataclass
 class Content:
     """What was read: all samples, in the order of the file.
@@ -43,16 +38,22 @@ class Content:
             survival times and events (float32), ``shape=(samples, 2)``.
         samples: One row a sample, indexed by its name; the columns of the table, and ``split``.
         spec: Shapes, names and target.
+        also: As ``y``, of each further target.
     """
 
     x: Source
     y: Tensor
     samples: pd.DataFrame
     spec: Spec
+    also: dict[str, Tensor] = field(default_factory=dict)
 
     def rows(self, split: str) -> Tensor:
         """Positions of the samples of one split."""
         return torch.as_tensor(np.flatnonzero(self.samples["split"].to_numpy() == split))
+
+    def targets(self, rows: Tensor) -> dict[str, Tensor]:
+        """Targets of these samples as they lie in a batch: ``y``, and ``"y NAME"`` of further ones."""
+        return {"y": self.y[rows], **{f"y {name}": values[rows] for name, values in self.also.items()}}
 
     def labelled(self, rows: Tensor) -> Tensor:
         """Which of these samples have a value of the target, ``shape=(rows,)``."""

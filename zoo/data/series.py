@@ -13,7 +13,7 @@ from torch import Generator, Tensor
 from .. import files
 from ..encode import to_tensor
 from ..errors import InputError, check_range
-from ..spec import Modality, only_modality
+from ..spec import Modality, modality_of
 from . import series_augment, series_tables
 from .frame import IS_TEST, FrameData
 from .heartbeats import check_filter, filtered, read_beats
@@ -163,7 +163,7 @@ class SeriesData(FrameData):
 
     def _wanted(self) -> list[str] | None:
         """Channels as the user or a trained model names them."""
-        return self.channels or (only_modality(self.trained).get("channels") if self.trained else None)
+        return self.channels or (modality_of(self.trained).get("channels") if self.trained else None)
 
     def _filtered(self, frame: pd.DataFrame, source: str) -> pd.DataFrame:
         """Series gathered from the columns of a table, filtered and resampled where asked for."""

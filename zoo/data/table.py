@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..encode.table import TableEncoder
 from ..errors import InputError
-from ..spec import Modality, TargetKind, only_modality
+from ..spec import Modality, TargetKind, modality_of
 from . import columns
 from .balance import smote
 from .frame import IS_TEST, FrameData
@@ -98,11 +98,11 @@ class TableData(FrameData):
 
     def synthesised(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Training rows after SMOTE."""
-        return smote(x, y, only_modality(self.spec), self.seed)
+        return smote(x, y, modality_of(self.spec), self.seed)
 
     @cached_property
     def _standardised(self) -> TableEncoder:
-        layer = TableEncoder(only_modality(self.spec))
+        layer = TableEncoder(modality_of(self.spec))
         layer.fit(self.training_inputs())
         return layer
 

@@ -39,17 +39,36 @@ READERS: dict[str, Callable[[Any, Modality, str], Any]] = {
 }
 
 
+def _joint(modality: Modality, options: dict[str, Any]) -> Encoder:
+    from .joint import JointEncoder
+
+    parts = modality["parts"]
+    for name in options:
+        if name not in parts:
+            raise InputError(f"encoding: the data have no modality {name!r}; {suggest(name, parts)}")
+    layers = {name: encoder(part, options.get(name)) for name, part in parts.items()}
+    return JointEncoder(layers, [name for name, part in parts.items() if part.get("imputed")])
+
+
+def _joint_to_tensor(frame: Any, modality: Modality, source: str) -> Any:
+    from .joint import joint_to_tensor
+
+    return joint_to_tensor(frame, modality, source)
+
+
 def encoder(modality: Modality, options: dict[str, Any] | None = None) -> Encoder:
     """First layer of a model, for raw values of this modality.
 
     Args:
         modality: An entry of ``spec["modalities"]``.
         options: ``layer``, where there is a choice (``{"layer": "k-mer"}``), and keyword arguments of the layer, such
-            as ``{"missing_indicator": True}``.
+            as ``{"missing_indicator": True}``. Of several modalities: such options by their names.
 
     Raises:
         InputError: No such layer, or an option that it does not have.
     """
+    if modality["kind"] == "joint":
+        return _joint(modality, options or {})
     layers, options = LAYERS[modality["kind"]], dict(options or {})
     chosen = options.pop("layer", next(iter(layers)))
     check_choice(f"layer of a {modality['kind']} encoding", chosen, layers)
@@ -65,5 +84,6 @@ def to_tensor(frame: pd.DataFrame | AnnData, modality: Modality, source: str = "
 
     Of an AnnData it is no tensor, but what makes one when it is asked for rows (`ExpressionRows`).
     """
-    x: Tensor = READERS[modality["kind"]](frame, modality, source)
+    reader = _joint_to_tensor if modality["kind"] == "joint" else READERS[modality["kind"]]
+    x: Tensor = reader(frame, modality, source)
     return x

@@ -8,7 +8,9 @@ from ..spec import Modality
 from .base import Encoder
 from .table import TableEncoder
 
-SCALES = ("counts", "abundance", "log")
+SCALES = ("counts", "abundance", "log", "beta", "none")
+AS_THEY_ARE = ("log", "none")
+EDGE, LN2 = 1e-3, 0.6931471805599453  # beta values nearer to 0 or 1 are noise of the measurement
 PER = 1e4  # counts of a sample are given per so many of its counts
 FIT_VALUES = 1 << 20  # transformed at a time while statistics are learnt
 
@@ -17,22 +19,24 @@ class ExpressionEncoder(Encoder):
     """Expression of genes in standard units of the training samples, followed by the encoded covariates.
 
     Counts become log(1 + counts per 10,000 of the sample), so that samples of different depth are comparable; the total
-    is that of the genes the model knows. Abundances become log(1 + x), logarithms stay. Then each gene becomes
-    ``(x - mean) / standard deviation``. A gene that was not measured (NaN) becomes 0, the training mean.
+    is that of the genes the model knows. Abundances become log(1 + x). Shares of methylated copies (beta values) become
+    M-values, log2(beta / (1 - beta)) (Du et al. 2010, doi:10.1186/1471-2105-11-587). Logarithms, and scale ``"none"``,
+    stay. Then each gene becomes ``(x - mean) / standard deviation``. A gene that was not measured (NaN) becomes 0, the
+    training mean.
 
     Args:
         modality: Genes, then covariates; ``scale`` says what the values are, ``levels`` which covariates are text.
 
     Attributes:
         genes: Number of genes.
-        scale_of_values: ``"counts"``, ``"abundance"`` or ``"log"``.
+        scale_of_values: One of `SCALES`.
         feature_names: The genes, then the columns of the covariates, such as ``"batch=b1"``.
 
     Shape:
         ``(batch, genes + covariates) -> (batch, out_features)``
 
     Raises:
-        InputError: A scale that is none of the three.
+        InputError: An unknown scale.
 
     Example:
         >>> modality = {"kind": "expression", "shape": [2], "features": ["TP53", "MYC"], "scale": "log"}
@@ -63,8 +67,10 @@ class ExpressionEncoder(Encoder):
 
     def transform(self, x: Tensor) -> Tensor:
         """Raw values of the genes as logarithms, not yet standardised: ``(batch, genes) -> (batch, genes)``."""
-        if self.scale_of_values == "log":
+        if self.scale_of_values in AS_THEY_ARE:
             return x
+        if self.scale_of_values == "beta":
+            return x.clamp(EDGE, 1 - EDGE).logit() / LN2
         if self.scale_of_values == "counts":
             total = x.nansum(1, keepdim=True)
             x = x * (PER / torch.where(total > 0, total, 1.0))
@@ -99,8 +105,8 @@ class ExpressionEncoder(Encoder):
         """Made-up raw values that show no real sample, ``shape=(rows, genes + covariates)``; counts are whole."""
         noise = torch.randn(rows, self.genes, generator=torch.Generator().manual_seed(seed))
         x = self.mean.cpu() + self.scale.cpu() * noise
-        if self.scale_of_values != "log":
-            x = x.clamp(min=0).expm1()
+        if self.scale_of_values not in AS_THEY_ARE:
+            x = self._natural(x.clamp(min=0) if self.scale_of_values != "beta" else x)
         if self.scale_of_values == "counts":
             x = x.round()
             x[:, 0] += x.sum(1) == 0
@@ -120,10 +126,14 @@ class ExpressionEncoder(Encoder):
     def inverse(self, encoded: Tensor) -> Tensor:
         """Values of the genes: ``(batch, genes) -> (batch, genes)``.
 
-        Counts come back as counts per 10,000 of the sample, abundances and logarithms in their own units.
+        Counts come back as counts per 10,000 of the sample, all others in their own units.
         """
-        values = encoded * self.scale + self.mean
-        return values if self.scale_of_values == "log" else values.expm1().clamp(min=0)
+        return self._natural(encoded * self.scale + self.mean)
+
+    def _natural(self, values: Tensor) -> Tensor:
+        if self.scale_of_values in AS_THEY_ARE:
+            return values
+        return (values * LN2).sigmoid() if self.scale_of_values == "beta" else values.expm1().clamp(min=0)
 
 
 def covariate_table(modality: Modality) -> Modality:

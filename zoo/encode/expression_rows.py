@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..errors import InputError, suggest
 from ..spec import Modality
-from .expression import covariate_table
+from .expression import AS_THEY_ARE, covariate_table
 from .table import table_to_tensor
 
 log = logging.getLogger("zoo")
@@ -96,7 +96,7 @@ def check_values(
         matrix: ``shape=(samples, genes)``.
         genes: Their names.
         samples: Their names.
-        scale: ``"counts"``, ``"abundance"`` or ``"log"``.
+        scale: One of `zoo.encode.expression.SCALES`.
         source: What to call the data.
         hint: What to do if these are no counts.
     """
@@ -104,7 +104,11 @@ def check_values(
     wrong: list[tuple[Callable[[np.ndarray], np.ndarray], str]] = [(np.isinf, "is infinite or beyond float32; mend it")]
     if scale == "counts":
         wrong.append((np.isnan, "is missing, counts are known or 0; fill it in or leave the gene out"))
-    if scale != "log":
+    if scale == "beta":
+        wrong.append(
+            (lambda data: (data < 0) | (data > 1), "is no share between 0 and 1; are these M-values? Give log")
+        )
+    elif scale not in AS_THEY_ARE:
         wrong.append((lambda data: data < 0, f"is negative, {scale} cannot be; mend it, or give --data.scale log"))
     if scale == "counts":
         wrong.append((lambda data: data % 1 != 0, f"is not a whole number; {hint}"))

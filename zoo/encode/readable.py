@@ -1,5 +1,7 @@
 """Samples as users know them: their names, and raw values as a table, sequences or arrays."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from anndata import AnnData
@@ -9,8 +11,12 @@ from ..spec import Modality
 from .dna import dna_text
 
 
-def sample_names(frame: pd.DataFrame | AnnData, id_column: str) -> pd.Index:
-    """Names of the samples of a user's table: its id column if there is one, else its index."""
+def sample_names(frame: Any, id_column: str) -> pd.Index:
+    """Names of the samples of a user's table: its id column if there is one, else its index; of a dict those of all."""
+    if isinstance(frame, dict):
+        from .joint import by_name, joint_names
+
+        return joint_names(by_name(frame, id_column)).rename(id_column or None)
     if isinstance(frame, AnnData):
         return frame.obs_names
     return pd.Index(frame[id_column], name=id_column) if id_column and id_column in frame else frame.index

@@ -11,7 +11,7 @@ from ..data.loading import Source
 from ..encode.one_hot import OneHotDNA, one_hot
 from ..errors import InputError, check_choice, check_range
 from ..models import Supervised
-from ..spec import only_modality
+from ..spec import modality_of
 from .deep_lift import LogOdds, multipliers
 from .mutagenesis import check_codes, mutagenesis
 
@@ -67,7 +67,7 @@ def attribute(
     """
     check_codes(model, codes)
     check_choice("method", method, Method.__args__)  # type: ignore[attr-defined]
-    (length,) = only_modality(model.spec)["shape"]
+    (length,) = modality_of(model.spec)["shape"]
     column, sign = _column(model, target)
     unit = model.y_scale if model.target["kind"] == "regression" else 1.0
     if method != "mutagenesis" and not (isinstance(model.encode, OneHotDNA) and model.encode.out_shape[0] == 4):

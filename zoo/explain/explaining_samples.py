@@ -16,7 +16,7 @@ from ..figure import Figure
 from ..files import replacing
 from ..latent.probe import evaluating, run
 from ..models import Supervised
-from ..spec import only_modality
+from ..spec import modality_of
 from .heat_maps import HeatMethod, channel_maps, heat_map
 from .lime_explanations import lime_image, lime_table
 from .mutagenesis import output_names
@@ -71,7 +71,7 @@ def explain_samples(
         InputError: A method that does not fit, a model of DNA or of masks, samples of another shape, or a package that
             is absent.
     """
-    modality = only_modality(model.spec)
+    modality = modality_of(model.spec)
     kind = modality["kind"]
     if kind not in METHODS:
         what = "use zoo.explain.explain" if kind == "sequence" else "use captum on model.network"
@@ -96,7 +96,7 @@ def explain_samples(
 
 def default_method(model: Supervised) -> str:
     """How samples of such a model are explained unless it is said."""
-    if only_modality(model.spec)["kind"] == "table":
+    if modality_of(model.spec)["kind"] == "table":
         return "lime"
     return "hires_cam" if hasattr(model, "last_convolution") else "occlusion"
 
@@ -117,7 +117,7 @@ def _explain_table(
 def _explain_series(
     model: Supervised, background: Source | Data, x: Tensor, names: pd.Index, folder: Path, method: HeatMethod
 ) -> list[Path]:
-    modality = only_modality(model.spec)
+    modality = modality_of(model.spec)
     channels = modality["shape"][0]
     influence = series_influence(model, x, method=method)
     fields = maps = None
@@ -137,7 +137,7 @@ def _explain_series(
 
 def _influence_table(model: Supervised, x: Tensor, names: pd.Index, influence: Tensor) -> pd.DataFrame:
     """One row for each time point of each channel, without padding."""
-    modality = only_modality(model.spec)
+    modality = modality_of(model.spec)
     count, channels, length = influence.shape
     rate = modality.get("sampling_rate")
     told = modality.get("channels") or [str(number + 1) for number in range(channels)]

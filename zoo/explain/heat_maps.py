@@ -12,7 +12,7 @@ from ..encode.gramian import GramianAngularField
 from ..errors import InputError, check_choice, suggest
 from ..models import Supervised
 from ..models.mlp import ACTIVATIONS
-from ..spec import only_modality
+from ..spec import modality_of
 from .attribution import _column, _explained
 
 HeatMethod = Literal["grad_cam", "hires_cam", "occlusion", "integrated_gradients"]
@@ -105,7 +105,7 @@ def channel_maps(
 
 def check_samples(model: Supervised, x: Source) -> None:
     """Raise an `InputError` unless this is a model of images or series with one answer a sample, and takes these."""
-    modality, name = only_modality(model.spec), type(model).__name__
+    modality, name = modality_of(model.spec), type(model).__name__
     if (kind := modality["kind"]) not in ("image", "series"):
         other = {"table": "zoo.explain.lime_table", "sequence": "zoo.explain.attribute"}[kind]
         raise InputError(f"{name} is a model of a {kind}; this needs a model of images or series; use {other}")

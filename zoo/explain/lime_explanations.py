@@ -17,7 +17,7 @@ from ..data.loading import Source
 from ..errors import InputError
 from ..latent.probe import evaluating
 from ..models import Supervised
-from ..spec import only_modality
+from ..spec import modality_of
 from .attribution import _column
 from .heat_maps import check_samples
 from .mutagenesis import log_odds
@@ -50,7 +50,7 @@ def lime_image(
         InputError: No such class; no model of images, or of volumes; the package is absent.
     """
     check_samples(model, image[None])
-    if only_modality(model.spec)["kind"] != "image" or image.ndim != 3:
+    if modality_of(model.spec)["kind"] != "image" or image.ndim != 3:
         raise InputError(
             f"lime explains tables and images in two dimensions; {type(model).__name__} takes samples of the shape "
             f"{tuple(image.shape)}; use occlusion"
@@ -117,7 +117,7 @@ def lime_table(
     Raises:
         InputError: No such class; no model of a table, or rows with other features; the package is absent.
     """
-    modality, (column, sign) = only_modality(model.spec), _column(model, target)
+    modality, (column, sign) = modality_of(model.spec), _column(model, target)
     if modality["kind"] != "table":
         raise InputError(f"this needs a model of a table; {type(model).__name__} takes the kind {modality['kind']!r}")
     if x.ndim != 2 or x.shape[1:] != (len(modality["features"]),) or not len(x):

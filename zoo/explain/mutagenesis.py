@@ -9,7 +9,7 @@ from ..errors import InputError
 from ..latent.probe import evaluating
 from ..models import Supervised
 from ..models.cnn1d import BothStrands
-from ..spec import Target, only_modality
+from ..spec import Target, modality_of
 from .incremental import mutant_outputs, traceable
 
 BASES = 1 << 14  # of whole sequences at a time
@@ -40,7 +40,7 @@ def mutagenesis(model: Supervised, codes: Source) -> Tensor:
         InputError: The model takes no sequences, or these are of another length.
     """
     check_codes(model, codes)
-    (length,) = only_modality(model.spec)["shape"]
+    (length,) = modality_of(model.spec)["shape"]
     rows = torch.arange(len(codes)).split(max(1, BASES // length))
     with evaluating(model):
         parts = [_effects(model, codes[some].to(model.device)).float().cpu() for some in rows]
@@ -49,14 +49,14 @@ def mutagenesis(model: Supervised, codes: Source) -> Tensor:
 
 def check_dna(model: Supervised) -> None:
     """Raise an `InputError` unless this is a model of DNA."""
-    if (kind := only_modality(model.spec)["kind"]) != "sequence":
+    if (kind := modality_of(model.spec)["kind"]) != "sequence":
         raise InputError(f"{type(model).__name__} is a model of a {kind}; this needs a model of DNA")
 
 
 def check_codes(model: Supervised, codes: Source) -> None:
     """Raise an `InputError` unless this is a model of DNA, and these are sequences that it takes."""
     check_dna(model)
-    (length,) = only_modality(model.spec)["shape"]
+    (length,) = modality_of(model.spec)["shape"]
     if not len(codes):
         raise InputError("there are no sequences to explain")
     first = codes[torch.arange(1)]

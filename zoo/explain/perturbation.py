@@ -11,7 +11,7 @@ from ..encode.table import TableEncoder
 from ..errors import InputError, check_choice, check_range
 from ..models import Model
 from ..models.unsupervised import Unsupervised
-from ..spec import only_modality
+from ..spec import modality_of
 from .perturbation_copies import ADJUSTED, copy_names
 from .perturbation_shifts import Columns, Shift, Value, changed, check_feature, check_models, columns_of, shift
 from .perturbation_statistics import bayes_factor, benjamini_hochberg, chance, cumulative_evidence, vote
@@ -88,7 +88,7 @@ def perturb(
     columns = columns_of(encode, data.training_inputs())
     tables, nulls = [], []
     for name in names:
-        copies = copy_names(name, only_modality(data.spec)["features"])
+        copies = copy_names(name, modality_of(data.spec)["features"])
         if method == "copies" and not copies:
             raise InputError(
                 f"there are no copies of {name!r} to compare with: train on zoo.explain.with_copies(data, [{name!r}]), "

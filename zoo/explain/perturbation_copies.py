@@ -11,7 +11,7 @@ from ..data import TableData
 from ..data.loading import Content
 from ..encode.table import TableEncoder
 from ..errors import InputError, check_range, suggest
-from ..spec import Modality, Spec, only_modality
+from ..spec import Modality, Spec, modality_of
 from .perturbation_shifts import check_table
 
 ADJUSTED = "copies adjusted for"  # entry of data.samples.attrs: columns that the copies were drawn by
@@ -52,7 +52,7 @@ def with_copies(
     """
     check_range("count", count, 1)
     check_table(data)
-    modality = only_modality(data.spec)
+    modality = modality_of(data.spec)
     features = modality["features"]
     if not columns:
         raise InputError("name the columns that are to be copied")

@@ -15,7 +15,7 @@ from ..latent.probe import evaluating
 from ..models import Model
 from ..models.unsupervised import Unsupervised
 from ..models.vae import VAE
-from ..spec import Modality, only_modality
+from ..spec import Modality, modality_of
 
 DRAWS = 10  # of the reconstruction of the samples as they are, for a t-test
 Value = str | float
@@ -59,7 +59,7 @@ class Shift:
 
 def check_table(data: Data) -> None:
     """Raise an `InputError` unless these data are a table."""
-    if (kind := only_modality(data.spec)["kind"]) != "table":
+    if (kind := modality_of(data.spec)["kind"]) != "table":
         raise InputError(f"these data are of the kind {kind!r}; only the features of a table can be perturbed")
 
 
@@ -76,7 +76,7 @@ def check_models(models: list[Model], data: Data) -> list[Unsupervised]:
     for number, model in enumerate(models, 1):
         if not isinstance(model, Unsupervised):
             raise InputError(f"model {number} is a {type(model).__name__}, which has no decoder; train a VAE")
-        theirs, ours = only_modality(model.spec), only_modality(data.spec)
+        theirs, ours = modality_of(model.spec), modality_of(data.spec)
         if theirs != ours:
             odd = [name for name in ours["features"] if name not in theirs.get("features", [])]
             odd = odd or [name for name in theirs.get("features", []) if name not in ours["features"]]
@@ -125,7 +125,7 @@ def check_feature(data: Data, name: str) -> int:
     Raises:
         InputError: No such feature, or a covariate or the target.
     """
-    modality = only_modality(data.spec)
+    modality = modality_of(data.spec)
     if name == data.spec["target"]["name"] and name:
         raise InputError(f"{name!r} is the target, which the models do not read; name a feature")
     if name in modality.get("covariates", []):
@@ -167,7 +167,7 @@ def changed(data: Data, name: str, value: Value, split: str | None) -> tuple[Ten
     Raises:
         InputError: No such feature or level, or nobody to be changed.
     """
-    place, modality = check_feature(data, name), only_modality(data.spec)
+    place, modality = check_feature(data, name), modality_of(data.spec)
     before = data.content.x[positions(data, split)]
     after = before.clone()
     step = step_of(value)

@@ -10,7 +10,7 @@ from scipy import stats
 from ..data import Data
 from ..encode.table import TableEncoder
 from ..errors import InputError, check_range, suggest
-from ..spec import only_modality
+from ..spec import modality_of
 from .perturbation_copies import copy_names, encoded
 from .perturbation_shifts import Value, check_feature, check_table, code_of, columns_of, positions, step_of
 from .perturbation_statistics import benjamini_hochberg
@@ -53,7 +53,7 @@ def univariate(
     check_range("level", level, 0, 1)
     check_table(data)
     names = [feature] if isinstance(feature, str) else list(feature)
-    modality, rows = only_modality(data.spec), positions(data, split)
+    modality, rows = modality_of(data.spec), positions(data, split)
     features = modality["features"]
     for name in names:
         check_feature(data, name)
@@ -91,7 +91,7 @@ def univariate(
 
 def _cause(data: Data, name: str, value: Value, own: np.ndarray) -> tuple[np.ndarray, float]:
     """The column in question, NaN where missing: 1 for the level and 0 for others, or standard units; and how far."""
-    modality, step = only_modality(data.spec), step_of(value)
+    modality, step = modality_of(data.spec), step_of(value)
     if name in modality.get("levels", {}) or step is None:
         goal = code_of(modality, name, value)
     if name in modality.get("levels", {}):

@@ -9,7 +9,7 @@ from ..encode.series import lengths
 from ..errors import InputError, check_choice
 from ..latent.probe import evaluating
 from ..models import Supervised
-from ..spec import only_modality
+from ..spec import modality_of
 from .attribution import _column
 from .heat_maps import PARTS, HeatMethod, channel_maps, check_samples
 from .mutagenesis import log_odds
@@ -42,11 +42,11 @@ def series_influence(
     """
     check_choice("method", method, HeatMethod.__args__)  # type: ignore[attr-defined]
     check_samples(model, x)
-    if (kind := only_modality(model.spec)["kind"]) != "series":
+    if (kind := modality_of(model.spec)["kind"]) != "series":
         raise InputError(f"{type(model).__name__} is a model of an {kind}; this needs a model of series; use heat_map")
     if method == "occlusion":
         return _occlusion(model, x, target)
-    channels, length = only_modality(model.spec)["shape"]
+    channels, length = modality_of(model.spec)["shape"]
     maps = channel_maps(model, x, target, method)
     if not isinstance(model.encode, GramianAngularField):
         return maps.expand(-1, channels, -1).clone()
@@ -84,7 +84,7 @@ def to_time(maps: Tensor, ends: Tensor, length: int) -> Tensor:
 
 
 def _occlusion(model: Supervised, x: Source, target: int | str | None) -> Tensor:
-    channels, length = only_modality(model.spec)["shape"]
+    channels, length = modality_of(model.spec)["shape"]
     column, sign = _column(model, target)
     window = max(3, round(length / PARTS))
     starts = range(0, max(1, length - 2), max(1, window // 4))

@@ -12,7 +12,7 @@ from ..encode.table import check_features
 from ..errors import InputError
 from ..latent.probe import evaluating
 from ..models import Supervised
-from ..spec import only_modality
+from ..spec import modality_of
 from .mutagenesis import check_dna, log_odds, output_names
 
 COLUMNS = ["chromosome", "position", "reference", "alternative"]
@@ -52,7 +52,7 @@ def variant_effects(model: Supervised, variants: pd.DataFrame, genome: Genome) -
     chromosomes = genome.numbers(variants["chromosome"].astype(str))
     starts, sizes = variants["position"].to_numpy(np.int64) - 1, np.array([len(allele) for allele in reference])
     _check_reference(genome, chromosomes, starts, reference, names)
-    (length,) = only_modality(model.spec)["shape"]
+    (length,) = modality_of(model.spec)["shape"]
     parts = []
     for rows in np.split(np.arange(len(starts)), np.arange(0, len(starts), max(1, BASES // length))[1:]):
         left = dna_text(_padded(genome, chromosomes[rows], starts[rows] - length // 2, length // 2))
@@ -83,7 +83,7 @@ def allele_effects(model: Supervised, frame: pd.DataFrame) -> pd.DataFrame:
     """
     check_dna(model)
     check_features(frame, SEQUENCES, "the table of alleles")
-    modality = only_modality(model.spec)
+    modality = modality_of(model.spec)
     reference, alternative = (
         to_tensor(frame[[name]].set_axis(modality["features"], axis=1), modality, name) for name in SEQUENCES
     )

@@ -11,10 +11,10 @@ from torch import Tensor
 from ..encode import Encoder
 from ..errors import InputError
 from ..models import Model
-from ..spec import Modality, only_modality
+from ..spec import Modality, modality_of
 from .probe import evaluating
 
-EXPRESSION = {"counts": "counts per 10,000", "abundance": "abundance", "log": "logarithm"}
+EXPRESSION = {"counts": "counts per 10,000", "abundance": "abundance", "log": "logarithm", "beta": "share"}
 
 
 @dataclass
@@ -62,7 +62,7 @@ def decode(model: Model, z: np.ndarray, covariates: dict[str, Any] | None = None
         InputError: The model has no decoder, or one of another latent space; no such covariate or level.
     """
     check_decoder(model, z.shape[1])
-    modality, encode = only_modality(model.spec), model.encode
+    modality, encode = modality_of(model.spec), model.encode
     with evaluating(model):
         parts = torch.as_tensor(z, dtype=torch.float32, device=model.device).split(model.rows_at_once)
         given = [model.conditions(covariates or {}, len(part)) for part in parts]  # type: ignore[operator]

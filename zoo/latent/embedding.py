@@ -1,6 +1,7 @@
 """Any layer of a model as AnnData: samples by units, beside what is known and predicted of each sample."""
 
 from itertools import zip_longest
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,17 +12,17 @@ from ..data import Data
 from ..encode.table import as_text, numbers
 from ..errors import InputError
 from ..models import Model
-from ..spec import Spec, Target, only_modality
+from ..spec import Spec, Target, modality_of
 from .probe import run
 
 
-def embed(model: Model, data: Data | pd.DataFrame | AnnData, layer: str | None = None) -> AnnData:
+def embed(model: Model, data: Data | pd.DataFrame | AnnData | dict[str, Any], layer: str | None = None) -> AnnData:
     """Output of a layer for every sample.
 
     Args:
         model: A trained model; it runs on its own device.
         data: A data module (all its samples, of every split), or a raw table, whose columns are found by name; of
-            expression also an AnnData.
+            expression also an AnnData, of several modalities a dict of these by name.
         layer: A name given by `zoo.latent.layers`. Default: the latent space, ``model.embed``.
 
     Returns:
@@ -48,14 +49,14 @@ def embed(model: Model, data: Data | pd.DataFrame | AnnData, layer: str | None =
         target = None if about["kind"] == "none" else _decode(data.content.y.numpy(), about)
     else:
         x, names = model.raw(data)
-        table = data.obs if isinstance(data, AnnData) else data
-        if (modality := only_modality(model.spec))["kind"] == "expression":
+        table = data.obs if isinstance(data, AnnData) else pd.DataFrame(index=names) if isinstance(data, dict) else data
+        if (modality := modality_of(model.spec))["kind"] == "expression":
             genes = set(modality["features"]).difference(modality.get("covariates", []))
             table = table.loc[:, [name not in genes for name in table.columns]]  # thousands, and no sample table
         samples, about = table.set_axis(names, axis=0), model.spec["target"]
         target = _column(samples, about) if about["name"] in samples and about["kind"] != "segmentation" else None
     values, output = run(model, x, layer)
-    obs = _writable(samples, only_modality(model.spec).get("missing_values", {}))
+    obs = _writable(samples, modality_of(model.spec).get("missing_values", {}))
     answers = model.table(output, obs.index)
     classes = model.spec["target"]["classes"]
     if about["kind"] == "segmentation":
@@ -67,7 +68,7 @@ def embed(model: Model, data: Data | pd.DataFrame | AnnData, layer: str | None =
     if target is not None:
         obs["target"] = target.array
     layer = layer or "latent"
-    units = {name.replace("/", "_"): unit for name, unit in only_modality(model.spec).get("units", {}).items()}
+    units = {name.replace("/", "_"): unit for name, unit in modality_of(model.spec).get("units", {}).items()}
     return AnnData(
         X=values,
         obs=obs.join(answers.rename(columns=lambda name: name.replace("/", "_"))),

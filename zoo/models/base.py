@@ -15,7 +15,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from ..encode import Encoder, encoder, sample_names, to_tensor
 from ..errors import InputError, check_choice, check_range
-from ..spec import Spec, only_modality
+from ..spec import Spec, modality_of
 from ..training.optimisers import OptimizerName, ScheduleName, optimizer, schedule
 
 # Importing Lightning makes torch look for GPUs by loading a driver library, and Adam looks at every step: where there
@@ -25,7 +25,7 @@ if not torch.cuda.is_available():
 
 REGISTRY: dict[str, type["Model"]] = {}
 Batch = dict[str, Tensor]
-Frame: TypeAlias = pd.DataFrame | AnnData | Sequence[Any] | np.ndarray  # samples as users have them
+Frame: TypeAlias = pd.DataFrame | AnnData | Sequence[Any] | np.ndarray | dict[str, Any]  # samples as users have them
 MOST_ROWS, MOST_VALUES = 4096, 1 << 21  # predicted at a time
 
 
@@ -88,7 +88,7 @@ class Model(LightningModule):
         check_range("schedule_epochs", schedule_epochs, 1)
         check_range("schedule_factor", schedule_factor, 0, 1)
         self.spec, self.target, self.l1, self.l2 = spec, spec["target"], l1, l2
-        self.encode = encoder(only_modality(spec), encoding)
+        self.encode = encoder(modality_of(spec), encoding)
         self.card: dict[str, Any] = {}
         self._loss_sum, self._steps = torch.tensor(0.0), 0
 
@@ -131,7 +131,8 @@ class Model(LightningModule):
 
         Args:
             frame: One sample a row, columns found by name in any order; more columns than needed are ignored. A model
-                of sequences, series or images also takes a list or an array of them, one of expression an AnnData.
+                of sequences, series or images also takes a list or an array of them, one of expression an AnnData, one
+                of several modalities a dict of one or more of these by name.
 
         Returns:
             One row a sample, named by the id column of the training table if there is one, else by the index:
@@ -151,9 +152,13 @@ class Model(LightningModule):
 
     def raw(self, frame: Frame) -> tuple[Any, pd.Index]:
         """Raw values of a user's samples, a tensor or what reads them a batch at a time, and their names."""
-        modality = only_modality(self.spec)
-        if not isinstance(frame, pd.DataFrame | AnnData):
+        modality = modality_of(self.spec)
+        if not isinstance(frame, pd.DataFrame | AnnData | dict):
             frame = pd.DataFrame({modality["features"][0]: list(frame)}, index=pd.RangeIndex(1, len(frame) + 1))
+        if isinstance(frame, dict):
+            from ..encode.joint import by_name
+
+            frame = by_name(frame, self.spec["id"])
         return to_tensor(frame, modality), sample_names(frame, self.spec["id"])
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 from torch import Tensor, nn
 
 from ..errors import InputError, check_choice, check_range
-from ..spec import only_modality, output_width
+from ..spec import modality_of, output_width
 from .mlp import ACTIVATIONS, Activation
 from .supervised import Supervised
 
@@ -152,7 +152,7 @@ class Convolutional(Supervised, abstract=True):
 
 def check_images(model: Supervised, dimensions: int = 2) -> None:
     """Raise an `InputError` unless the samples of a model are, once encoded, images with one answer each."""
-    modality, shape = only_modality(model.spec), model.encode.out_shape
+    modality, shape = modality_of(model.spec), model.encode.out_shape
     if model.target["kind"] == "segmentation":
         raise InputError(f"{type(model).__name__} gives one answer an image; masks need the model Segmenter")
     if len(shape) == dimensions + 1:

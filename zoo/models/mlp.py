@@ -10,6 +10,7 @@ from ..errors import check_choice, check_range
 from ..spec import output_width
 from .supervised import Supervised
 
+Normalisation = Literal["none", "batch", "layer"]
 Activation = Literal["sigmoid", "tanh", "relu", "leaky_relu", "elu", "maxout", "selu", "gelu"]
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "sigmoid": nn.Sigmoid,
@@ -49,6 +50,49 @@ class BatchNorm(nn.BatchNorm1d):
         return super().forward(x)
 
 
+def dense_layers(
+    sizes: list[int], activation: Activation, normalisation: Normalisation, dropout: float
+) -> nn.Sequential:
+    """Linear layers, each with normalisation, activation and dropout, from the first width to the last.
+
+    Args:
+        sizes: Width of the input, then of each layer.
+        activation: See `MLP`.
+        normalisation: See `MLP`.
+        dropout: See `MLP`.
+
+    Shape:
+        ``(batch, sizes[0]) -> (batch, sizes[-1])``
+
+    Raises:
+        InputError: An unknown name, or a number out of its range.
+    """
+    check_choice("activation", activation, [*ACTIVATIONS, "maxout"])
+    check_choice("normalisation", normalisation, ["none", "batch", "layer"])
+    check_range("dropout", dropout, 0, 1)
+    for width in sizes[1:]:
+        check_range("hidden width", width, 1)
+    layers = nn.Sequential()
+    for number, (below, above) in enumerate(pairwise(sizes), 1):
+        layers.add_module(f"linear{number}", nn.Linear(below, above * (2 if activation == "maxout" else 1)))
+        if activation == "maxout":
+            layers.add_module(f"maxout{number}", Maxout())
+        if normalisation != "none":
+            layers.add_module(f"norm{number}", (BatchNorm if normalisation == "batch" else nn.LayerNorm)(above))
+        if activation != "maxout":
+            layers.add_module(f"{activation}{number}", ACTIVATIONS[activation]())
+        if dropout:
+            layers.add_module(f"dropout{number}", (nn.AlphaDropout if activation == "selu" else nn.Dropout)(dropout))
+    return layers
+
+
+def normal_weights(model: nn.Module) -> None:
+    """Initial weights that SELU needs: normal, with variance 1 / inputs."""
+    for layer in model.modules():
+        if isinstance(layer, nn.Linear):
+            nn.init.normal_(layer.weight, std=layer.in_features**-0.5)
+
+
 class MLP(Supervised):
     """Multilayer perceptron: linear layers with an activation between (Rumelhart et al. 1986, doi:10.1038/323533a0).
 
@@ -72,33 +116,16 @@ class MLP(Supervised):
         hidden: list[int] = [64, 32],  # noqa: B006 (never changed; shown by --help)
         activation: Activation = "relu",
         dropout: float = 0.0,
-        normalisation: Literal["none", "batch", "layer"] = "none",
+        normalisation: Normalisation = "none",
         **shared: Any,
     ) -> None:
         super().__init__(**shared)
-        check_choice("activation", activation, [*ACTIVATIONS, "maxout"])
-        check_choice("normalisation", normalisation, ["none", "batch", "layer"])
-        check_range("dropout", dropout, 0, 1)
-        for width in hidden:
-            check_range("hidden width", width, 1)
         sizes = [self.encode.out_features, *hidden]
         self.body = nn.Sequential()
         if len(self.encode.out_shape) > 1:
             self.body.add_module("flatten", nn.Flatten())
-        for number, (below, above) in enumerate(pairwise(sizes), 1):
-            self.body.add_module(f"linear{number}", nn.Linear(below, above * (2 if activation == "maxout" else 1)))
-            if activation == "maxout":
-                self.body.add_module(f"maxout{number}", Maxout())
-            if normalisation != "none":
-                self.body.add_module(f"norm{number}", (BatchNorm if normalisation == "batch" else nn.LayerNorm)(above))
-            if activation != "maxout":
-                self.body.add_module(f"{activation}{number}", ACTIVATIONS[activation]())
-            if dropout:
-                self.body.add_module(
-                    f"dropout{number}", (nn.AlphaDropout if activation == "selu" else nn.Dropout)(dropout)
-                )
+        for name, layer in dense_layers(sizes, activation, normalisation, dropout).named_children():
+            self.body.add_module(name, layer)
         self.head = nn.Linear(sizes[-1], output_width(self.target))
         if activation == "selu":
-            for layer in self.modules():
-                if isinstance(layer, nn.Linear):
-                    nn.init.normal_(layer.weight, std=layer.in_features**-0.5)
+            normal_weights(self)

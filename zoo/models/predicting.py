@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ..errors import InputError
 from ..spec import Target
 from ..training.losses import loss_function
-from ..training.metrics import probabilities
+from ..training.metrics import Outputs, probabilities
 from ..training.survival import KNOTS, baseline_hazard, survival
 from .base import Batch, Frame
 
@@ -34,6 +34,9 @@ class Predicting(LightningModule):
     event_times: Tensor
     log_hazard: Tensor
     horizons: Tensor
+    outputs: Outputs
+    column: str = "y"  # of a batch
+    _hazard_step: int = -1
 
     def set_target(self, loss: str) -> None:
         """Choose the loss of each row and make room for the units of a number; see `zoo.training.losses`."""
@@ -44,7 +47,6 @@ class Predicting(LightningModule):
             self.register_buffer("event_times", torch.full((KNOTS,), torch.inf))
             self.register_buffer("log_hazard", torch.full((KNOTS,), torch.nan))
             self.register_buffer("horizons", torch.full((3,), torch.nan))
-            self._hazard_step = -1
 
     def fit_target(self, y: Tensor) -> None:
         """Learn mean and standard deviation of a number from training rows, ``shape=(rows,)``; NaN is left out."""
@@ -113,6 +115,10 @@ class Predicting(LightningModule):
         probability = self.survival(risk.to(self.device), torch.tensor(wanted, device=self.device))
         return pd.DataFrame(probability.cpu().numpy(), self.raw(frame)[1], wanted)  # type: ignore[operator]
 
+    def of_survival(self) -> dict[str, "Predicting"]:
+        """What has survival as its target, by what its weights are called before their own names."""
+        return {"": self} if "log_hazard" in self._buffers else {}
+
     @torch.no_grad()
     def fit_hazard(self, batches: Iterable[Batch]) -> None:
         """Learn the hazard of the mean training sample (Breslow's estimate), in evaluation mode.
@@ -121,9 +127,18 @@ class Predicting(LightningModule):
             batches: All training samples, with ``x`` and ``y``.
         """
         was, _ = self.training, self.eval()
-        found = [(self.head(self.embed(batch["x"].to(self.device))), batch["y"]) for batch in batches]  # type: ignore[operator]
+        parts = self.of_survival().values()
+        found: list[list[tuple[Tensor, Tensor]]] = [[] for _ in parts]
+        for batch in batches:
+            z = self.embed(batch["x"].to(self.device))  # type: ignore[operator]
+            for part, rows in zip(parts, found, strict=True):
+                rows.append((part.head(z).cpu(), batch[part.column]))
         self.train(was)
-        risk, y = (torch.cat(parts).cpu() for parts in zip(*found, strict=True))
+        for part, rows in zip(parts, found, strict=True):
+            part.hazard_of(*(torch.cat(values) for values in zip(*rows, strict=True)))
+
+    def hazard_of(self, risk: Tensor, y: Tensor) -> None:
+        """The same from raw outputs ``(samples, 1)``, times and events ``(samples, 2)``."""
         known = y.isfinite().all(1)
         risk, y = risk[known, 0].float(), y[known]
         if not (happened := y[:, 1] > 0).any():
@@ -144,13 +159,14 @@ class Predicting(LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Let the hazard belong to the weights that are saved."""
         super().on_save_checkpoint(checkpoint)
-        if "log_hazard" in self._buffers:
+        if parts := self.of_survival():
             self._fit_hazard_of_training()
-            for name in ("y_mean", "event_times", "log_hazard", "horizons"):
-                checkpoint["state_dict"][name] = getattr(self, name)
+            for prefix, part in parts.items():
+                for name in ("y_mean", "event_times", "log_hazard", "horizons"):
+                    checkpoint["state_dict"][prefix + name] = getattr(part, name)
 
     def on_train_end(self) -> None:
         """Let the hazard belong to the last weights."""
-        if "log_hazard" in self._buffers:
+        if self.of_survival():
             self._fit_hazard_of_training()
             self._hazard_step = -1

@@ -1,11 +1,11 @@
 """Models that predict a target: losses, metrics and predictions shared by models of classes, numbers and survival."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
 from ..errors import InputError, suggest
-from ..spec import HEADLINE, only_modality
+from ..spec import HEADLINE, modality_of
 from ..training.metrics import Outputs, headline
 from .base import Batch, Model
 from .predicting import Predicting
@@ -26,15 +26,18 @@ class Supervised(Predicting, Model, abstract=True):
     """
 
     head: nn.Module
+    several_targets: ClassVar[bool] = False
 
     def __init__(self, loss: str = "auto", **shared: Any) -> None:
         super().__init__(**shared)
         if self.target["kind"] == "none":
-            columns = only_modality(self.spec).get("features", [])
+            columns = modality_of(self.spec).get("features", [])
             raise InputError(
                 f"{type(self).__name__}: which column is to be predicted? Give --data.target; {suggest('', columns)}"
             )
-        if self.target.get("unlabelled"):
+        if self.spec.get("also") and not self.several_targets:
+            raise InputError(f"{type(self).__name__} predicts one target; leave out data.also, or use MultiModal")
+        if self.target.get("unlabelled") and not self.several_targets:
             raise InputError(f"{type(self).__name__} needs a target for each sample; leave out data.unlabelled")
         self.set_target(loss)
         self.outputs = Outputs()

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..encode import from_tensor
 from ..errors import InputError, check_range
-from ..spec import only_modality
+from ..spec import modality_of
 from ..training.likelihood_choice import LikelihoodName, choose
 from ..training.likelihoods import Variance
 from ..training.metrics import Outputs
@@ -76,7 +76,7 @@ class Unsupervised(Model, abstract=True):
             log.warning("a latent space of %d for samples of %d numbers need not leave anything out", latent, count)
         if (self.hparams["encoding"] or {}).get("missing_indicator"):
             raise InputError("missing_indicator is for models that predict; missing values are not reconstructed")
-        self.likelihood = choose(likelihood, only_modality(self.spec), encode, self.content, self.variance)
+        self.likelihood = choose(likelihood, modality_of(self.spec), encode, self.content, self.variance)
         options = (network, hidden, filters, kernel_size, activation, normalisation, dropout)
         self.coder = Coder(self.content, encode.covariates, *options)
         self.register_buffer("covariate_mean", torch.zeros(encode.covariates), persistent=encode.covariates > 0)
@@ -191,7 +191,7 @@ class Unsupervised(Model, abstract=True):
         was, _ = self.training, self.eval()
         built = torch.cat([self.encode.inverse(self(x[rows].to(self.device))).cpu() for rows in parts])
         self.train(was)
-        return from_tensor(built, only_modality(self.spec), index)
+        return from_tensor(built, modality_of(self.spec), index)
 
     @torch.inference_mode()
     def interpolate(self, start: Frame, end: Frame, steps: int = 9) -> pd.DataFrame | np.ndarray:
@@ -217,7 +217,7 @@ class Unsupervised(Model, abstract=True):
         between = None if conditions[0] is None else torch.lerp(conditions[0], conditions[1], way)  # type: ignore[arg-type]
         built = self.encode.inverse(self.decode(z, between))
         self.train(was)
-        return from_tensor(built, only_modality(self.spec), pd.RangeIndex(steps, name="step"))
+        return from_tensor(built, modality_of(self.spec), pd.RangeIndex(steps, name="step"))
 
     def conditions(self, wanted: dict[str, Any], rows: int, draw: bool = False) -> Tensor | None:
         """Encoded covariates with these values: ``(rows, covariates)``; None, if the model has none.
@@ -233,7 +233,7 @@ class Unsupervised(Model, abstract=True):
         """
         if not self.encode.covariates and not wanted:
             return None
-        modality = only_modality(self.spec)
+        modality = modality_of(self.spec)
         values, named = given(wanted, modality, self.encode)
         levels = level_columns(modality, self.encode.feature_names[self.content[0] :])
         mean = self.covariate_mean

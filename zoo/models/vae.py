@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ..encode import from_tensor
 from ..errors import InputError, check_choice, check_range
-from ..spec import only_modality, output_width
+from ..spec import modality_of, output_width
 from .base import Batch, Frame
 from .predicting import Predicting
 from .unsupervised import Unsupervised
@@ -212,4 +212,4 @@ class VAE(Predicting, Unsupervised):
             conditions = self.conditions(covariates or {}, n, draw=True)
             made = self.likelihood.draw(self.output(z, conditions), self.encode)
         self.train(was)
-        return from_tensor(made, only_modality(self.spec), pd.RangeIndex(1, n + 1, name="sample"))
+        return from_tensor(made, modality_of(self.spec), pd.RangeIndex(1, n + 1, name="sample"))

@@ -15,7 +15,7 @@ from ..data.target import decode
 from ..errors import InputError
 from ..models import Unsupervised
 from ..models.vae import VAE
-from ..spec import Modality, of_samples, only_modality
+from ..spec import Modality, modality_of, of_samples
 from ..training.count_likelihoods import Poisson
 
 NEIGHBOURS = 15
@@ -102,7 +102,7 @@ def evaluate_representation(model: Unsupervised, data: Data, present: list[str])
     return Representation(
         pd.concat(tables),
         scores,
-        only_modality(model.spec),
+        modality_of(model.spec),
         torch.stack(pair).float().cpu().numpy(),
         found.by_feature(),
         found.by_unit(),

@@ -1,0 +1,207 @@
+"""Several modalities of the same samples: side by side as they were measured, and as one row of numbers."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from ..errors import InputError, suggest
+from ..spec import Modality
+from .base import Encoder
+from .dna import UNKNOWN
+
+if TYPE_CHECKING:
+    from tensordict import TensorDict
+
+MEASURED = "measured"  # which modalities a sample has: bool, (samples, modalities)
+
+
+class JointEncoder(Encoder):
+    """The encodings of several modalities one after the other, then one number a modality: was it measured?
+
+    A modality that a sample lacks is 0 throughout, which in standard units is the training mean.
+
+    Args:
+        layers: Encoding layer of each modality.
+        imputed: Modalities of which the model is not told whether they were measured.
+
+    Attributes:
+        layers: The same.
+        places: Where each modality is among the encoded numbers.
+        shapes: Shape of each encoded modality.
+        feature_names: As in ``"rna:TP53"`` and ``"rna measured"``; empty if a modality has no names.
+
+    Shape:
+        ``{name: (batch, *shape), "measured": (batch, modalities)} -> (batch, out_features)``
+
+    Raises:
+        InputError: A modality is called "measured".
+    """
+
+    layers: nn.ModuleDict
+
+    def __init__(self, layers: dict[str, Encoder], imputed: list[str] | None = None) -> None:
+        super().__init__()
+        if MEASURED in layers:
+            raise InputError(f"a modality cannot be called {MEASURED!r}; rename it")
+        self.layers, self.imputed = nn.ModuleDict(layers), imputed or []
+        self.shapes = {name: layer.out_shape for name, layer in layers.items()}
+        self.places, start = {}, 0
+        for name, layer in layers.items():
+            self.places[name] = slice(start, start + layer.out_features)
+            start += layer.out_features
+        self.out_shape = (start + len(layers),)
+        named = [getattr(layer, "feature_names", []) for layer in layers.values()]
+        self.feature_names = []
+        if all(len(names) == layer.out_features for names, layer in zip(named, layers.values(), strict=True)):
+            self.feature_names = [f"{key}:{name}" for key, names in zip(layers, named, strict=True) for name in names]
+            self.feature_names += [f"{key} measured" for key in layers]
+        self.register_buffer("fitted", torch.tensor(False))
+
+    def fit(self, x: Any) -> None:
+        """Each encoding from the training rows that were measured.
+
+        Raises:
+            InputError: A modality that no training sample has.
+        """
+        for number, (name, layer) in enumerate(self.layers.items()):
+            assert isinstance(layer, Encoder)
+            if not (rows := x[MEASURED][:, number]).any():
+                raise InputError(f"no training sample has {name}; leave it out of the modalities")
+            layer.fit(x[name][rows])
+        self.fitted.fill_(True)
+
+    def example(self, rows: int, seed: int = 0) -> "TensorDict":
+        """Made-up raw values that show no real sample; every third lacks a modality."""
+        from tensordict import TensorDict
+
+        layers = {name: layer for name, layer in self.layers.items() if isinstance(layer, Encoder)}
+        made = {name: layer.example(rows, seed) for name, layer in layers.items()}
+        measured = torch.ones(rows, len(made), dtype=torch.bool)
+        for number in range(2, rows, 3):
+            measured[number, number // 3 % len(made)] = False
+        return TensorDict({**made, MEASURED: measured}, batch_size=[rows])
+
+    def forward(self, x: "TensorDict") -> Tensor:
+        """``{name: (batch, *shape)} -> (batch, out_features)``."""
+        measured = x[MEASURED]
+        parts = [
+            torch.where(measured[:, number, None], layer(x[name]).flatten(1), 0.0)
+            for number, (name, layer) in enumerate(self.layers.items())
+        ]
+        told = measured.to(parts[0].dtype)
+        for name in self.imputed:
+            told[:, list(self.layers).index(name)] = 1.0
+        return torch.cat([*parts, told], 1)
+
+    def parts(self, encoded: Tensor) -> dict[str, Tensor]:
+        """Encoded modalities in their own shapes, ``(batch, *shape)`` each."""
+        return {name: encoded[:, place].unflatten(1, self.shapes[name]) for name, place in self.places.items()}
+
+    def measured(self, encoded: Tensor) -> Tensor:
+        """1 where a modality was measured, else 0: ``(batch, modalities)``."""
+        return encoded[:, -len(self.layers) :]
+
+
+def joint_to_tensor(frame: Any, modality: Modality, source: str = "the tables") -> "TensorDict":
+    """Raw values of a user's tables, one or more of the modalities, joined by the names of the samples.
+
+    Args:
+        frame: ``{"rna": table, "mirna": table}``; each a table whose index names the samples, or an AnnData.
+        modality: What a trained model knows.
+        source: What to call the tables in an error.
+
+    Returns:
+        ``{name: (samples, *shape), "measured": (samples, modalities)}``; a modality that was not measured is NaN.
+
+    Raises:
+        InputError: No such modality, none at all, or a sample twice in one of them; what is wrong with a table.
+    """
+    from . import to_tensor
+
+    frames = _checked(frame, modality)
+    names = joint_names(frames)
+    parts = {name: to_tensor(table, modality["parts"][name], name) for name, table in frames.items()}
+    at = {name: _names(table).get_indexer(names) for name, table in frames.items()}
+    return assemble({name: (parts[name], torch.from_numpy(at[name])) for name in parts}, modality, len(names))
+
+
+def assemble(found: dict[str, tuple[Any, Tensor]], modality: Modality, count: int) -> "TensorDict":
+    """Raw values of samples from those of each modality.
+
+    Args:
+        found: Raw values of some modalities, and for each sample which of their rows is its own, -1 if none is.
+        modality: The joint modality.
+        count: Number of samples.
+    """
+    from tensordict import TensorDict  # it needs a second to import, which only data of several modalities pay
+
+    columns: dict[str, Tensor] = {}
+    measured = torch.zeros(count, len(modality["parts"]), dtype=torch.bool)
+    for number, (name, part) in enumerate(modality["parts"].items()):
+        if name in found:
+            source, at = found[name]
+            rows = source[at[at >= 0]]
+            columns[name] = blank(part, count, rows.dtype)
+            columns[name][at >= 0] = rows
+            measured[:, number] = at >= 0
+        else:
+            columns[name] = blank(part, count)
+    return TensorDict({**columns, MEASURED: measured}, batch_size=[count])
+
+
+def blank(part: Modality, rows: int, dtype: torch.dtype | None = None) -> Tensor:
+    """What stands for a modality that was not measured: NaN, of sequences N, of images black: ``(rows, *shape)``."""
+    dtype = dtype or (torch.uint8 if part["kind"] == "sequence" else torch.float32)
+    value = torch.nan if dtype.is_floating_point else UNKNOWN if part["kind"] == "sequence" else 0
+    return torch.full((rows, *part["shape"]), value, dtype=dtype)
+
+
+def joint_names(frames: Mapping[str, Any]) -> pd.Index:
+    """Names of all samples, in the order in which they first occur."""
+    found = [_names(table) for table in frames.values()]
+    names = found[0].append(found[1:]).unique() if len(found) > 1 else found[0]
+    return names.rename(found[0].name)
+
+
+def by_name(frames: Mapping[str, Any], id_column: str) -> dict[str, Any]:
+    """Tables whose index names the samples, from tables that have a column of this name too.
+
+    Raises:
+        InputError: Several tables whose samples have no names.
+    """
+    named = {
+        key: table.set_index(id_column) if isinstance(table, pd.DataFrame) and id_column in table else table
+        for key, table in frames.items()
+    }
+    counted = [key for key, table in named.items() if isinstance(getattr(table, "index", None), pd.RangeIndex)]
+    if counted and len(named) > 1:
+        called = f"a column {id_column!r} or " if id_column else ""
+        raise InputError(
+            f"{counted[0]}: the samples have no names to join the tables by; give {called}an index of names"
+        )
+    return named
+
+
+def _names(table: Any) -> pd.Index:
+    return (table.index if isinstance(table, pd.DataFrame) else table.obs_names).map(str)
+
+
+def _checked(frame: Any, modality: Modality) -> dict[str, Any]:
+    known = list(modality["parts"])
+    if not isinstance(frame, Mapping):
+        raise InputError(
+            f"this model takes several tables: give a dict with one or more of {', '.join(known)}, "
+            f"such as {{{known[0]!r}: table}}"
+        )
+    if not frame:
+        raise InputError(f"no modality was given; at least one of {', '.join(known)} is needed")
+    for name, table in frame.items():
+        if name not in known:
+            raise InputError(f"the model knows no modality {name!r}; {suggest(str(name), known)}")
+        names = _names(table)
+        if names.has_duplicates:
+            raise InputError(f"{name}: sample {names[names.duplicated()][0]!r} occurs more than once")
+    return dict(frame)
