@@ -127,16 +127,18 @@ class Fusion(Supervised, abstract=True):
         with torch.no_grad():
             return model.body, model.eval().embed(x).shape[1]
 
-    def visible(self, encoded: Tensor) -> Tensor:
-        """Encoded samples with some modalities hidden while training: ``(batch, out_features)``, the same shape."""
+    def kept(self, measured: Tensor) -> Tensor:
+        """Which modalities are looked at: while training some are hidden, ``(batch, modalities)``, the same shape."""
         if not self.training or not self.modality_dropout:
-            return encoded
-        measured = self.encode.measured(encoded)
+            return measured
         kept = measured * (torch.rand_like(measured) >= self.modality_dropout)
         # A sample that would lose all keeps one of those it has.
-        chance = measured + 1e-9
-        one = torch.zeros_like(measured).scatter_(1, torch.multinomial(chance, 1), 1.0) * measured
-        kept = torch.where(kept.sum(1, keepdim=True) > 0, kept, one)
+        one = torch.zeros_like(measured).scatter_(1, torch.multinomial(measured + 1e-9, 1), 1.0) * measured
+        return torch.where(kept.sum(1, keepdim=True) > 0, kept, one)
+
+    def visible(self, encoded: Tensor) -> Tensor:
+        """Encoded samples without the modalities that are hidden, the same shape."""
+        kept = self.kept(self.encode.measured(encoded))
         widths = torch.tensor([place.stop - place.start for place in self.encode.places.values()], device=kept.device)
         return torch.cat([encoded[:, : -len(self.names)] * kept.repeat_interleave(widths, 1), kept], 1)
 
@@ -161,8 +163,7 @@ class Fusion(Supervised, abstract=True):
             total = total + part.weight * self.loss_of_target(part, part(z), batch[part.column])
         return total
 
-    @staticmethod
-    def loss_of_target(part: Predicting, output: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
+    def loss_of_target(self, part: Predicting, output: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
         """Mean loss of the samples that have a target, 0 if none has."""
         if part.target.get("unlabelled"):
             if not (known := labelled(y)).any():
