@@ -89,7 +89,8 @@ def crossval(args: list[str], folds: int, repeats: int, show: bool = True) -> pd
     table = pd.concat(results)
     if show:
         caution = f" ({data.caution})" if data.caution else ""
-        show_crossval(table, f"{cli.name}: {folds} folds x {repeats}, mean ± standard deviation{caution}")
+        title = f"{cli.name}: {folds} folds x {repeats}, mean ± standard deviation{caution}"
+        show_crossval(table, title, list(model.spec.get("also", {})))
     log.info("written to %s", folder / "crossval.csv")
     return table
 

@@ -70,7 +70,8 @@ def _write(model: Model, run: Path, folder: Path, name: str) -> None:
     save_file({k: v.contiguous() for k, v in model.state_dict().items()}, folder / WEIGHTS)
     x = model.encode.example(8)
     with torch.inference_mode():
-        golden = {"input": x, "output": model(x), "embedding": model.embed(x)}
+        inputs = {"input": x} if isinstance(x, torch.Tensor) else {f"input.{name}": part for name, part in x.items()}
+        golden = {**inputs, "output": model(x), "embedding": model.embed(x)}
     save_file({k: v.contiguous() for k, v in golden.items()}, folder / GOLDEN)
     card = {
         "name": name,

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from anndata import AnnData
 from scipy import sparse
 
 from .. import files
@@ -30,10 +31,16 @@ def read_card(card: dict[str, Any], assay: str | None, name: str | None) -> Expr
     """
     if "assays" in card:
         chosen = assay_of(card, assay)
+        source = f"{card['name']} ({chosen['name']})"
+        if "simulated" in card:
+            made = simulated(card)
+            assert isinstance(made, dict)
+            tables = matrix_of_table(made[chosen["name"]], source, set(), name=name)
+            return tables.annotated(made["samples"], card["name"], name)
         read = read_matrix_table(verified(card, chosen["file"], chosen["sha256"]), set(), name=name)
-        read.source = f"{card['name']} ({chosen['name']})"
+        read.source = source
         return read.annotated(read_dataset(card), card["file"], name)
-    if "simulated" in card and not isinstance(made := simulated(card), pd.DataFrame):
+    if "simulated" in card and isinstance(made := simulated(card), AnnData):
         return from_anndata(made.X, made.obs, made.var_names, card["name"], name)
     if "fetch" in card:
         read_dataset(card)  # says how to get it

@@ -118,11 +118,10 @@ def _build(name: str, kind: str, path: str, options: dict[str, Any]) -> Part:
 
 
 def _of_card(whole: "MultiOmicsData", name: str, options: dict[str, Any]) -> Part:
-    options = {**options, "assay": (assay := options.pop("path", name))}
-    if assay not in whole.card["assays"]:
-        raise InputError(
-            f"data set {whole.card['name']} has no assay {assay!r}; {suggest(assay, whole.card['assays'])}"
-        )
+    assay, known = options.pop("path", name), whole.card["assays"]
+    if assay not in known:
+        raise InputError(f"data set {whole.path} has no assay {assay!r}; {suggest(assay, known)}")
+    options["assay"] = assay
     part = _build(name, options.pop("kind", "expression"), whole.path, options)
     part.source = f"{whole.path} ({name})"
     return part

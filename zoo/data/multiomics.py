@@ -3,7 +3,7 @@
 import logging
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ from .columns import check_training
 from .expression import joint_checksum
 from .frame import FrameData
 from .further import answer_columns, check_further, further
-from .joining import JointRows, check_overlap, combinations, told
+from .joining import JointRows, check_overlap, told
 from .loading import Content, Source
 from .modalities import Part, parts_of, read_h5mu_samples
 from .selection import select
@@ -118,9 +118,10 @@ class MultiOmicsData(FrameData):
         if self.also and not self.external:
             for name in self.answers():
                 self.check_column(frame, name, "target")
-            columns = [super().answers(), *map(answer_columns, self.also.values())]
-            known = np.any([frame[some].notna().all(axis=1) for some in columns], axis=0)
-            log.info("%d samples without a value of any target are left out", (kept & ~known).sum())
+            targets = [super().answers(), *map(answer_columns, self.also.values())]
+            known = np.any([frame[columns].notna().all(axis=1) for columns in targets], axis=0)
+            if (bare := kept & ~known).any():
+                log.info("%d samples without a value of any target are left out", bare.sum())
             kept &= known
         return frame[kept]
 
@@ -217,20 +218,19 @@ class MultiOmicsData(FrameData):
         content.samples = samples.assign(**{name: samples[name] >= 0 for name in at}).rename(columns=at)
         return content
 
-    def combinations(self) -> pd.DataFrame:
-        """How many samples have which modalities, commonest first."""
+    def who_has_what(self) -> pd.DataFrame:
+        """One row a sample, one column a modality, True where it was measured; see `zoo.data.joining.combinations`."""
         own = {f"measured {key}": key for key in self.tables}
-        return combinations(self.samples[list(own)].rename(columns=own))
+        return self.samples[list(own)].rename(columns=own)
 
     @cached_property
     def _encoder(self) -> JointEncoder:
         layer = encoder(modality_of(self.spec))
-        assert isinstance(layer, JointEncoder)
         layer.fit(self.training_inputs())
-        return layer
+        return cast(JointEncoder, layer)
 
     def baseline_features(self, rows: Tensor) -> dict[str, np.ndarray]:
-        """All modalities in standard units side by side, the mean where one was not measured, and who has what."""
+        """All modalities in standard units, the mean where one was not measured, and who has what."""
         return {"": torch.cat([self._encoder(self.content.x[some]) for some in rows.split(CHUNK)]).numpy()}
 
     def baseline_modalities(self, rows: Tensor) -> dict[str, np.ndarray]:

@@ -108,6 +108,8 @@ def read_dataset(card: dict[str, Any]) -> pd.DataFrame:
         return _arrays(downloaded(card))
     if "simulated" in card:
         made = simulated(card)
+        if isinstance(made, dict):
+            return made["samples"].copy()  # the simulation is kept
         return made if isinstance(made, pd.DataFrame) else _as_table(made)
     if "scikit_learn" in card:
         frame = _scikit_learn(card["scikit_learn"])
@@ -147,11 +149,15 @@ def _arrays(path: Path) -> pd.DataFrame:
     return read_arrays(path)
 
 
-def checksum(content: "pd.DataFrame | AnnData") -> str:
+def checksum(content: "pd.DataFrame | AnnData | dict[str, pd.DataFrame]") -> str:
     """sha256 of a table as CSV; arrays in its cells count by their type, shape and bytes, after all other columns.
 
     Of an AnnData: its annotation of samples, the names of the genes, and the values that are not 0.
     """
+    if isinstance(content, dict):
+        from .multiomics_simulated import checksum as checksum_of_tables
+
+        return checksum_of_tables(content)
     if not isinstance(content, pd.DataFrame):
         digest = hashlib.sha256("\n".join([content.obs.to_csv(), *content.var_names]).encode())
         for part, kind in (("indptr", "<i8"), ("indices", "<i4"), ("data", "<f4")):
@@ -206,7 +212,7 @@ def _scikit_learn(name: str) -> pd.DataFrame:
             raise InputError(f"scikit-learn data set {name!r} is not known here")
 
 
-def simulated(card: dict[str, Any]) -> "pd.DataFrame | AnnData":
+def simulated(card: dict[str, Any]) -> "pd.DataFrame | AnnData | dict[str, pd.DataFrame]":
     """Data that are made up anew, their checksum compared with the card's.
 
     Raises:

@@ -1,6 +1,7 @@
 """Made-up data sets with a known truth, the same for the same seed on every machine."""
 
 from collections.abc import Callable
+from functools import cache, partial
 from random import Random
 
 import pandas as pd
@@ -9,6 +10,7 @@ from anndata import AnnData
 from .beats import beats
 from .drugs import drugs
 from .expression_simulated import expression
+from .multiomics_simulated import multiomics
 from .patients import patients
 from .vessels import aneurysms, vessels
 
@@ -39,11 +41,12 @@ def motif_simulation(seed: int = 0, samples: int = 2000, length: int = 50, motif
     return pd.DataFrame(rows, columns=["sequence", "bound"])
 
 
-SIMULATIONS: dict[str, Callable[[], pd.DataFrame | AnnData]] = {
+SIMULATIONS: dict[str, Callable[[], pd.DataFrame | AnnData | dict[str, pd.DataFrame]]] = {
     "motif_simulation": motif_simulation,
     "ecg_beats_simulated": beats,
     "drugs_simulated": drugs,
     "expression_simulated": expression,
+    "multiomics_simulated": cache(partial(multiomics, patients=600)),  # each modality asks for it
     "patients_simulated": patients,
     "vessels_simulated": vessels,
     "vessels3d_simulated": aneurysms,

@@ -125,7 +125,8 @@ class Fusion(Supervised, abstract=True):
             raise InputError(f"branch {name}: {str(error).partition('() ')[2]} ({chosen})") from None
         model.fit_encoders(x := model.encode.example(2))
         with torch.no_grad():
-            return model.body, model.eval().embed(x).shape[1]
+            width = model.eval().embed(x).shape[1]
+        return model.train().body, width
 
     def kept(self, measured: Tensor) -> Tensor:
         """Which modalities are looked at: while training some are hidden, ``(batch, modalities)``, the same shape."""

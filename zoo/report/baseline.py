@@ -49,6 +49,31 @@ def baselines(
     return {name: np.concatenate(answers) for name, answers in parts.items()}
 
 
+def late_average(
+    modalities: Callable[[Tensor], dict[str, np.ndarray]], y: np.ndarray, train: np.ndarray, target: Target
+) -> dict[str, np.ndarray]:
+    """One logistic regression a modality, their probabilities averaged over those that a sample has.
+
+    Args:
+        modalities: From positions of samples to the features of each modality, NaN where it was not measured.
+        y: Class codes, ``shape=(samples,)``.
+        train: True for training rows, ``shape=(samples,)``.
+        target: Classes.
+
+    Returns:
+        Probabilities ``(samples, classes)`` by the name of the baseline.
+    """
+    sums = np.zeros((len(y), len(target["classes"])))
+    for x in modalities(torch.arange(len(y))).values():
+        there = ~np.isnan(x).any(1)
+        if len(np.unique(y[train & there])) > 1:
+            model = LogisticRegression(max_iter=2000).fit(x[train & there], y[train & there])
+            sums[there] += _answer(model, x[there], target)
+    shares = np.bincount(y[train], minlength=sums.shape[1]) / train.sum()
+    total = sums.sum(1, keepdims=True)
+    return {"late logistic regression": np.where(total > 0, sums / np.maximum(total, 1e-12), shares)}
+
+
 def _models(target: Target, forest: bool) -> dict[str, Any]:
     if target["kind"] == "regression":
         models: dict[str, Any] = {"ridge regression": RidgeCV(np.logspace(-3, 3, 13))}

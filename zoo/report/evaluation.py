@@ -10,18 +10,19 @@ from torch import Tensor
 
 from .. import files
 from ..data import Data
+from ..data.multiomics import MultiOmicsData
 from ..data.target import decode
 from ..errors import InputError
 from ..models import Model, Supervised, Unsupervised
+from ..models.fusion import Fusion
 from ..models.predicting import Predicting
 from ..models.segmenter import Segmenter
 from ..models.vae import VAE
-from ..spec import Target
-from ..training.metrics import scores as score
-from ..training.survival_metrics import scored_times, survival_scores
-from .baseline import baselines
+from ..spec import Target, output_width
+from .modalities import subset_scores
 from .representation import Representation, evaluate_representation
 from .segmentation import Example, evaluate_masks
+from .target_scores import target_scores
 
 
 @dataclass
@@ -34,6 +35,8 @@ class Evaluation:
             foreground class; of models without a target what they tell of each sample.
         scores: One row a value: ``model``, ``split``, ``metric``, ``value``.
         target: What was predicted.
+        also: Further targets, by name; their columns and metrics begin with it.
+        measured: Of several modalities: which of them each sample has, to draw.
         representation: How an unsupervised model sees its samples, to draw.
         examples: Images with their true and predicted masks, to draw.
     """
@@ -41,6 +44,8 @@ class Evaluation:
     predictions: pd.DataFrame
     scores: pd.DataFrame
     target: Target
+    also: dict[str, Target] = field(default_factory=dict)
+    measured: pd.DataFrame | None = None
     representation: Representation | None = None
     examples: list[Example] = field(default_factory=list)
 
@@ -87,63 +92,47 @@ def evaluate(model: Model, data: Data, splits: tuple[str, ...] = ("train", "vali
         predictions, masks, examples = evaluate_masks(model, data, present)
         model.train(training)
         return Evaluation(predictions, masks, target, examples=examples)
-    representation = None
+    representation, scores = None, []
     if isinstance(model, Unsupervised):
         representation = evaluate_representation(model, data, present)
         predictions, scores = representation.predictions, representation.scores
         if isinstance(model, VAE) and model.supervision:
-            _, more = _answers(model, data, present, lambda x: model.head(model.embed(x)))
-            scores = scores + more
+            heads = _outputs(lambda x: model.head(model.embed(x)), model, data, present)
+            scores = scores + target_scores(type(model).__name__, model, content.y, heads, data)
     else:
         assert isinstance(model, Supervised)
-        outputs, scores = _answers(model, data, present, model)
+        outputs = _outputs(model.summarise, model, data, present)
         rows = torch.cat([content.rows(split) for split in present])
-        predictions = model.table(torch.cat(outputs), content.samples.index[rows.numpy()])
-        for place, (column, values) in enumerate(decode(content.y[rows], target).items()):
-            predictions.insert(place, column, values)
+        predictions = model.table(torch.cat(list(outputs.values())), content.samples.index[rows.numpy()])
+        start = place = 0
+        for name, part in {"": model, **further(model)}.items():
+            y, prefix = content.also[name] if name else content.y, f"{name}_" if name else ""
+            width = output_width(part.target)
+            own = {split: output[:, start : start + width] for split, output in outputs.items()}
+            start += width
+            for who, split, metric, value in target_scores(type(model).__name__, part, y, own, data):
+                scores.append((who, split, prefix + metric, value))
+            for column, values in decode(y[rows], part.target).items():
+                predictions.insert(place, prefix + column, values)
+                place += 1
+        if isinstance(model, Fusion):
+            scores += subset_scores(model, data, present[-1])
         predictions.insert(0, "split", content.samples["split"].to_numpy()[rows.numpy()])
     model.train(training)
     scores_table = pd.DataFrame(scores, columns=["model", "split", "metric", "value"])
-    return Evaluation(predictions, scores_table, target, representation)
+    also = {name: part.target for name, part in further(model).items()}
+    measured = data.who_has_what() if isinstance(data, MultiOmicsData) else None
+    return Evaluation(predictions, scores_table, target, also, measured, representation)
 
 
-def _answers(
-    model: Predicting, data: Data, present: list[str], output: Callable[[Tensor], Tensor]
-) -> tuple[list[Tensor], list[tuple[str, str, str, float]]]:
-    """Raw outputs of each split, and the scores of all samples with a target: model, split, metric, value."""
-    content, target = data.content, model.target
-    rows = {split: content.rows(split) for split in present}
-    known = {split: found[content.labelled(found)] for split, found in rows.items()}
-    outputs = [
-        torch.cat([output(batch["x"].to(model.device)).float().cpu() for batch in data.loader(split)])
+def further(model: Model) -> dict[str, Predicting]:
+    """Targets of a model beside the first one, by name."""
+    return dict(model.targets()) if isinstance(model, Fusion) else {}
+
+
+def _outputs(output: Callable[[Tensor], Tensor], model: Model, data: Data, present: list[str]) -> dict[str, Tensor]:
+    """Raw outputs of all samples of each split."""
+    return {
+        split: torch.cat([output(batch["x"].to(model.device)).float().cpu() for batch in data.loader(split)])
         for split in present
-    ]
-    train = (content.samples["split"] == "train").to_numpy() & content.labelled(torch.arange(len(content.y))).numpy()
-    # Without training rows, as in an external validation, censoring is estimated from the samples themselves.
-    reference = content.y[torch.from_numpy(train)] if train.any() else content.y[torch.cat(list(known.values()))]
-
-    def answer_of(output: Tensor) -> Tensor:
-        found = model.answer(output.to(model.device))
-        if target["kind"] == "survival":
-            times = torch.from_numpy(scored_times(reference.numpy())).float()
-            found = torch.cat([found.unsqueeze(1), model.survival(found, times)], 1)
-        return found.cpu()
-
-    def scores_of(answer: Tensor, y: Tensor) -> dict[str, float]:
-        if target["kind"] == "survival":
-            return survival_scores(answer.numpy(), y.numpy(), reference.numpy())
-        return score(answer, y, target)
-
-    answers = {
-        split: answer_of(found)[content.labelled(rows[split])] for split, found in zip(present, outputs, strict=True)
     }
-    by_name = {type(model).__name__: answers}
-    if train.any():  # not for a table of test samples alone, as in an external validation
-        for name, answer in baselines(data.baseline_features, content.y.numpy(), train, target).items():
-            by_name[name] = {split: torch.from_numpy(answer).float()[known[split]] for split in present}
-    return outputs, [
-        (name, split, metric, value)
-        for name, found in by_name.items()
-        for split, answer in found.items()
-        for metric, value in scores_of(answer, content.y[known[split]]).items()
-    ]

@@ -139,6 +139,28 @@ def residuals(predictions: pd.DataFrame, target: Target, title: str) -> Figure:
     return figure
 
 
+def target_figures(predictions: pd.DataFrame, target: Target, name: str) -> dict[str, Figure]:
+    """Figures of a class, a number or survival, by the name of their file; samples without the target are left out."""
+    if target["kind"] == "survival":
+        from .survival_figures import survival_figures
+
+        return survival_figures(predictions, target, name)
+    predictions = predictions[predictions["target"].notna()]
+    if target["kind"] == "regression":
+        title = f"{name}: measured against predicted"
+        return {
+            "measured_against_predicted": measured_against_predicted(predictions, target, title),
+            "residuals": residuals(predictions, target, f"{name}: residuals"),
+        }
+    last, classes = predictions["split"].iloc[-1], target["classes"]
+    what = f"{target['name']} = {classes[-1]}" if target["kind"] == "binary" else f"each class, {last} rows"
+    return {
+        "roc": roc(predictions, target, f"{name}: ROC of {what}"),
+        "confusion_matrix": confusion(predictions, target, f"{name}: confusion matrix, {last} rows"),
+        "calibration": calibration(predictions, target, f"{name}: calibration"),
+    }
+
+
 def write_figures(evaluation: Evaluation, name: str, folder: Path) -> list[Path]:
     """All figures that fit the target, and the learning curve if ``folder`` has the metrics of a training.
 
@@ -151,41 +173,33 @@ def write_figures(evaluation: Evaluation, name: str, folder: Path) -> list[Path]
         What was written.
     """
     predictions, target = evaluation.predictions, evaluation.target
-    last = predictions["split"].iloc[-1]
     figures: dict[str, Figure] = {}
     if evaluation.representation is not None:
         from .representation_figures import representation_figures
 
         figures = representation_figures(evaluation.representation, name)
-    elif target["kind"] == "survival":
-        figures = {}
-    elif target["kind"] == "regression":
-        figures = {
-            "measured_against_predicted": measured_against_predicted(
-                predictions, target, f"{name}: measured against predicted"
-            ),
-            "residuals": residuals(predictions, target, f"{name}: residuals"),
-        }
+        if target["kind"] == "survival" and "risk" in predictions:
+            figures |= target_figures(predictions, target, name)
     elif target["kind"] == "segmentation":
         from .overlays import dice_of_images, overlays
 
+        last = predictions["split"].iloc[-1]
         figures = {
             "overlays": overlays(evaluation.examples, target, f"{name}: outlines, {last} images"),
             "dice": dice_of_images(predictions, target, f"{name}: Dice of each image"),
         }
     else:
-        what = (
-            f"{target['name']} = {target['classes'][-1]}" if target["kind"] == "binary" else f"each class, {last} rows"
-        )
-        figures = {
-            "roc": roc(predictions, target, f"{name}: ROC of {what}"),
-            "confusion_matrix": confusion(predictions, target, f"{name}: confusion matrix, {last} rows"),
-            "calibration": calibration(predictions, target, f"{name}: calibration"),
-        }
-    if target["kind"] == "survival" and "risk" in predictions:
-        from .survival_figures import survival_figures
+        figures = target_figures(predictions, target, name)
+    for other, about in evaluation.also.items():
+        columns = {column: column.removeprefix(f"{other}_") for column in predictions if column.startswith(f"{other}_")}
+        own = predictions[["split", *columns]].rename(columns=columns)
+        made = target_figures(own, about, f"{name}, {other}")
+        figures |= {f"{other}_{stem}": figure for stem, figure in made.items()}
+    if evaluation.measured is not None:
+        from .modalities import combination_figure
 
-        figures |= survival_figures(predictions, target, name)
+        count = len(evaluation.measured)
+        figures["modalities"] = combination_figure(evaluation.measured, f"{name}: what the {count} samples have")
     if (path := folder / "metrics.csv").is_file() and len(metrics := pd.read_csv(path)):
         figures["learning_curve"] = learning_curve(metrics, f"{name}: learning curve")
     written = []

@@ -10,45 +10,71 @@ from rich.table import Table
 
 from .evaluation import Evaluation
 
+DASH = "-"  # where a model has no such metric
+
 
 def show_scores(evaluation: Evaluation, title: str) -> None:
-    """Metrics of all splits side by side, so that overfitting shows, and the baselines' beside them."""
-    wide = evaluation.table()
-    table = Table(title=title, box=SIMPLE_HEAD, title_justify="left")
-    table.add_column("metric", no_wrap=True)
-    for model, split in wide.columns:
-        table.add_column(f"{model}\n{split}", justify="right")
-    for metric, values in wide.iterrows():
-        table.add_row(str(metric), *(_number(value) for value in values))
-    _print(table)
+    """Metrics of all splits side by side, so that overfitting shows, and the baselines' beside them.
+
+    Of several targets a table each; of several modalities one of what is lost without each.
+    """
+    wide = evaluation.table().map(_number)
+    wide.columns = pd.Index([f"{model}\n{split}" for model, split in wide.columns])
+    _show(wide, title, list(evaluation.also))
 
 
-def show_crossval(scores: pd.DataFrame, title: str) -> None:
-    """Mean and standard deviation over folds and repeats.
+def show_crossval(scores: pd.DataFrame, title: str, also: list[str]) -> None:
+    """Mean and standard deviation over folds and repeats, in such tables.
 
     Args:
         scores: One row a value, with columns ``model``, ``metric`` and ``value``.
         title: Above the table.
+        also: Names of further targets.
     """
     summary = scores.groupby(["metric", "model"], sort=False)["value"].agg(["mean", "std"])
-    table = Table(title=title, box=SIMPLE_HEAD, title_justify="left")
-    table.add_column("metric", no_wrap=True)
-    models = scores["model"].unique()
-    for model in models:
-        table.add_column(model, justify="right")
-    for metric in scores["metric"].unique():
-        pairs = (summary.reindex([(metric, model)]).iloc[0] for model in models)
-        table.add_row(metric, *(_number(pair["mean"], pair["std"]) for pair in pairs))
-    _print(table)
+    text = pd.Series([_number(*pair) for pair in summary.to_numpy()], summary.index).unstack("model")
+    _show(text.reindex(scores["metric"].unique(), columns=scores["model"].unique()).fillna(DASH), title, also)
+
+
+def _show(wide: pd.DataFrame, title: str, also: list[str]) -> None:
+    """Metrics in rows, models in columns, values as text: a table for each target, and one for the modalities."""
+    parts = [metric for metric in wide.index if metric.endswith(" alone") or " without " in metric]
+    first, tables = wide.drop(index=parts), {}
+    for name in also:
+        own = [metric for metric in first.index if metric.startswith(f"{name}_")]
+        tables[f"{title}: {name}"] = first.loc[own].set_axis([metric.removeprefix(f"{name}_") for metric in own])
+        first = first.drop(index=own)
+    for heading, table in {title: first, **tables}.items():
+        _print(table.loc[:, (table != DASH).any()], "metric", heading)
+    if parts:
+        ours = wide.loc[parts].apply(lambda row: next((value for value in row if value != DASH), DASH), axis=1)
+        _print(_by_modality(ours), "modality", f"{title}: without a modality, and with it alone")
+
+
+def _by_modality(scores: pd.Series) -> pd.DataFrame:
+    """A row for each modality, two columns for each metric."""
+    metrics = dict.fromkeys(str(metric).partition(" with")[0] for metric in scores.index)
+    names = dict.fromkeys(str(m).partition(" without ")[2] for m in scores.index if " without " in str(m))
+    columns = {}
+    for metric in metrics:
+        columns[f"{metric}\nwithout"] = [scores[f"{metric} without {name}"] for name in names]
+        columns[f"{metric}\nalone"] = [scores[f"{metric} with {name} alone"] for name in names]
+    return pd.DataFrame(columns, index=list(names))
 
 
 def _number(value: float, spread: float | None = None) -> str:
-    """Three decimals, fewer of large numbers; a dash where a model has no such metric."""
+    """Three decimals, fewer of large numbers."""
     if np.isnan(value):
-        return "-"
+        return DASH
     text = f"{value:.3f}" if abs(value) < 100 else f"{value:.1f}"
     return text if spread is None else f"{text} ± {_number(spread)}"
 
 
-def _print(table: Table) -> None:
+def _print(values: pd.DataFrame, rows: str, title: str) -> None:
+    table = Table(title=title, box=SIMPLE_HEAD, title_justify="left")
+    table.add_column(rows, no_wrap=True)
+    for column in values:
+        table.add_column(str(column), justify="right")
+    for name, line in values.iterrows():
+        table.add_row(str(name), *line)
     Console(width=None if sys.stdout.isatty() else 120).print(table)
