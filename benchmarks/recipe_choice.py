@@ -7,6 +7,7 @@ look at all its rows). Of data that are not shipped, give the training file: ``c
 Run: ``python benchmarks/recipe_choice.py [RECIPE ...]``
 """
 
+import json
 import logging
 import sys
 import tempfile
@@ -17,7 +18,7 @@ import pandas as pd
 import torch
 
 from zoo import commands
-from zoo.data import ExpressionData, ImageData, SeriesData, TableData
+from zoo.data import ExpressionData, ImageData, MultiOmicsData, SeriesData, TableData
 from zoo.data.frame import FrameData
 from zoo.parsing import CLI
 
@@ -117,11 +118,18 @@ CANDIDATES |= {
         "--model.hidden=[64] --model.variance=feature",
     ],
 }
+SMALL = "--model.hidden=[64] --model.latent=16 --model.central=16 --model.central_hidden=[]"
+CANDIDATES |= {
+    "joint_miniacc": ["", "--model.hidden=[64]", "--model.dropout=0.2", "--model.hidden=[] --model.fused=[]"],
+    "customics_miniacc": ["", SMALL, "--model.beta=0.1", "--model.divergence=mmd", "--model.target_weight=5"],
+    "customics_simulated": ["", SMALL, "--model.dropout=0.2", "--model.modality_dropout=0.4"],
+}
 METRIC = {"mlp_diabetes_progression": "r2", "perceptron_breast_cancer": "accuracy"}
 METRIC |= dict.fromkeys(("cnn1d_splice", "cnn1d_splice_deep", "cnn1d_promoters"), "accuracy")
 METRIC |= dict.fromkeys(("cnn2d_ecg200", "cnn2d_beats"), "accuracy")
 METRIC |= dict.fromkeys(("vae_digits", "vae_expression", "vae_miniacc"), "elbo")
 METRIC["autoencoder_digits"] = "explained_variance"
+METRIC |= dict.fromkeys(("joint_miniacc", "customics_miniacc", "customics_simulated"), "roc_auc survival_c_index")
 
 
 def without_test_rows(recipe: str, folder: str) -> list[str]:
@@ -129,6 +137,8 @@ def without_test_rows(recipe: str, folder: str) -> list[str]:
     data = CLI(["--config", recipe]).make_data()
     assert isinstance(data, FrameData)
     kept = torch.from_numpy(np.flatnonzero(data.samples["split"] != "test"))
+    if isinstance(data, MultiOmicsData):
+        return _tables_without_test_rows(data, Path(folder))
     if isinstance(data, ExpressionData):
         some = data.frame()[data.samples.index[kept.numpy()]].copy()
         some.write_h5ad(Path(folder) / "without_test_rows.h5ad")
@@ -152,6 +162,21 @@ def without_test_rows(recipe: str, folder: str) -> list[str]:
     return options + ([f"--data.positive={data.positive}"] if data.positive else [])
 
 
+def _tables_without_test_rows(data: MultiOmicsData, folder: Path) -> list[str]:
+    samples = data.samples[data.samples["split"] != "test"]
+    samples.drop(columns="split").to_csv(folder / "samples.csv", index=False)
+    modalities = {}
+    for name, part in data.tables.items():
+        if name == "clinical":
+            continue
+        table = part.frame()[part.names.isin(samples.index)].to_df()
+        table.rename_axis(samples.index.name).to_csv(folder / f"{name}.csv")
+        modalities[name] = {"path": f"{folder}/{name}.csv", "scale": data.spec["modalities"][name]["scale"]}
+    options = [f"--data.path={folder}/samples.csv", f"--data.target={data.target}", f"--data.id={data.id}"]
+    options += [f"--data.positive={data.positive}"] if data.positive else []
+    return [*options, f"--data.modalities={json.dumps(modalities)}"]
+
+
 def main() -> None:
     """Print mean and spread of each candidate."""
     logging.getLogger("zoo").setLevel(logging.WARNING)
@@ -164,9 +189,12 @@ def main() -> None:
             print(f"{recipe}: {metric}, 5 folds x 2 of the training and validation rows")
             for options in CANDIDATES[recipe]:
                 scores = commands.crossval(["--config", recipe, *fixed, *options.split()], 5, 2, show=False)
-                chosen = scores[scores["metric"] == metric].groupby("model", sort=False)["value"].agg(["mean", "std"])
-                cells = ", ".join(f"{m} {row['mean']:.4f} ± {row['std']:.4f}" for m, row in chosen.iterrows())
-                print(f"  {options}\n    {cells}", flush=True)
+                print(f"  {options}")
+                for one in metric.split():
+                    rows = scores[scores["metric"] == one].dropna(subset="value")
+                    chosen = rows.groupby("model", sort=False)["value"].agg(["mean", "std"])
+                    cells = ", ".join(f"{m} {row['mean']:.4f} ± {row['std']:.4f}" for m, row in chosen.iterrows())
+                    print(f"    {one + ': ' if ' ' in metric else ''}{cells}", flush=True)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,16 @@
 
 from typing import Any
 
-TASKS = {"table": "tabular", "expression": "expression", "sequence": "dna", "series": "time-series", "image": "image"}
+from .spec import Modality, joined
+
+TASKS = {
+    "table": "tabular",
+    "expression": "expression",
+    "sequence": "dna",
+    "series": "time-series",
+    "image": "image",
+    "joint": "multi-omics",
+}
 
 
 _BASELINES = {  # by task
@@ -17,6 +26,13 @@ _BASELINES = {  # by task
 }
 
 
+_SEVERAL = (
+    " `_low` and `_high` are the ends of the 95% interval of the test rows (bootstrap). The late logistic regression "
+    "is one for each modality, whose probabilities are averaged. Survival: `c_index` is the share of the comparable "
+    "pairs that are ranked rightly, 0.5 by chance."
+)
+
+
 def readme(card: dict[str, Any], layers: str) -> str:
     """The card for people, with the front matter that the Hugging Face Hub reads.
 
@@ -24,27 +40,9 @@ def readme(card: dict[str, Any], layers: str) -> str:
         card: Content of ``config.json``.
         layers: Table of the layers of the model.
     """
-    data, models = card["data"], list(card["scores"])
-    (modality,) = card["init_args"]["spec"]["modalities"].values()
+    data, modality = card["data"], joined(card["init_args"]["spec"]["modalities"])
     task = card["task"] if card["task"] not in ("binary", "multiclass") else "classification"
     tag, (example, inputs) = f"{TASKS[modality['kind']]}-{task}", _inputs(modality, card["inputs"])
-    test = {model: card["scores"][model].get("test", {}) for model in models}
-    spread = card.get("crossval")
-
-    def number(value: float | None) -> str:
-        return "" if value is None else f"{value:.3f}"
-
-    head = f"| metric | {' | '.join(f'{m}, test' for m in models)} |" + (
-        "".join(f" {m}, {spread['folds']} folds x {spread['repeats']} |" for m in models) if spread else ""
-    )
-    rows = []
-    for metric in test[models[0]]:
-        cells = [number(test[model].get(metric)) for model in models]
-        if spread:
-            found = [spread["scores"][model].get(metric, {}) for model in models]
-            cells += [f"{number(s['mean'])} ± {number(s['sd'])}" if s else "" for s in found]
-        rows.append(f"| {metric} | " + " | ".join(cells) + " |")
-    columns = head.count("|") - 1
     versions = ", ".join(f"{name} {number}" for name, number in {**card["versions"], "git": card["git"] or "-"}.items())
     sizes = ", ".join(f"{count} {split}" for split, count in data["samples"].items())
     return f"""---
@@ -73,11 +71,9 @@ Validation rows chose the epoch; neither the training nor that choice saw the te
 {inputs}
 
 ## Scores
-{head}
-|{"---|" * columns}
-{chr(10).join(rows)}
+{_scores(card)}
 
-{_BASELINES.get(card["task"], _BASELINES[""])} ± is the standard deviation over folds and repeats.
+{_explained(card["task"], modality)} ± is the standard deviation over folds and repeats.
 
 ## Use and limits
 {_limits(card)}
@@ -91,7 +87,51 @@ Recipe: `recipe.yaml`. Made with {versions}.
 """
 
 
+def _explained(task: str, modality: Modality) -> str:
+    return _BASELINES.get(task, _BASELINES[""]) + (_SEVERAL if modality["kind"] == "joint" else "")
+
+
+def _scores(card: dict[str, Any]) -> str:
+    """Test scores and those of a cross-validation; a table for each target, and one of what each modality is worth."""
+    metrics = list(next(iter(card["scores"].values())).get("test", {}))
+    parts = [metric for metric in metrics if metric.endswith(" alone") or " without " in metric]
+    own = {
+        name: [metric for metric in metrics if metric.startswith(f"{name}_") and metric not in parts]
+        for name in card["init_args"]["spec"].get("also", {})
+    }
+    first = [metric for metric in metrics if metric not in parts and not any(metric in some for some in own.values())]
+    tables = [_table(card, first)]
+    tables += [f"**{name}**\n\n{_table(card, some, f'{name}_')}" for name, some in own.items()]
+    if parts:
+        tables.append(f"**without a modality, and with it alone**\n\n{_table(card, parts)}")
+    return "\n\n".join(tables)
+
+
+def _table(card: dict[str, Any], metrics: list[str], prefix: str = "") -> str:
+    """Those models in columns that have any of these metrics."""
+
+    def number(value: float | None) -> str:
+        return "" if value is None else f"{value:.3f}"
+
+    test = {model: found.get("test", {}) for model, found in card["scores"].items()}
+    models = [model for model, found in test.items() if any(found.get(metric) is not None for metric in metrics)]
+    spread = card.get("crossval")
+    head = ["metric", *(f"{model}, test" for model in models)]
+    head += [f"{model}, {spread['folds']} folds x {spread['repeats']}" for model in models] if spread else []
+    rows = [head, ["---"] * len(head)]
+    for metric in metrics:
+        cells = [number(test[model].get(metric)) for model in models]
+        if spread:
+            found = [spread["scores"].get(model, {}).get(metric, {}) for model in models]
+            cells += [f"{number(s['mean'])} ± {number(s['sd'])}" if s else "" for s in found]
+        rows.append([metric.removeprefix(prefix), *cells])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows).replace("| --- ", "|---").replace("--- |", "---|")
+
+
 def _purpose(card: dict[str, Any]) -> str:
+    if also := card["init_args"]["spec"].get("also"):
+        targets = ", ".join(f"**{name}** ({target['kind']})" for name, target in also.items())
+        return f"trained to predict **{card['target']}** ({card['task']}) and {targets}"
     if card["task"] == "survival":
         event = card["init_args"]["spec"]["target"]["event"]
         return f"trained to rank samples by the hazard of **{event}** over **{card['target']}** (survival)"
@@ -109,7 +149,7 @@ def _caution(data: dict[str, Any]) -> str:
     return f" Caution: {data['caution']}." if data.get("caution") else ""
 
 
-def _inputs(modality: dict[str, Any], names: list[str]) -> tuple[str, str]:
+def _inputs(modality: Modality, names: list[str]) -> tuple[str, str]:
     """A line of code that predicts, and what goes in."""
     shape, column = modality["shape"], names[0]
     size = " x ".join(map(str, shape[1:]))
@@ -117,6 +157,15 @@ def _inputs(modality: dict[str, Any], names: list[str]) -> tuple[str, str]:
     if named := modality.get("channels"):
         channels += f" ({', '.join(named)})"
     match modality["kind"]:
+        case "joint":
+            parts = modality["parts"]
+            some = ", ".join(f'"{name}": {name}' for name in list(parts)[:2])
+            about = {name: part.get("scale", part["kind"]) for name, part in parts.items()}
+            told = (f"`{name}` ({len(part.get('features', []))}, {about[name]})" for name, part in parts.items())
+            return (
+                f"model.predict({{{some}}})  # tables by modality, one or more of them; rows are joined by their names",
+                f"Inputs, with their number of features and their scale; a sample may lack some: {', '.join(told)}.",
+            )
         case "table":
             columns = ", ".join(f"`{name}`" for name in names)
             return (

@@ -47,7 +47,7 @@ class CustOmics(Fusion):
         survival_head: Width of each hidden layer of the heads of survival.
         dropout: Share of silenced units.
         normalisation: batch, layer or none; the published network has batch normalisation.
-        divergence: Of the central latent space from a standard normal distribution: ``kl`` or ``mmd``.
+        divergence: Of the central latent space from a standard normal distribution: ``mmd`` or ``kl``.
         beta: Weight of the divergence.
         target_weight: Weight of the first target beside the reconstructions.
         **shared: Arguments of `Fusion`, `Supervised` and `Model`.
@@ -70,7 +70,7 @@ class CustOmics(Fusion):
         survival_head: list[int] = [64, 32],  # noqa: B006
         dropout: float = 0.2,
         normalisation: Normalisation = "layer",
-        divergence: Literal["kl", "mmd"] = "kl",
+        divergence: Literal["kl", "mmd"] = "mmd",
         beta: float = 1.0,
         target_weight: float = 5.0,
         **shared: Any,

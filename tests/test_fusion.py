@@ -1,0 +1,177 @@
+"""Models of several modalities and targets, as users rely on them."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from cohort import cohort, read_cohort, train, write_cohort  # noqa: F401 (a fixture)
+
+import zoo
+from zoo.cli import main
+from zoo.data import TableData
+from zoo.encode.joint import MEASURED
+from zoo.latent import layers
+from zoo.models import CustOmics, MultiModal
+from zoo.report import evaluate
+from zoo.report.figures import write_figures
+
+SMALL = {"hidden": [16], "lr": 0.01}
+KINDS = {
+    "early": lambda spec: MultiModal(spec=spec, fusion="early", **SMALL),
+    "joint": lambda spec: MultiModal(spec=spec, fusion="joint", **SMALL),
+    "late": lambda spec: MultiModal(spec=spec, fusion="late", **SMALL),
+    "mixed": lambda spec: CustOmics(
+        spec=spec, hidden=[16], latent=8, central=8, central_hidden=[], classifier=[], survival_head=[], lr=0.01,
+        switch_epoch=2, target_weight=2,
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(params=KINDS)
+def trained(request, cohort):
+    torch.manual_seed(0)
+    return train(KINDS[request.param](cohort.spec), cohort, 12), cohort
+
+
+def test_it_learns_from_samples_that_lack_something(trained):
+    model, data = trained
+    tables = data.frame()
+    every = model.predict(tables)
+    assert list(every) == [
+        "probability_well", "probability_ill", "prediction", "survival_risk",
+        *[column for column in every if column.startswith("survival_survival_")],
+    ]  # fmt: skip
+    truth = data.samples["group"].dropna()
+    assert (every["prediction"][truth.index] == truth).mean() > 0.85
+    risk = every["survival_risk"][truth.index]
+    assert risk[truth == "ill"].mean() > risk[truth == "well"].mean() + 0.3
+    curves = every.filter(like="survival_survival_").to_numpy()
+    assert ((curves >= 0) & (curves <= 1)).all()
+    assert (np.diff(curves, axis=1) <= 1e-6).all()
+    rna = model.predict({"rna": tables["rna"]})
+    assert (rna["prediction"] == every["prediction"][rna.index]).mean() > 0.85
+    assert model.predict({"protein": tables["protein"]}).notna().all(axis=None)
+
+
+def test_what_was_not_measured_is_not_looked_at(trained):
+    model, data = trained
+    x = data.content.x[torch.arange(20)].clone()
+    x[MEASURED][:, 1] = False
+    other = x.clone()
+    other["protein"] = other["protein"].nan_to_num(0.0) + 7.0
+    with torch.inference_mode():
+        torch.testing.assert_close(model.summarise(x), model.summarise(other))
+        assert torch.isfinite(model.summarise(x)).all()
+
+
+def test_a_batch_of_one_and_one_without_events_or_targets(trained):
+    model, data = trained
+    model.train()
+    batch = next(iter(data.train_dataloader()))
+    one = {key: values[:1] for key, values in batch.items()}
+    batch["y survival"][:, 1] = 0.0
+    no_target = {"y": torch.full_like(batch["y"], -1), "y survival": torch.full_like(batch["y survival"], torch.nan)}
+    nothing = {**batch, **no_target}
+    for given in (one, batch, nothing):
+        loss = model.loss(given)
+        loss.backward()
+        assert torch.isfinite(loss)
+    assert all(torch.isfinite(weight.grad).all() for weight in model.parameters() if weight.grad is not None)
+
+
+def test_a_missing_target_moves_nothing(cohort):
+    model = KINDS["joint"](cohort.spec)
+    model.fit_encoders(cohort.training_inputs())
+    rows = torch.arange(30)
+    batch = {"x": cohort.content.x[rows], **cohort.content.targets(rows)}
+    known = batch["y"] >= 0
+    assert 0 < known.sum() < 30
+    z = torch.randn(30, 32, requires_grad=True)
+    model.loss_of_target(model, model.head(z), batch["y"]).backward()
+    assert (z.grad.abs().sum(1) > 0).equal(known)
+
+
+def test_modality_dropout_hides_some_but_never_all(cohort):
+    model = MultiModal(spec=cohort.spec, modality_dropout=0.8, **SMALL)
+    model.fit_encoders(cohort.training_inputs())
+    encoded = model.encode(cohort.content.x[torch.arange(100)])
+    measured = model.encode.measured(encoded)
+    kept = model.encode.measured(model.visible(encoded))
+    assert (kept <= measured).all()
+    assert (kept.sum(1) >= 1).all()
+    assert kept.sum() < 0.8 * measured.sum()
+    model.eval()
+    assert model.visible(encoded).equal(encoded)
+
+
+def test_late_fusion_weighs_by_what_each_modality_is_worth(cohort):
+    torch.manual_seed(0)
+    model = train(KINDS["late"](cohort.spec), cohort, 12)
+    assert model.head.weights[0] == 0 > model.head.weights[1]  # RNA tells more than protein
+    x = cohort.content.x[torch.arange(40)]
+    with torch.inference_mode():
+        outputs, measured = model.head.each(model.embed(x))
+        alone = measured[:, 0] * (1 - measured[:, 1]) > 0
+        torch.testing.assert_close(model(x)[alone], outputs[alone, 0], rtol=1e-4, atol=1e-4)
+
+
+def test_each_modality_is_a_layer_to_look_at(cohort):
+    joint, mixed = KINDS["joint"](cohort.spec), KINDS["mixed"](cohort.spec)
+    each = [f"body.each.{name}" for name in ("branches.rna", "branches.protein", "joined")]
+    assert {*each, "body.fused"} <= set(layers(joint))
+    known = layers(mixed)
+    assert known["body.encoders.rna"] == known["body.encoders.protein"] == known["body.mean"] == 8
+
+
+def test_scores_of_all_targets_beside_simple_models(cohort, tmp_path):
+    torch.manual_seed(0)
+    model, data = train(KINDS["joint"](cohort.spec), cohort, 12), cohort
+    evaluation = evaluate(model, data, ("train", "validation"))
+    assert evaluation.value("roc_auc", "train") > 0.9
+    assert evaluation.value("survival_c_index", "train") > 0.6
+    simple = {"logistic regression", "late logistic regression", "random forest", "Cox regression", "Kaplan-Meier"}
+    assert simple <= set(evaluation.scores["model"])
+    for metric in ("roc_auc", "survival_c_index"):
+        low, here, high = (evaluation.value(metric + end, "validation") for end in ("_low", "", "_high"))
+        assert 0 <= low <= here <= high <= 1
+        for name in ("rna", "protein"):
+            assert evaluation.value(f"{metric} without {name}", "validation") >= 0
+            assert evaluation.value(f"{metric} with {name} alone", "validation") >= 0
+    alone, without = (evaluation.value(f"roc_auc {how}", "validation") for how in ("with rna alone", "without rna"))
+    assert alone > without
+    written = {path.stem for path in write_figures(evaluation, "cohort", tmp_path)}
+    assert written >= {"roc", "modalities", "survival_kaplan_meier"}
+
+
+def test_a_run_is_exported_and_loaded_again(here):
+    write_cohort()
+    options = ["--config", "joint_miniacc", "--data.path", "samples.csv", "--data.target", "group"]
+    options += ["--data.modalities", '{"rna": "rna.csv", "protein": "protein.csv"}', "--data.positive", "ill"]
+    options += ["--data.also", '{"survival": {"target": "days", "event": "died"}}']
+    main(["fit", *options, "--trainer.max_epochs=2", "--trainer.accelerator=cpu"])
+    (run,) = Path("runs").glob("*/1")
+    main(["test", "--config", str(run)])
+    main(["export", str(run), "--to", "weights"])
+    model, tables = zoo.load("weights"), read_cohort().frame()
+    main(["predict", "--config", str(run), *options[2:], "--output", "p.csv"])
+    written = pd.read_csv("p.csv", index_col="patient")
+    expected = model.predict(tables)
+    pd.testing.assert_frame_equal(written, expected.loc[written.index], check_names=False, check_dtype=False, rtol=1e-4)
+    assert "roc_auc without rna" in (Path("weights") / "README.md").read_text(encoding="utf-8")
+
+
+def test_what_cannot_be_built_says_why(cohort, frame, message):
+    assert "mixed fusion is the model CustOmics" in message(lambda: MultiModal(spec=cohort.spec, fusion="mixed"))
+    assert "did you mean rna" in message(lambda: MultiModal(spec=cohort.spec, branches={"rnaa": {}}))
+    assert "'LSTM' is no model that predicts" in message(
+        lambda: MultiModal(spec=cohort.spec, branches={"rna": {"model": "LSTM"}})
+    )
+    assert "early fusion has no branches" in message(
+        lambda: MultiModal(spec=cohort.spec, fusion="early", branches={"rna": {}})
+    )
+    frame.to_csv("table.csv", index=False)
+    table = TableData("table.csv", target="outcome", id="patient")
+    assert "takes several modalities: use MultiOmicsData" in message(lambda: MultiModal(spec=table.spec))
+    assert "predicts one target" in message(lambda: zoo.models.MLP(spec=cohort.spec))
