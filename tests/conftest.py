@@ -104,6 +104,12 @@ def stand_in(recipe: str) -> list[str]:
         return []
     card, rng = data_card(recipe), np.random.default_rng(0)
     labels = np.tile(np.array(list(card["classes"])), 20)
+    if "assays" in card:
+        names = pd.Index([f"s{number}" for number in range(len(labels))], name="sample")
+        pd.DataFrame({"subtype": labels}, names).to_csv("samples.csv")
+        for name in card["assays"]:
+            pd.DataFrame(rng.normal(size=(len(labels), 6)), names).add_prefix(name).to_csv(f"{name}.csv")
+        return ["--data.path=samples.csv"]
     x = rng.normal(size=(len(labels), *card["shape"])) + np.arange(len(labels)).reshape(-1, *[1] * len(card["shape"]))
     if len(card["shape"]) == 2:
         for part in ("TRAIN", "TEST"):

@@ -3,8 +3,10 @@
 import copy
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from ..encode.joint import check_names
 from ..errors import InputError, check_range, suggest
 from ..spec import Target
 from .frame import FrameData
@@ -19,6 +21,7 @@ def check_further(also: dict[str, dict[str, Any]], first: str | None) -> dict[st
         also: Options of each target by its name.
         first: Column of the first target.
     """
+    check_names(also, "further target")
     for name, given in also.items():
         if not isinstance(given, dict) or "target" not in given:
             raise InputError(f"also: {name!r} needs a column to predict: {{{name}: {{target: COLUMN}}}}")
@@ -34,6 +37,19 @@ def check_further(also: dict[str, dict[str, Any]], first: str | None) -> dict[st
 def answer_columns(given: dict[str, Any]) -> list[str]:
     """Columns of one further target: its own, of survival also that of the event."""
     return [given["target"], *([given["event"]] if "event" in given else [])]
+
+
+def with_any(frame: pd.DataFrame, first: list[str], also: dict[str, dict[str, Any]]) -> np.ndarray:
+    """True for samples that have a value of at least one target, ``shape=(samples,)``.
+
+    Args:
+        frame: The sample table.
+        first: Columns of the first target.
+        also: Options of each further target by its name.
+    """
+    targets = [first, *map(answer_columns, also.values())]
+    known: np.ndarray = np.any([frame[columns].notna().all(axis=1) for columns in targets], axis=0)
+    return known
 
 
 def further(data: FrameData, samples: pd.DataFrame, given: dict[str, Any]) -> Target:

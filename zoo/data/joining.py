@@ -10,8 +10,9 @@ import torch
 
 from ..encode.joint import assemble
 from ..errors import InputError
-from ..spec import Modality
+from ..spec import Modality, Spec
 from .loading import Source
+from .modalities import Part
 
 if TYPE_CHECKING:
     from tensordict import TensorDict
@@ -89,6 +90,23 @@ def _why(names: pd.Index, others: pd.Index, features: pd.Index) -> str:
     if others.str.lower().isin(names.str.lower()).any():
         return "they differ in case: spell them alike"
     return "mend the names, or give the column that holds them as id"
+
+
+def conformed(found: dict[str, Part], spec: Spec, external: bool) -> dict[str, Part]:
+    """Those of the tables that a trained model knows, in its order, to be read as it expects.
+
+    Args:
+        found: Tables by the names of the modalities.
+        spec: Of the trained model.
+        external: These are not the data of the training.
+    """
+    known = spec["modalities"]
+    if strange := [name for name in found if name not in known]:
+        log.warning("the model knows no modality %s; it is left out", ", ".join(strange))
+    kept = {name: found[name] for name in known if name in found}
+    for name, part in kept.items():
+        part.data.conform(Spec(modalities={name: known[name]}, target=spec["target"], id=spec["id"]), external)
+    return kept
 
 
 def combinations(measured: pd.DataFrame) -> pd.DataFrame:

@@ -14,13 +14,13 @@ from ..encode import encoder
 from ..encode.joint import JointEncoder
 from ..encode.table import as_text
 from ..errors import InputError, check_choice
-from ..spec import Modality, Spec, TargetKind, joined, modality_of
-from .columns import check_training
+from ..spec import Modality, TargetKind, joined, modality_of
+from .columns import check_ids, check_training
 from .expression import joint_checksum
 from .frame import FrameData
-from .further import answer_columns, check_further, further
-from .joining import JointRows, check_overlap, told
-from .loading import Content, Source
+from .further import answer_columns, check_further, further, with_any
+from .joining import JointRows, check_overlap, conformed, told
+from .loading import Batch, Content, Source
 from .modalities import Part, parts_of, read_h5mu_samples
 from .selection import select
 
@@ -53,7 +53,7 @@ class MultiOmicsData(FrameData):
             that have one of all targets are kept.
         target_kind: binary, multiclass, regression or survival; detected by default.
         positive: The positive one of two classes; by default the last in alphabetical order.
-        id: Column of the sample names, in all tables that have it. Default: the first column.
+        id: Column of the sample names, in all tables that have it. Default: the first column; of images, their files.
         **shared: Arguments of `FrameData` (unlabelled, event) and `Data`.
 
     Raises:
@@ -89,13 +89,7 @@ class MultiOmicsData(FrameData):
         """The table of each modality."""
         found = parts_of(self)
         if self.trained:
-            known = self.trained["modalities"]
-            if strange := [name for name in found if name not in known]:
-                log.warning("the model knows no modality %s; it is left out", ", ".join(strange))
-            found = {name: found[name] for name in known if name in found}
-            for name, part in found.items():
-                about = Spec(modalities={name: known[name]}, target=self.trained["target"], id=self.trained["id"])
-                part.data.conform(about, self.external)
+            found = conformed(found, self.trained, self.external)
         if not found:
             raise InputError(f"{self.path}: no modality to learn from; give --data.modalities")
         if len(found) == 1 and not self.trained:
@@ -105,6 +99,7 @@ class MultiOmicsData(FrameData):
     def _frame(self) -> pd.DataFrame:
         """The sample table, and where each sample is in the tables of the modalities."""
         frame = super()._frame()
+        check_ids(frame[self._id(frame)], self.path)
         names = pd.Index(as_text(frame[self._id(frame)]))
         for key, part in self.tables.items():
             check_overlap(names, part.names, part.features, self.path, part.source)
@@ -118,8 +113,7 @@ class MultiOmicsData(FrameData):
         if self.also and not self.external:
             for name in self.answers():
                 self.check_column(frame, name, "target")
-            targets = [super().answers(), *map(answer_columns, self.also.values())]
-            known = np.any([frame[columns].notna().all(axis=1) for columns in targets], axis=0)
+            known = with_any(frame, super().answers(), self.also)
             if (bare := kept & ~known).any():
                 log.info("%d samples without a value of any target are left out", bare.sum())
             kept &= known
@@ -148,7 +142,11 @@ class MultiOmicsData(FrameData):
         return {key: part.frame() for key, part in self.tables.items()}
 
     def check_features(self, frame: pd.DataFrame, modality: Modality) -> None:
-        """Nothing yet: `values` finds the features of each modality."""
+        """Raise an `InputError` if a table lacks what a trained model needs."""
+        for name in self.answers():
+            self.check_column(frame, name, "target")
+        for key, part in self.tables.items():
+            part.data.check_features(self._of(key, frame), modality["parts"][key])
 
     def _of(self, key: str, frame: pd.DataFrame) -> pd.DataFrame:
         """Rows of the table of a modality that belong to these samples."""
@@ -172,9 +170,7 @@ class MultiOmicsData(FrameData):
         for key, part in modality["parts"].items():
             own, data = self._of(key, training), self.tables[key].data
             if len(own) < 2:
-                raise InputError(
-                    f"{len(own)} training samples have {key}, 2 are needed; leave it out of the modalities"
-                )
+                raise InputError(f"{len(own)} training samples have {key}, 2 are needed; leave that modality out")
             data.complete(part, self._of(key, frame), own)
             if most := self.tables[key].most_predictive:
                 target = self.find_target(frame)
@@ -197,8 +193,7 @@ class MultiOmicsData(FrameData):
         parts = {}
         for key, part in self.tables.items():
             at = frame[AT.format(key)].to_numpy()
-            place = np.full(len(at), -1)
-            place[at >= 0] = np.arange((at >= 0).sum())
+            place = np.where(at >= 0, np.cumsum(at >= 0) - 1, -1)
             if (at >= 0).any():
                 parts[key] = part.data.values(self._of(key, frame), modality["parts"][key]), place
         return JointRows(parts, modality).ready()
@@ -214,9 +209,13 @@ class MultiOmicsData(FrameData):
             if not self.trained:
                 check_training(split, about, content.also[name], self.path)
         at = {AT.format(key): f"measured {key}" for key in self.tables}
-        samples = content.samples
-        content.samples = samples.assign(**{name: samples[name] >= 0 for name in at}).rename(columns=at)
+        content.samples = content.samples.assign(**(content.samples[list(at)] >= 0)).rename(columns=at)
         return content
+
+    def augment(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """A training batch whose modalities are changed as their options say."""
+        parts = {key: part.augment(batch["x"][key], generator) for key, part in self.tables.items()}  # type: ignore[index]
+        return {**batch, "x": batch["x"].replace(parts)}  # type: ignore[attr-defined]
 
     def who_has_what(self) -> pd.DataFrame:
         """One row a sample, one column a modality, True where it was measured; see `zoo.data.joining.combinations`."""

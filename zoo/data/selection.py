@@ -3,7 +3,8 @@
 import numpy as np
 from torch import Tensor
 
-from ..encode import encoder
+from ..encode.expression import ExpressionEncoder
+from ..errors import InputError
 from ..spec import Modality, Target
 
 
@@ -11,17 +12,20 @@ def select(part: Modality, x: Tensor, y: Tensor, target: Target, count: int) -> 
     """Keep in a modality only its features that say most about the target.
 
     Args:
-        part: It is changed in place.
+        part: Of expression; it is changed in place, and keeps its covariates.
         x: Raw training samples, ``shape=(samples, features)``.
         y: Their targets.
         target: Kind of the target.
         count: How many features to keep.
+
+    Raises:
+        InputError: There is no target, or the samples have one and the same value of it.
     """
-    layer = encoder(part)
+    layer = ExpressionEncoder(part)
     layer.fit(x)
-    kept = most_predictive(layer(x).numpy(), y.numpy(), target, count)
-    part["features"] = [part["features"][number] for number in kept]
-    part["shape"] = [len(kept)]
+    kept = most_predictive(layer(x)[:, : layer.genes].numpy(), y.numpy(), target, count)
+    part["features"] = [part["features"][number] for number in kept] + part["features"][layer.genes :]
+    part["shape"] = [len(part["features"])]
 
 
 def most_predictive(x: np.ndarray, y: np.ndarray, target: Target, count: int) -> list[int]:
@@ -35,11 +39,17 @@ def most_predictive(x: np.ndarray, y: np.ndarray, target: Target, count: int) ->
         y: Their targets; those without one are left out.
         target: Kind of the target.
         count: How many features to keep.
+
+    Raises:
+        InputError: There is no target, or the samples have one and the same value of it.
     """
     from sklearn.feature_selection import f_classif, f_regression
 
     known = np.isfinite(y).reshape(len(y), -1).all(1) & (y >= 0 if target["classes"] else True)
     x, y = x[known], y[known]
+    if len(np.unique(y, axis=0)) < 2:
+        what = f"target {target['name']!r} that differs" if target["name"] else "target: give --data.target"
+        raise InputError(f"most_predictive needs training samples with a {what}")
     with np.errstate(divide="ignore", invalid="ignore"):
         if target["classes"]:
             strength = f_classif(x, y)[0]

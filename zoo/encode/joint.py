@@ -1,16 +1,18 @@
 """Several modalities of the same samples: side by side as they were measured, and as one row of numbers."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import torch
+from anndata import AnnData
 from torch import Tensor, nn
 
 from ..errors import InputError, suggest
 from ..spec import Modality
 from .base import Encoder
 from .dna import UNKNOWN
+from .table import as_text
 
 if TYPE_CHECKING:
     from tensordict import TensorDict
@@ -37,15 +39,14 @@ class JointEncoder(Encoder):
         ``{name: (batch, *shape), "measured": (batch, modalities)} -> (batch, out_features)``
 
     Raises:
-        InputError: A modality is called "measured".
+        InputError: A modality has a name that cannot be, such as "measured".
     """
 
     layers: nn.ModuleDict
 
     def __init__(self, layers: dict[str, Encoder], imputed: list[str] | None = None) -> None:
         super().__init__()
-        if MEASURED in layers:
-            raise InputError(f"a modality cannot be called {MEASURED!r}; rename it")
+        check_names(layers)
         self.layers, self.imputed = nn.ModuleDict(layers), imputed or []
         self.shapes = {name: layer.out_shape for name, layer in layers.items()}
         self.places, start = {}, 0
@@ -105,6 +106,14 @@ class JointEncoder(Encoder):
         return encoded[:, -len(self.layers) :]
 
 
+def check_names(names: Iterable[str], what: str = "modality") -> None:
+    """Raise an `InputError` if a modality, or a target, has a name that a part of a model cannot have."""
+    taken = nn.ModuleDict()
+    for name in names:
+        if name == MEASURED or not name or "." in name or hasattr(taken, name):
+            raise InputError(f"a {what} cannot be called {name!r}; rename it")
+
+
 def joint_to_tensor(frame: Any, modality: Modality, source: str = "the tables") -> "TensorDict":
     """Raw values of a user's tables, one or more of the modalities, joined by the names of the samples.
 
@@ -117,7 +126,8 @@ def joint_to_tensor(frame: Any, modality: Modality, source: str = "the tables") 
         ``{name: (samples, *shape), "measured": (samples, modalities)}``; a modality that was not measured is NaN.
 
     Raises:
-        InputError: No such modality, none at all, or a sample twice in one of them; what is wrong with a table.
+        InputError: No such modality, none at all, or a sample twice or without a name in one of them; what is wrong
+            with a table.
     """
     from . import to_tensor
 
@@ -176,7 +186,8 @@ def by_name(frames: Mapping[str, Any], id_column: str) -> dict[str, Any]:
         key: table.set_index(id_column) if isinstance(table, pd.DataFrame) and id_column in table else table
         for key, table in frames.items()
     }
-    counted = [key for key, table in named.items() if isinstance(getattr(table, "index", None), pd.RangeIndex)]
+    indices = {key: getattr(table, "index", None) for key, table in named.items()}
+    counted = [key for key, index in indices.items() if isinstance(index, pd.RangeIndex) and index.name is None]
     if counted and len(named) > 1:
         called = f"a column {id_column!r} or " if id_column else ""
         raise InputError(
@@ -186,7 +197,8 @@ def by_name(frames: Mapping[str, Any], id_column: str) -> dict[str, Any]:
 
 
 def _names(table: Any) -> pd.Index:
-    return (table.index if isinstance(table, pd.DataFrame) else table.obs_names).map(str)
+    index = table.index if isinstance(table, pd.DataFrame) else table.obs_names
+    return pd.Index(as_text(index.to_series()), name=index.name)
 
 
 def _checked(frame: Any, modality: Modality) -> dict[str, Any]:
@@ -201,7 +213,12 @@ def _checked(frame: Any, modality: Modality) -> dict[str, Any]:
     for name, table in frame.items():
         if name not in known:
             raise InputError(f"the model knows no modality {name!r}; {suggest(str(name), known)}")
+        if not isinstance(table, pd.DataFrame | AnnData):
+            told = f"give a table whose index names the samples, or an AnnData, not {type(table).__name__}"
+            raise InputError(f"{name}: {told}")
         names = _names(table)
+        if (nameless := names.isna()).any():
+            raise InputError(f"{name}: row {int(nameless.argmax()) + 1} has no name; fill it in")
         if names.has_duplicates:
             raise InputError(f"{name}: sample {names[names.duplicated()][0]!r} occurs more than once")
     return dict(frame)
