@@ -120,9 +120,25 @@ CANDIDATES |= {
 }
 SMALL = "--model.hidden=[64] --model.latent=16 --model.central=16 --model.central_hidden=[]"
 CANDIDATES |= {
-    "joint_miniacc": ["", "--model.hidden=[64]", "--model.dropout=0.2", "--model.hidden=[] --model.fused=[]"],
-    "customics_miniacc": ["", SMALL, "--model.beta=0.1", "--model.divergence=mmd", "--model.target_weight=5"],
-    "customics_simulated": ["", SMALL, "--model.dropout=0.2", "--model.modality_dropout=0.4"],
+    "joint_miniacc": [
+        "--model.dropout=0.5",
+        "--model.hidden=[64] --model.dropout=0.5",
+        "",
+        "--model.hidden=[] --model.fused=[]",
+    ],
+    "customics_miniacc": [
+        "--model.divergence=kl",
+        f"--model.divergence=kl {SMALL}",
+        "--model.divergence=kl --model.beta=0.1",
+        "",
+        "--model.divergence=kl --model.target_weight=5",
+    ],
+    "customics_simulated": [
+        "--model.hidden=[128] --model.central_hidden=[64] --model.classifier=[32] --model.survival_head=[32] "
+        "--model.dropout=0.2 --model.l1=0",
+        "--model.l1=0",
+        "",
+    ],
 }
 METRIC = {"mlp_diabetes_progression": "r2", "perceptron_breast_cancer": "accuracy"}
 METRIC |= dict.fromkeys(("cnn1d_splice", "cnn1d_splice_deep", "cnn1d_promoters"), "accuracy")

@@ -67,7 +67,7 @@ def test_a_sample_without_counts_is_named(cells, here, message):
     assert len(ExpressionData(path, scale="abundance").samples) == 120
     negative = write(cells, lambda dense: dense.__isub__(3))
     assert "is negative, abundance cannot be" in message(lambda: ExpressionData(negative, scale="abundance").content)
-    assert modality_of(ExpressionData(negative).spec)["scale"] == "log"
+    assert modality_of(ExpressionData(negative).spec)["scale"] == "none"
 
 
 def test_missing_values_of_abundances_are_kept(cells, here):

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from ..errors import InputError, check_choice, check_range, suggest
 from ..spec import Target, output_width
+from ..training.survival import breslow
 from .base import Batch
 from .coder import Normalisation
 from .customics_network import (
@@ -99,6 +100,9 @@ class CustOmics(Fusion):
             {name: nn.Linear(width, central) for name, width in widths.items() if width != central}
         )
         self.make_heads(central)
+        if self.published:
+            for part in self.of_survival().values():
+                part.loss_of_rows = breslow
 
     def _widths(self, latent: int | dict[str, int]) -> dict[str, int]:
         given = latent if isinstance(latent, dict) else dict.fromkeys(self.names, latent)

@@ -11,7 +11,7 @@ from torch import Tensor
 from ..errors import need_scikit_survival
 from ..training.survival_metrics import scored_times, structured
 
-MOST_ROWS, MOST_FOREST = 20_000, 2_000  # training rows; a survival forest on more takes minutes
+MOST_ROWS, MOST_FOREST, TREES = 20_000, 2_000, 300  # training rows; a survival forest on more takes minutes
 FOLDS, PENALTIES, L1_RATIO = 5, 10, 0.5
 
 
@@ -45,7 +45,7 @@ def survival_baselines(
         if number == 0:
             some = np.random.default_rng(0).permutation(len(rows))[:MOST_FOREST]
             if known["event"][some].any():
-                forest = RandomSurvivalForest(300, min_samples_leaf=15, random_state=0, n_jobs=-1)
+                forest = RandomSurvivalForest(TREES, min_samples_leaf=15, random_state=0, n_jobs=-1)
                 models[f"{prefix}random survival forest"] = prefix, forest.fit(x[some], known[some])
     parts: dict[str, list[np.ndarray]] = {name: [] for name in models}
     for some_rows in torch.arange(len(y)).split(MOST_FOREST):
