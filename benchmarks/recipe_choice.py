@@ -127,11 +127,12 @@ CANDIDATES |= {
         "--model.hidden=[] --model.fused=[]",
     ],
     "customics_miniacc": [
-        "--model.divergence=kl",
-        f"--model.divergence=kl {SMALL}",
-        "--model.divergence=kl --model.beta=0.1",
+        "--model.switch_epoch=10 --model.divergence=kl",
+        f"--model.switch_epoch=10 --model.divergence=kl {SMALL}",
+        "--model.switch_epoch=10 --model.divergence=kl --model.beta=0.1",
+        "--model.switch_epoch=10",
+        "--model.switch_epoch=10 --model.divergence=kl --model.target_weight=5",
         "",
-        "--model.divergence=kl --model.target_weight=5",
     ],
     "customics_simulated": [
         "--model.hidden=[128] --model.central_hidden=[64] --model.classifier=[32] --model.survival_head=[32] "

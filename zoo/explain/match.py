@@ -7,6 +7,7 @@ import pandas as pd
 from scipy.stats import false_discovery_control
 
 from ..errors import InputError, check_range
+from ..threads import same_threads
 from .motif import Motif
 from .motif_files import jaspar
 
@@ -92,7 +93,8 @@ def _tomtom(queries: list[np.ndarray], known: list[np.ndarray]) -> list[np.ndarr
 
     # Each strand is a target of its own, because memelite calls a match reversed where both are equally near.
     targets = known + [target[::-1, ::-1] for target in known]
-    forward, backward = np.split(tomtom(queries, targets, n_target_bins=None, reverse_complement=False), 2, axis=2)
+    with same_threads():
+        forward, backward = np.split(tomtom(queries, targets, n_target_bins=None, reverse_complement=False), 2, axis=2)
     reverse = backward[1] > forward[1]
     p, _, offsets, overlaps, _ = np.where(reverse, backward, forward)
     p = np.clip(p * (2 - p), 0, 1)  # of the nearer of two strands

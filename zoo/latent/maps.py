@@ -7,7 +7,8 @@ import numpy as np
 from anndata import AnnData
 
 from ..errors import InputError, check_range
-from .projection import all_values, same_threads, training_rows, values
+from ..threads import same_threads
+from .projection import all_values, training_rows, values
 
 
 def tsne(adata: AnnData, *others: AnnData, perplexity: float = 30.0, seed: int = 0) -> AnnData:

@@ -1,14 +1,12 @@
 """Latent space in two dimensions: PCA and UMAP, both learnt from training samples and applied to all."""
 
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import numpy as np
-import torch
 from anndata import AnnData
 
 from ..errors import InputError, check_range
+from ..threads import same_threads
 
 
 def values(adata: AnnData) -> np.ndarray:
@@ -54,16 +52,6 @@ def all_values(adata: AnnData, others: tuple[AnnData, ...]) -> list[np.ndarray]:
             raise InputError(f"other samples must be AnnData, not {other!r}; options are given by name")
         same_units(adata, other)
     return [values(each) for each in (adata, *others)]
-
-
-@contextmanager
-def same_threads() -> Iterator[None]:
-    """Give torch back the number of threads it had: numba, which lays out the maps, sets it to all cores."""
-    threads = torch.get_num_threads()
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def pca(adata: AnnData, *others: AnnData, components: int | None = None) -> AnnData:
