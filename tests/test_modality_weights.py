@@ -18,6 +18,11 @@ from zoo.models.multi_modal import MultiModal
 SHARES = ["weights", "latent", "integrated_gradients", "permutation", "ablation"]
 
 
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    torch.manual_seed(0)
+
+
 @pytest.fixture
 def cohort(tmp_path: Path) -> Callable[..., MultiOmicsData]:
     """160 patients; rna tells the class and the number, mirna comes in equal pairs and tells nothing; 20 lack it."""
@@ -185,7 +190,7 @@ def test_the_figure_shows_all_measures_and_the_disagreement(cohort) -> None:
 
 def test_other_models_and_data_are_refused(cohort, message, table: str) -> None:
     data = cohort()
-    one = TableData(table, id="patient")
+    one = TableData(table, id="patient", target="outcome")
     flat = MLP(spec=one.spec)
     flat.fit_encoders(one.training_inputs())
     assert "takes one modality" in message(lambda: modality_weights(flat, one))
