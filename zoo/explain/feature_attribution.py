@@ -1,5 +1,6 @@
 """How much each feature contributes to the predictions of a model, over the samples of a split."""
 
+import warnings
 from dataclasses import dataclass
 from typing import Literal
 
@@ -124,7 +125,9 @@ def attributions(model: Supervised, data: Data, split: Split, method: Method) ->
 
     See `feature_importance`.
     """
-    from captum.attr import GradientShap, IntegratedGradients
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "IProgress not found")  # of tqdm, in a notebook without ipywidgets
+        from captum.attr import GradientShap, IntegratedGradients
 
     check_choice("method", method, Method.__args__)  # type: ignore[attr-defined]
     here, training = encode_split(model, data, split), encode_split(model, data, "train")
