@@ -175,3 +175,19 @@ def test_what_cannot_be_built_says_why(cohort, frame, message):
     table = TableData("table.csv", target="outcome", id="patient")
     assert "takes several modalities: use MultiOmicsData" in message(lambda: MultiModal(spec=table.spec))
     assert "predicts one target" in message(lambda: zoo.models.MLP(spec=cohort.spec))
+
+
+def test_explain_writes_features_and_modalities(here):
+    write_cohort()
+    options = ["--config", "joint_miniacc", "--data.path", "samples.csv", "--data.target", "group"]
+    options += ["--data.modalities", '{"rna": "rna.csv", "protein": "protein.csv"}', "--data.also", "null"]
+    main(["fit", *options, "--trainer.max_epochs=12", "--model.lr=0.01", "--trainer.accelerator=cpu"])
+    main(["explain", "runs/joint_miniacc/1"])
+    folder = Path("runs/joint_miniacc/1/explanation")
+    assert {path.name for path in folder.iterdir()} == {
+        f"{name}.{end}" for name in ("features", "modalities") for end in ("csv", "png")
+    }
+    features = pd.read_csv(folder / "features.csv")
+    assert features["feature"][:3].isin([f"rna:rna{number}" for number in range(5)]).all()  # that tell the group
+    modalities = pd.read_csv(folder / "modalities.csv", index_col="modality")
+    assert modalities["permutation"].idxmax() == "rna"

@@ -112,7 +112,8 @@ def explain(args: list[str], fasta: str | None, vcf: str | None, genome: str | N
     """Why a trained model answers as it does.
 
     Of DNA: motifs, contributions of bases, and effects of variants. Of series and images: which time points and pixels
-    of some validation samples matter. Of a table: what LIME finds about some validation rows.
+    of some validation samples matter. Of a table: what LIME finds about some validation rows. Of expression and several
+    modalities: which features and modalities the model relies on.
     """
     from . import explain as explaining
     from .data.fasta import read_fasta
@@ -126,7 +127,8 @@ def explain(args: list[str], fasta: str | None, vcf: str | None, genome: str | N
         raise InputError(
             f"zoo explain is for models that predict a target; look at a {type(model).__name__} with 'zoo explore'"
         )
-    if model.target["kind"] == "survival":
+    features = modality_of(model.spec)["kind"] in ("expression", "joint")
+    if model.target["kind"] == "survival" and not features:
         raise InputError(
             "zoo explain tells of classes and numbers, not of survival; see 'zoo predict' and 'zoo explore'"
         )
@@ -138,6 +140,8 @@ def explain(args: list[str], fasta: str | None, vcf: str | None, genome: str | N
         with files.replacing(folder / "variants.csv") as path:
             effects.to_csv(path, index=False)
         written = [folder / "variants.csv"]
+    elif fasta is None and features:
+        written = explaining.explain_features(model, _data(cli, model), folder, method)
     elif fasta is None and modality_of(model.spec)["kind"] != "sequence":
         data = _data(cli, model)
         rows = _examples(data)

@@ -8,6 +8,7 @@ from .attribution import attribute as attribute
 from .enrichment import enrichment as enrichment
 from .explaining import contribution_logos as contribution_logos
 from .explaining import explain as explain
+from .explaining_features import explain_features as explain_features
 from .explaining_samples import default_method as default_method
 from .explaining_samples import explain_samples as explain_samples
 from .feature_attribution import feature_importance as feature_importance

@@ -1,6 +1,7 @@
 """Several modalities: what a model loses without some of them, and which samples have which."""
 
-from typing import Any
+from itertools import compress
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -36,8 +37,9 @@ def subset_scores(model: Fusion, data: Data, split: str) -> list[tuple[str, str,
     content, names = data.content, model.names
     rows, result = content.rows(split), []
     every = {"without": 1 - torch.eye(len(names)), "with": torch.eye(len(names))}
+    there = cast(Any, content.x[rows])[MEASURED].any(0)  # other data may lack one
     for how, masks in every.items():
-        for name, mask in zip(names, masks.bool(), strict=True):
+        for name, mask in compress(zip(names, masks.bool(), strict=True), there):
             output, seen = _outputs(model, data, rows, mask)
             start = 0
             for target, part in model.all_targets().items():
