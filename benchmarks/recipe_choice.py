@@ -134,19 +134,13 @@ CANDIDATES |= {
         "--model.switch_epoch=10 --model.divergence=kl --model.target_weight=5",
         "",
     ],
-    "customics_simulated": [
-        "--model.hidden=[128] --model.central_hidden=[64] --model.classifier=[32] --model.survival_head=[32] "
-        "--model.dropout=0.2 --model.l1=0",
-        "--model.l1=0",
-        "",
-    ],
 }
 METRIC = {"mlp_diabetes_progression": "r2", "perceptron_breast_cancer": "accuracy"}
 METRIC |= dict.fromkeys(("cnn1d_splice", "cnn1d_splice_deep", "cnn1d_promoters"), "accuracy")
 METRIC |= dict.fromkeys(("cnn2d_ecg200", "cnn2d_beats"), "accuracy")
 METRIC |= dict.fromkeys(("vae_digits", "vae_expression", "vae_miniacc"), "elbo")
 METRIC["autoencoder_digits"] = "explained_variance"
-METRIC |= dict.fromkeys(("joint_miniacc", "customics_miniacc", "customics_simulated"), "roc_auc survival_c_index")
+METRIC |= dict.fromkeys(("joint_miniacc", "customics_miniacc"), "roc_auc survival_c_index")
 
 
 def without_test_rows(recipe: str, folder: str) -> list[str]:

@@ -13,7 +13,7 @@ from zoo.cli import main
 from zoo.data import TableData
 from zoo.encode.joint import MEASURED
 from zoo.latent import layers
-from zoo.models import CustOmics, MultiModal
+from zoo.models import VAE, CustOmics, MultiModal
 from zoo.report import evaluate
 from zoo.report.figures import write_figures
 
@@ -175,6 +175,7 @@ def test_what_cannot_be_built_says_why(cohort, frame, message):
     table = TableData("table.csv", target="outcome", id="patient")
     assert "takes several modalities: use MultiOmicsData" in message(lambda: MultiModal(spec=table.spec))
     assert "predicts one target" in message(lambda: zoo.models.MLP(spec=cohort.spec))
+    assert "takes one modality, not several" in message(lambda: VAE(spec=cohort.spec))
 
 
 def test_explain_writes_features_and_modalities(here):

@@ -67,6 +67,10 @@ class Unsupervised(Model, abstract=True):
     ) -> None:
         super().__init__(**shared)
         check_range("latent", latent, 1)
+        if modality_of(self.spec)["kind"] == "joint":
+            raise InputError(
+                f"{type(self).__name__} takes one modality, not several; CustOmics has an autoencoder for each"
+            )
         self.latent, encode = latent, self.encode
         own = encode.out_shape[0] - encode.covariates
         self.content = (own, *encode.out_shape[1:])
