@@ -163,7 +163,7 @@ def _inputs(modality: Modality, names: list[str]) -> tuple[str, str]:
             about = {name: part.get("scale", part["kind"]) for name, part in parts.items()}
             told = (f"`{name}` ({len(part.get('features', []))}, {about[name]})" for name, part in parts.items())
             return (
-                f"model.predict({{{some}}})  # tables by modality, one or more of them; rows are joined by their names",
+                f"model.predict({{{some}}})  # tables by modality, one or more of them",
                 f"Inputs, with their number of features and their scale; a sample may lack some: {', '.join(told)}.",
             )
         case "table":
