@@ -12,7 +12,7 @@ from ..errors import need_scikit_survival
 from ..training.survival_metrics import scored_times, structured
 
 MOST_ROWS, MOST_FOREST, TREES = 20_000, 2_000, 300  # training rows; a survival forest on more takes minutes
-FOLDS, PENALTIES, L1_RATIO = 5, 10, 0.5
+FOLDS, PENALTIES, L1_RATIO, SMALLEST = 5, 10, 0.5, 0.03
 
 
 def survival_baselines(
@@ -67,8 +67,11 @@ def _cox(x: np.ndarray, known: np.ndarray) -> Any:
         warnings.simplefilter("ignore")  # of penalties that do not converge; they are not chosen
         try:
             first = CoxnetSurvivalAnalysis(n_alphas=2, alpha_min_ratio=0.5, l1_ratio=L1_RATIO).fit(x, known)
-            penalties = first.alphas_[0] * np.logspace(-0.2, -2.5, PENALTIES)  # of the largest all coefficients are 0
-            ranked = np.zeros((max(folds, 1), PENALTIES))
+            shares = np.logspace(-0.2, -2.5, PENALTIES)  # of the largest penalty, for which all coefficients are 0
+            if x.shape[1] > len(x) / 2:  # small ones would learn the rows by heart, and take minutes
+                shares = shares[shares > SMALLEST]
+            penalties = first.alphas_[0] * shares
+            ranked = np.zeros((max(folds, 1), len(penalties)))
             for fold, (train, held) in enumerate(_folds(StratifiedKFold, folds, x, events)):
                 # A path from large to small penalties starts each from the one before, and is much faster.
                 path = CoxnetSurvivalAnalysis(l1_ratio=L1_RATIO, alphas=penalties).fit(x[train], known[train])
