@@ -45,9 +45,9 @@ def cohort(here):
     return read_cohort()
 
 
-def train(model, data, epochs):
+def train(model, data, epochs, **options):
     """With validation, which late fusion learns its weights from."""
     quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "accelerator": "cpu"}
     seed_everything(0, verbose=False)  # whatever a test before has left
-    Trainer(max_epochs=epochs, enable_model_summary=False, num_sanity_val_steps=0, **quiet).fit(model, data)
+    Trainer(max_epochs=epochs, enable_model_summary=False, num_sanity_val_steps=0, **quiet, **options).fit(model, data)
     return model.eval()

@@ -81,6 +81,12 @@ def test_a_batch_of_one_and_one_without_events_or_targets(trained):
     assert all(torch.isfinite(weight.grad).all() for weight in model.parameters() if weight.grad is not None)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_half_precision(kind, cohort):
+    model = train(KINDS[kind](cohort.spec), cohort, 3, precision="bf16-mixed")
+    assert model.predict(cohort.frame()).notna().all(axis=None)
+
+
 def test_a_missing_target_moves_nothing(cohort):
     model = KINDS["joint"](cohort.spec)
     model.fit_encoders(cohort.training_inputs())

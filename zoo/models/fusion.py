@@ -201,6 +201,7 @@ class Fusion(Supervised, abstract=True):
         for name, part in self.all_targets().items():
             z, y = part.outputs.compute()
             part.outputs.reset()
+            z = z.float()  # whatever precision the batches had; there is none asked for between them
             known = labelled(y)
             if split == "validation" and known.any():
                 self.tune(part, z[known], y[known])
