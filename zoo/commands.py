@@ -82,6 +82,7 @@ def crossval(args: list[str], folds: int, repeats: int, show: bool = True) -> pd
         for fold in range(folds):
             model, data = fit_fold(cli, folds, fold, repeat)
             scores = evaluate(model, data, ("test",)).scores.drop(columns="split")
+            scores = scores[~scores["metric"].str.endswith(("_low", "_high"))]  # the spread over folds says it
             results.append(scores.assign(repeat=repeat, fold=fold))
             log.info("repeat %d of %d, fold %d of %d", repeat + 1, repeats, fold + 1, folds)
             with files.replacing(folder / "crossval.csv") as path:
