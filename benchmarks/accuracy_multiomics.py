@@ -39,7 +39,7 @@ from zoo.data import Data, MultiOmicsData
 from zoo.models import Supervised
 from zoo.parsing import CLI
 from zoo.report.baseline import late_average
-from zoo.training.metrics import labelled
+from zoo.spec import labelled
 
 VALIDATION, FOLDS, REPEATS = 0.2, 5, 3
 BREAST = {

@@ -1,7 +1,10 @@
 """What a model must know of its data: one plain dict of JSON values, saved with the weights."""
 
 from math import prod
-from typing import Literal, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Literal, NotRequired, TypedDict
+
+if TYPE_CHECKING:
+    from torch import Tensor  # it needs seconds to import, and `zoo list` does without
 
 TargetKind = Literal["none", "binary", "multiclass", "regression", "survival", "segmentation"]
 HEADLINE = {  # the one metric that is followed, by task
@@ -120,3 +123,9 @@ def output_width(target: Target) -> int:
 def of_samples(target: Target) -> bool:
     """True if each sample has one class, as opposed to a number, or a class for each pixel."""
     return target["kind"] in ("binary", "multiclass")
+
+
+def labelled(y: "Tensor") -> "Tensor":
+    """Which samples have a value of the target (of survival both, of a mask each pixel), ``shape=(samples,)``."""
+    known = y.isfinite() if y.is_floating_point() else y >= 0
+    return known.flatten(1).all(1) if known.ndim > 1 else known

@@ -14,8 +14,7 @@ from .. import files
 from ..encode import to_tensor
 from ..encode.table import check_features
 from ..errors import InputError, check_choice, suggest
-from ..spec import Modality, Spec, Target, TargetKind, modality_of, of_samples
-from ..training.metrics import labelled
+from ..spec import Modality, Spec, Target, TargetKind, labelled, modality_of, of_samples
 from . import columns
 from . import target as targets
 from .base import Data

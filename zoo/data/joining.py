@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("zoo")
 MOST_VALUES = 1 << 27  # raw values of all samples that are kept dense in memory; beyond, a batch is made when asked for
+MANY = 10  # numbers that are not equal in two samples by chance
 PATIENT = 12  # letters of a TCGA barcode that name the patient
 
 
@@ -107,6 +108,14 @@ def conformed(found: dict[str, Part], spec: Spec, external: bool) -> dict[str, P
     for name, part in kept.items():
         part.data.conform(Spec(modalities={name: known[name]}, target=spec["target"], id=spec["id"]), external)
     return kept
+
+
+def of_one_sample(part: Modality) -> bool:
+    """Whether equal values mean that it is the same sample under two names: measured numbers, and many of them.
+
+    Levels, such as mutations, clinical data and DNA are often equal in different patients.
+    """
+    return part["kind"] == "expression" and part["scale"] != "none" and part["shape"][0] >= MANY
 
 
 def combinations(measured: pd.DataFrame) -> pd.DataFrame:

@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, RandomSampler
 
-from ..spec import Spec
-from ..training.metrics import labelled
+from ..spec import Spec, labelled
 
 Batch = dict[str, Tensor]
 # Without gradients there is no reason for small batches, but what stays in the processor's cache is faster.

@@ -15,17 +15,18 @@ from ..encode.joint import JointEncoder
 from ..encode.table import as_text
 from ..errors import InputError, check_choice
 from ..spec import Modality, TargetKind, joined, modality_of
+from . import split as splitting
 from .columns import check_ids, check_training
 from .expression import joint_checksum
 from .frame import FrameData
 from .further import answer_columns, check_further, further, with_any
-from .joining import JointRows, check_overlap, conformed, told
+from .joining import JointRows, check_overlap, conformed, of_one_sample, told
 from .loading import Batch, Content, Source
 from .modalities import Part, parts_of, read_h5mu_samples
 from .selection import select
 
 log = logging.getLogger("zoo")
-AT, NAME = "__row_of_{}__", "__name__"  # columns that say where a sample is in a table, and what it is called
+AT = "__row_of_{}__"  # column that says where a sample is in a table
 CHUNK = 1024
 
 
@@ -33,7 +34,7 @@ class MultiOmicsData(FrameData):
     """Several modalities of the same samples, each from a table of its own, joined by the names of the samples.
 
     A sample may lack modalities. Each is prepared inside the model by its own encoding, with statistics of the training
-    samples that have it. Samples that are equal in all they have always share a split.
+    samples that have it. Samples that are equal in all they have, or in one whole omics table, always share a split.
 
     Args:
         path: Table of the samples with the target; or ``.h5mu``; or a data set with several assays (``miniacc``).
@@ -179,14 +180,15 @@ class MultiOmicsData(FrameData):
         modality.update(joined(modality["parts"]))
 
     def twins(self, frame: pd.DataFrame, modality: Modality) -> pd.Series:
-        """A hash of all values that a sample has."""
-        hashes = pd.DataFrame(0, index=frame.index, columns=list(self.tables), dtype=np.uint64)
+        """Equal for samples with equal values in all that they have, or in one modality of many measured numbers."""
+        found = {}
         for key, part in self.tables.items():
-            there = (frame[AT.format(key)] >= 0).to_numpy()
-            if there.any():
-                found = part.data.twins(self._of(key, frame), modality["parts"][key])
-                hashes.loc[there, key] = pd.util.hash_array(np.asarray(found))
-        return pd.util.hash_pandas_object(hashes, index=False)
+            hashes = np.asarray(part.data.twins(self._of(key, frame), modality["parts"][key]))
+            found[key] = pd.Series(pd.NA, frame.index, dtype="UInt64")
+            found[key][frame[AT.format(key)] >= 0] = pd.util.hash_array(hashes)
+        every = pd.util.hash_pandas_object(pd.DataFrame(found).astype(str), index=False)
+        telling = [found[key] for key, part in modality["parts"].items() if key in found and of_one_sample(part)]
+        return pd.Series(splitting.related(every, *telling), frame.index)
 
     def values(self, frame: pd.DataFrame, modality: Modality) -> Source:
         """Raw values of all modalities."""
@@ -219,8 +221,7 @@ class MultiOmicsData(FrameData):
 
     def who_has_what(self) -> pd.DataFrame:
         """One row a sample, one column a modality, True where it was measured; see `zoo.data.joining.combinations`."""
-        own = {f"measured {key}": key for key in self.tables}
-        return self.samples[list(own)].rename(columns=own)
+        return pd.DataFrame({key: self.samples[f"measured {key}"] for key in self.tables})
 
     @cached_property
     def _encoder(self) -> JointEncoder:
@@ -235,15 +236,15 @@ class MultiOmicsData(FrameData):
     def baseline_modalities(self, rows: Tensor) -> dict[str, np.ndarray]:
         """The same by modality, NaN where it was not measured."""
         encoded = torch.from_numpy(self.baseline_features(rows)[""])
-        missing = self._encoder.measured(encoded) == 0
+        missing = self._encoder.measured(encoded).T[:, :, None] == 0
         parts = self._encoder.parts(encoded).items()
         return {
-            name: part.flatten(1).masked_fill(missing[:, number, None], torch.nan).numpy()
-            for number, (name, part) in enumerate(parts)
+            key: part.flatten(1).masked_fill(absent, torch.nan).numpy()
+            for (key, part), absent in zip(parts, missing, strict=True)
         }
 
     def describe(self) -> dict[str, Any]:
         """Name, checksum, licence and citation of the data."""
         about = super().describe()
-        checksums = [part.checksum() for part in self.tables.values()]
-        return {**about, "sha256": joint_checksum(about["sha256"], *checksums), "modalities": list(self.tables)}
+        checksum = joint_checksum(about["sha256"], *(part.checksum() for part in self.tables.values()))
+        return {**about, "sha256": checksum, "modalities": list(self.tables)}

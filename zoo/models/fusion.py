@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from ..encode.joint import JointEncoder
 from ..errors import InputError, check_range
-from ..spec import HEADLINE, Spec, Target, output_width
-from ..training.metrics import Outputs, headline, labelled
+from ..spec import HEADLINE, Spec, Target, labelled, output_width
+from ..training.metrics import Outputs, headline
 from .base import REGISTRY, Batch
 from .predicting import Predicting
 from .supervised import Supervised
@@ -23,10 +23,7 @@ class FurtherTarget(Predicting):
     Args:
         name: What it is called.
         target: What it is, and the weight of its loss.
-        head: From the latent space to raw outputs.
-
-    Shape:
-        ``(batch, latent) -> (batch, 1 or classes)``
+        head: From the latent space to raw outputs: ``(batch, latent) -> (batch, 1 or classes)``.
     """
 
     def __init__(self, name: str, target: Target, head: nn.Module) -> None:
@@ -34,10 +31,6 @@ class FurtherTarget(Predicting):
         self.target, self.column, self.weight = target, f"y {name}", target.get("weight", 1.0)
         self.set_target("auto")
         self.head, self.outputs = head, Outputs()
-
-    def forward(self, z: Tensor) -> Tensor:
-        """Raw outputs."""
-        return self.head(z)  # type: ignore[no-any-return]
 
 
 class Fusion(Supervised, abstract=True):
@@ -158,10 +151,11 @@ class Fusion(Supervised, abstract=True):
 
     def loss_of(self, z: Tensor, batch: Batch) -> Tensor:
         """The same from places in latent space, ``(batch, latent)``."""
-        loss = self.loss_of_target(self, self.head(z), batch["y"], batch.get("weight"))
-        total = self.target_weight * loss
-        for part in self.targets().values():
-            total = total + part.weight * self.loss_of_target(part, part(z), batch[part.column])
+        total = torch.zeros((), device=z.device)
+        for part in self.all_targets().values():
+            weight = batch.get("weight") if part is self else None  # of the classes of the first target
+            loss = self.loss_of_target(part, part.head(z), batch[part.column], weight)
+            total = total + self.weight_of(part) * loss
         return total
 
     def loss_of_target(self, part: Predicting, output: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
@@ -176,7 +170,7 @@ class Fusion(Supervised, abstract=True):
     def summarise(self, x: Tensor) -> Tensor:
         """Raw outputs of all targets: ``(batch, outputs)``."""
         z = self.embed(x)
-        return torch.cat([self.head(z), *(part(z) for part in self.targets().values())], 1)
+        return torch.cat([part.head(z) for part in self.all_targets().values()], 1)
 
     def table(self, summary: Tensor, index: pd.Index) -> pd.DataFrame:
         """Answers to all targets; columns of further ones begin with their names."""

@@ -13,8 +13,8 @@ from ..data.joining import combinations
 from ..encode.joint import MEASURED
 from ..figure import Figure
 from ..models.fusion import Fusion
-from ..spec import HEADLINE, output_width
-from ..training.metrics import headline, labelled
+from ..spec import HEADLINE, labelled, output_width
+from ..training.metrics import headline
 
 BLUE, ORANGE, PALE = "#0072B2", "#E69F00", "#DDDDDD"
 MOST_COMBINATIONS = 20

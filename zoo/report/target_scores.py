@@ -7,8 +7,8 @@ from torch import Tensor
 from ..data import Data
 from ..data.multiomics import MultiOmicsData
 from ..models.predicting import Predicting
-from ..spec import HEADLINE, Target
-from ..training.metrics import headline, labelled
+from ..spec import HEADLINE, Target, labelled
+from ..training.metrics import headline
 from ..training.metrics import scores as score
 from ..training.survival_metrics import scored_times, survival_scores
 from .baseline import baselines, late_average

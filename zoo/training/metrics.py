@@ -12,12 +12,6 @@ from ..spec import Target
 from .survival_metrics import concordance
 
 
-def labelled(y: Tensor) -> Tensor:
-    """Which samples have a value of the target (of survival both, of a mask each pixel), ``shape=(samples,)``."""
-    known = y.isfinite() if y.is_floating_point() else y >= 0
-    return known.flatten(1).all(1) if known.ndim > 1 else known
-
-
 def probabilities(output: Tensor, target: Target) -> Tensor:
     """Raw outputs as probabilities: ``(batch, 1 or classes, *spatial) -> (batch, classes, *spatial)``."""
     if len(target["classes"]) == 2:
