@@ -11,6 +11,7 @@ import pytest
 import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from sklearn.decomposition import PCA
+from umap import UMAP
 
 import zoo.latent
 from zoo.data import TableData
@@ -216,6 +217,12 @@ def test_umap_learns_from_training_rows_only_and_repeats(adata):
     umap(adata)
     np.testing.assert_array_equal(adata.obsm["X_umap"][train], before[train])
     assert not np.allclose(adata.obsm["X_umap"][~train], before[~train])
+
+
+def test_umap_leaves_the_number_of_threads(adata, monkeypatch):
+    fit = UMAP.fit_transform
+    monkeypatch.setattr(UMAP, "fit_transform", lambda self, x: (torch.set_num_threads(2), fit(self, x))[1])
+    umap(adata)  # numba takes all cores for larger data
     assert torch.get_num_threads() == 1  # as before: bit-equal reruns need it
 
 
