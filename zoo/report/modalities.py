@@ -77,18 +77,18 @@ def combination_figure(measured: pd.DataFrame, title: str) -> Figure:
     names, columns = list(measured), len(counts)
     figure = Figure(figsize=(max(5.0, 2.6 + 0.42 * columns), 2.4 + 0.32 * len(names)), layout="constrained", dpi=150)
     grid = figure.subplots(
-        2, 2, width_ratios=[1.1, max(1.2, 0.32 * columns)], height_ratios=[1.6, 0.32 * len(names)], squeeze=False
+        2, 2, width_ratios=[1.1, max(2.2, 0.32 * columns)], height_ratios=[1.6, 0.32 * len(names)], squeeze=False
     )
     grid[0, 0].axis("off")
     bars, sizes, dots = grid[0, 1], grid[1, 0], grid[1, 1]
     bars.bar(range(columns), counts["samples"], color=BLUE, width=0.6)
     bars.bar_label(bars.containers[0], fontsize=8)
-    bars.set(ylabel="samples", xticks=[], xlim=(-0.6, columns - 0.4))
+    bars.set(ylabel="samples", xticks=[], xlim=(-0.6, max(columns, 4) - 0.4))
     sizes.barh(range(len(names)), totals, color=ORANGE, height=0.6)
     sizes.bar_label(sizes.containers[0], fontsize=8, padding=2)
     sizes.set(yticks=range(len(names)), yticklabels=names, xlabel="samples that have it")
     sizes.set_xlim(0, float(totals.max()) * 1.25)
-    dots.set(xlim=(-0.6, columns - 0.4), xticks=[], yticks=[], xlabel="combinations, commonest first")
+    dots.set(xlim=(-0.6, max(columns, 4) - 0.4), xticks=[], yticks=[], xlabel="combinations, commonest first")
     for column, row in enumerate(counts[names].to_numpy(bool)):
         has = np.flatnonzero(row)
         dots.plot([column] * len(names), range(len(names)), "o", color=PALE, markersize=7)

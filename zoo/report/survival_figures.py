@@ -82,7 +82,7 @@ def _two_axes(title: str, target: Target) -> tuple[Figure, tuple[Axes, Axes]]:
     """Room for curves, and for a table below that shares their time axis."""
     figure = Figure(figsize=(6.8, 4.8), layout="constrained", dpi=150)
     axes, table = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
-    axes.set_title(fill(title, 88), loc="left", fontsize=10)
+    axes.set_title(fill(title, 80), loc="left", fontsize=10)
     axes.set_ylabel(f"share without an event ({target['event']})")
     axes.spines[["top", "right"]].set_visible(False)
     table.set_xlabel(target["name"] + (f" [{target['unit']}]" if target["unit"] else ""))
