@@ -120,6 +120,10 @@ class Model(LightningModule):
         """Latent representation of raw values: ``(batch, *shape) -> (batch, latent)``."""
         return self.body(self.encode(x))  # type: ignore[no-any-return]
 
+    def every_layer(self, x: Tensor) -> Any:
+        """A pass of raw values through every layer that the model has, for the table of the layers."""
+        return self(x)
+
     @property
     def rows_at_once(self) -> int:
         """Samples that are predicted at a time: fewer where they are large, for every layer keeps its maps of them."""
@@ -191,12 +195,17 @@ class Model(LightningModule):
         weights = [w for w in self.parameters() if w.ndim > 1 and w.requires_grad]
         return sum(self.l1 * w.abs().sum() + self.l2 * w.square().sum() for w in weights)
 
+    def seed_epoch(self, batch_idx: int) -> None:
+        """At the first batch: let dropout and noise depend on seed and epoch alone, so that a resumed run repeats them.
+
+        (Lightning skips on_train_epoch_start after a resume.)
+        """
+        if batch_idx == 0 and (seed := os.environ.get("PL_GLOBAL_SEED")):
+            torch.manual_seed(int(seed) * 1_000_003 + self.current_epoch)
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss with penalties; it stays on the device until the epoch ends, for logging a step costs as much."""
-        if batch_idx == 0 and (seed := os.environ.get("PL_GLOBAL_SEED")):
-            # Dropout depends on seed and epoch alone, so that a resumed run draws the same. (Lightning skips
-            # on_train_epoch_start after a resume.)
-            torch.manual_seed(int(seed) * 1_000_003 + self.current_epoch)
+        self.seed_epoch(batch_idx)
         loss = self.loss(batch) + self.penalty()
         self._loss_sum = loss.detach() + (self._loss_sum if batch_idx else 0)
         self._steps = batch_idx + 1
@@ -228,16 +237,20 @@ class Model(LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Optimiser and schedule by name."""
+        return self.optimiser_of(self.parameter_groups(), self.hparams["lr"])
+
+    def optimiser_of(self, parameters: Any, lr: float, beta1: float = 0.9) -> dict[str, Any]:
+        """Optimiser of these parameters, and its schedule if there is one, as Lightning takes them."""
         h = self.hparams
         # Three times cheaper on a CPU. In mixed precision Lightning refuses to clip the gradients of a fused optimiser.
         fused = True if self.device.type == "cpu" and self.trainer.precision == "32-true" else None
-        optimiser = optimizer(h["optimizer"], self.parameter_groups(), h["lr"], h["momentum"], h["weight_decay"], fused)
+        optimiser = optimizer(h["optimizer"], parameters, lr, h["momentum"], h["weight_decay"], fused, beta1)
         end = (
             self.trainer.max_epochs or -1,
             self.trainer.estimated_stepping_batches if h["schedule"] == "one_cycle" else 0,
         )
         plan = schedule(h["schedule"], optimiser, h["schedule_epochs"], h["schedule_factor"], *end)
-        return {"optimizer": optimiser, "lr_scheduler": plan} if plan else optimiser
+        return {"optimizer": optimiser, "lr_scheduler": plan} if plan else {"optimizer": optimiser}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Note the class by name, so that a checkpoint can be read without importing what it says."""

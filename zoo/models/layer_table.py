@@ -55,7 +55,7 @@ def layer_table(model: Model) -> list[Layer]:
     model.eval()
     try:
         with torch.inference_mode():
-            model(model.encode.example(1).to(model.device))
+            model.every_layer(model.encode.example(1).to(model.device))
     finally:
         for module, mode in modes.items():
             module.training = mode

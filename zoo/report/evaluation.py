@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 
 import pandas as pd
@@ -13,12 +14,13 @@ from ..data import Data
 from ..data.multiomics import MultiOmicsData
 from ..data.target import decode
 from ..errors import InputError
+from ..figure import Figure
 from ..models import Model, Supervised, Unsupervised
 from ..models.fusion import Fusion
 from ..models.predicting import Predicting
 from ..models.segmenter import Segmenter
 from ..models.vae import VAE
-from ..spec import Target, output_width
+from ..spec import Target, modality_of, output_width
 from .modalities import subset_scores
 from .representation import Representation, evaluate_representation
 from .segmentation import Example, evaluate_masks
@@ -39,6 +41,7 @@ class Evaluation:
         measured: Of several modalities: which of them each sample has, to draw.
         representation: How an unsupervised model sees its samples, to draw.
         examples: Images with their true and predicted masks, to draw.
+        figures: Further figures by the name of their file: what draws each, given the name for its title.
     """
 
     predictions: pd.DataFrame
@@ -48,6 +51,7 @@ class Evaluation:
     measured: pd.DataFrame | None = None
     representation: Representation | None = None
     examples: list[Example] = field(default_factory=list)
+    figures: dict[str, Callable[[str], Figure]] = field(default_factory=dict)
 
     def table(self) -> pd.DataFrame:
         """Metrics by split, side by side; the baselines on the last split only."""
@@ -71,6 +75,16 @@ class Evaluation:
             self.scores.to_csv(path, index=False)
 
 
+# Tasks that are scored in ways of their own, by task and kind of modality: the module here, and its function.
+SPECIAL = {
+    ("synthesis", "table"): ("synthetic", "evaluate_synthetic"),
+    ("synthesis", "expression"): ("synthetic", "evaluate_synthetic"),
+    ("synthesis", "image"): ("made_images", "evaluate_made_images"),
+    ("translation", "image"): ("translation", "evaluate_translation"),
+    ("anomaly", "series"): ("anomaly", "evaluate_anomaly"),
+}
+
+
 @torch.inference_mode()
 def evaluate(model: Model, data: Data, splits: tuple[str, ...] = ("train", "validation", "test")) -> Evaluation:
     """Predict every row of some splits and score them, in evaluation mode, without class balance.
@@ -88,6 +102,11 @@ def evaluate(model: Model, data: Data, splits: tuple[str, ...] = ("train", "vali
     present = [split for split in splits if len(content.rows(split))]
     if not present:
         raise InputError(f"no sample in {', '.join(splits)}; change fractions or split")
+    if special := SPECIAL.get((model.task, modality_of(model.spec)["kind"])):
+        module, function = special
+        evaluation: Evaluation = getattr(import_module(f".{module}", __package__), function)(model, data, present)
+        model.train(training)
+        return evaluation
     if isinstance(model, Segmenter):
         predictions, masks, examples = evaluate_masks(model, data, present)
         model.train(training)

@@ -173,8 +173,10 @@ def write_figures(evaluation: Evaluation, name: str, folder: Path) -> list[Path]
         What was written.
     """
     predictions, target = evaluation.predictions, evaluation.target
-    figures: dict[str, Figure] = {}
-    if evaluation.representation is not None:
+    figures = {stem: draw(name) for stem, draw in evaluation.figures.items()}
+    if figures:
+        pass  # a model of such a task brings its own
+    elif evaluation.representation is not None:
         from .representation_figures import representation_figures
 
         figures = representation_figures(evaluation.representation, name)

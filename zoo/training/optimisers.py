@@ -20,8 +20,9 @@ def optimizer(
     momentum: float,
     weight_decay: float,
     fused: bool | None = None,
+    beta1: float = 0.9,
 ) -> Optimizer:
-    """An optimiser of torch; ``momentum`` reaches SGD and RMSprop, the others have their own.
+    """An optimiser of torch; ``momentum`` reaches SGD and RMSprop, ``beta1`` Adam and AdamW.
 
     ``fused`` updates all weights in one call; None leaves the choice to torch. RMSprop and Adadelta cannot.
     """
@@ -38,9 +39,9 @@ def optimizer(
         case "adadelta":
             return torch.optim.Adadelta(parameters, **common)
         case "adam":
-            return torch.optim.Adam(parameters, **common)
+            return torch.optim.Adam(parameters, betas=(beta1, 0.999), **common)
         case "adamw":
-            return torch.optim.AdamW(parameters, **common)
+            return torch.optim.AdamW(parameters, betas=(beta1, 0.999), **common)
 
 
 def schedule(
