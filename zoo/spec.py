@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal, NotRequired, TypedDict
 if TYPE_CHECKING:
     from torch import Tensor  # it needs seconds to import, and `zoo list` does without
 
-TargetKind = Literal["none", "binary", "multiclass", "regression", "survival", "segmentation"]
+TargetKind = Literal["none", "binary", "multiclass", "regression", "survival", "segmentation", "image"]
 HEADLINE = {  # the one metric that is followed, by task
     "binary": "roc_auc",
     "multiclass": "roc_auc",
@@ -34,6 +34,7 @@ class Modality(TypedDict):
         ordered: Those of ``levels`` that have an order; they enter the model as one rank.
         missing_values: Numbers that stand for a missing value, by column (0 for an insulin that was not measured).
         units: Unit of each column, where known.
+        dtypes: Type of each column in the file, the target among them, such as ``"int64"``; of tables.
         resize: Sequences of other lengths are padded with N or cropped about their centre, shorter series are padded
             with missing values at their end, images of other sizes are scaled.
         interpolate: Missing values inside a series lie on a line between their neighbours.
@@ -53,6 +54,7 @@ class Modality(TypedDict):
     ordered: NotRequired[list[str]]
     missing_values: NotRequired[dict[str, list[float]]]
     units: NotRequired[dict[str, str]]
+    dtypes: NotRequired[dict[str, str]]
     resize: NotRequired[bool]
     interpolate: NotRequired[bool]
     sampling_rate: NotRequired[float]
@@ -65,7 +67,8 @@ class Target(TypedDict):
 
     Attributes:
         kind: ``"binary"``, ``"multiclass"``, ``"regression"``, ``"survival"`` (time to an event, which not all samples
-            have), ``"segmentation"`` (a class for each pixel) or ``"none"``.
+            have), ``"segmentation"`` (a class for each pixel), ``"image"`` (another image of the same size) or
+            ``"none"``.
         name: Its column, or ``""``; of survival the column of times.
         classes: Names of the classes; the last of two is the positive one, the first of a segmentation is the
             background. Empty for a regression.
@@ -74,6 +77,7 @@ class Target(TypedDict):
         event: Of survival: the column that says whether the event happened at that time.
         event_levels: Of survival: what that column says if it did not (the sample is censored), and if it did.
         weight: Of a further target: what its loss is multiplied by, beside 1 for the first.
+        shape: Of an image: ``[channels, *spatial]``.
     """
 
     kind: TargetKind
@@ -84,6 +88,7 @@ class Target(TypedDict):
     event: NotRequired[str]
     event_levels: NotRequired[list[str]]
     weight: NotRequired[float]
+    shape: NotRequired[list[int]]
 
 
 class Spec(TypedDict):

@@ -75,6 +75,7 @@ class TableData(FrameData):
             raise InputError(f"{self.path}: there is no column to learn from beside {self.target!r}")
         text = columns.text_columns(frame[features], self.path)
         categorical = [n for n in features if n in {*self.categorical, *text} and n not in self.ordered]
+        known = [name for name in (self.target, self.event) if name in frame]
         return Modality(
             kind="table",
             shape=[len(features)],
@@ -84,6 +85,7 @@ class TableData(FrameData):
             ordered=[name for name in self.ordered if name in features],
             missing_values={name: [float(v) for v in self.missing[name]] for name in features if name in self.missing},
             units={name: self.units[name] for name in features if name in self.units},
+            dtypes={name: str(frame[name].dtype) for name in [*features, *known]},
         )
 
     def twins(self, frame: pd.DataFrame, modality: Modality) -> pd.Series:

@@ -18,13 +18,14 @@ from .gramian import GramianAngularField
 from .image import ImageEncoder, image_to_tensor
 from .kmer import KmerEmbedding
 from .one_hot import OneHotDNA
+from .quantile import QuantileEncoder
 from .readable import from_tensor as from_tensor
 from .readable import sample_names as sample_names
 from .series import SeriesEncoder, series_to_tensor
 from .table import TableEncoder, table_to_tensor
 
 LAYERS: dict[str, dict[str, type[Encoder]]] = {  # of each kind of modality; the first is the default
-    "table": {"standardised": TableEncoder},
+    "table": {"standardised": TableEncoder, "quantile": QuantileEncoder},
     "sequence": {"one-hot": OneHotDNA, "k-mer": KmerEmbedding},
     "series": {"standardised": SeriesEncoder, "gramian": GramianAngularField},
     "image": {"standardised": ImageEncoder},

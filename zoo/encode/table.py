@@ -194,10 +194,14 @@ class TableEncoder(Encoder):
         x[torch.rand(x.shape, generator=generator) < 0.1] = torch.nan
         return x
 
+    def scores(self, numeric: Tensor) -> Tensor:
+        """Numbers in standard units, missing ones as NaN: ``(batch, numbers) -> (batch, numbers)``."""
+        return (numeric - self.mean) / self.scale
+
     def forward(self, x: Tensor) -> Tensor:
         """``(batch, features) -> (batch, out_features)``."""
         numeric = x[:, self.numeric] if len(self.source) else x
-        parts = [((numeric - self.mean) / self.scale).nan_to_num(0.0)]
+        parts = [self.scores(numeric).nan_to_num(0.0)]
         if self.missing_indicator:
             parts.append(numeric.isnan().to(x.dtype))
         if len(self.source):

@@ -74,9 +74,13 @@ class Generative(Adversarial, abstract=True):
         noise = torch.randn(len(batch["x"]), self.noise, device=self.device)
         return self.generator(noise, self.labels(batch))  # type: ignore[no-any-return]
 
+    def encoded(self, x: Tensor) -> Tensor:
+        """What the networks see of raw values."""
+        return self.encode(x)  # type: ignore[no-any-return]
+
     def real(self, batch: Batch) -> Tensor:
         """Encoded samples."""
-        return self.encode(batch["x"])  # type: ignore[no-any-return]
+        return self.encoded(batch["x"])
 
     def judge(self, sample: Tensor, batch: Batch) -> list[Tensor]:
         """The discriminator's score of each sample."""
@@ -84,11 +88,11 @@ class Generative(Adversarial, abstract=True):
 
     def embed(self, x: Tensor) -> Tensor:
         """What the discriminator sees in samples, ``(batch, *shape) -> (batch, width)`` (Radford et al. 2015)."""
-        return self.discriminator.trunk(self.encode(x))  # type: ignore[no-any-return]
+        return self.discriminator.trunk(self.encoded(x))  # type: ignore[no-any-return]
 
     def forward(self, x: Tensor) -> Tensor:
         """How real the discriminator finds raw values, ``(batch, *shape) -> (batch, 1)``; of the class that fits."""
-        return self.discriminator(self.encode(x))  # type: ignore[no-any-return]
+        return self.discriminator(self.encoded(x))  # type: ignore[no-any-return]
 
     def every_layer(self, x: Tensor) -> Any:
         """One sample made, and judged."""
@@ -200,7 +204,7 @@ class Generative(Adversarial, abstract=True):
         for name in wanted:
             known = [self.target["name"]] if self.classes else []
             raise InputError(f"samples cannot be conditioned on {name!r}; {suggest(name, known)}")
-        return self.as_frame(self.sample(labels, n, seed), labels)
+        return self.as_frame(self.sample(labels, n, seed), labels, seed)
 
     def _labels(self, wanted: Any, n: int, seed: int) -> Tensor | None:
         """Class codes: those of the wanted class, or drawn."""
@@ -210,14 +214,18 @@ class Generative(Adversarial, abstract=True):
             return None
         classes = self.target["classes"]
         if wanted is None:
-            drawn = np.random.default_rng(seed).choice(self.classes, n, p=_shares(self.class_shares))
-            return torch.from_numpy(drawn).to(self.device)
+            # As many of each class as its share says, the rest by chance; all in random order.
+            rng, expected = np.random.default_rng(seed), n * _shares(self.class_shares)
+            counts = np.floor(expected).astype(int)
+            if rest := n - counts.sum():
+                counts += rng.multinomial(rest, (expected - counts) / rest)
+            return torch.from_numpy(rng.permutation(np.arange(self.classes).repeat(counts))).to(self.device)
         if str(wanted) not in classes:
             raise InputError(f"{self.target['name']} {wanted!r} was never seen; {suggest(str(wanted), classes)}")
         return torch.full((n,), classes.index(str(wanted)), device=self.device)
 
-    def as_frame(self, encoded: Tensor, labels: Tensor | None) -> pd.DataFrame:
-        """Encoded samples in the units of the data, with their class."""
+    def as_frame(self, encoded: Tensor, labels: Tensor | None, seed: int) -> pd.DataFrame:
+        """Encoded samples in the units of the data, with their class; the seed is of what is drawn on the way."""
         modality, index = modality_of(self.spec), pd.RangeIndex(1, len(encoded) + 1, name="sample")
         raw = from_tensor(self.encode.inverse(encoded), modality, index)
         frame = raw if isinstance(raw, pd.DataFrame) else pd.DataFrame({modality["features"][0]: list(raw)}, index)
