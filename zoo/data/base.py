@@ -210,8 +210,8 @@ class Data(LightningDataModule):
 
     def loader(self, split: str) -> DataLoader[Batch]:
         """All samples of a split in order, without balance, for evaluation."""
-        rows = self.content.rows(split)
-        data = Rows(self.content.x, rows, row=rows, **self.content.targets(rows))
+        content, rows = self.content, self.content.rows(split)
+        data = Rows(content.x, rows, row=rows, **content.targets(rows))
         return self._loader(data, SequentialSampler(data), evaluation_batch(self.batch_size, self.spec))
 
     def _loader(self, data: Rows, sampler: Any, size: int) -> DataLoader[Batch]:
@@ -237,6 +237,8 @@ class Data(LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Training rows after balance, shuffled anew each epoch."""
+        if (count := len(self.training)) < self.batch_size:
+            log.info("a batch has %d samples, all that train, not %d", count, self.batch_size)
         return self._loader(self.training, Shuffle(self.training, self.seed), self.batch_size)
 
     def val_dataloader(self) -> DataLoader[Batch]:

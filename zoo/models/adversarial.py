@@ -14,11 +14,11 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from .. import files
 from ..errors import InputError, check_choice, check_range
 from ..figure import Figure
-from ..training.adversarial_losses import AdversarialLoss, discriminator_loss, generator_loss, gradient_penalty
+from ..training import adversarial_losses as losses
+from ..training.adversarial_losses import AdversarialLoss
 from .base import Batch, Model
 
 log = logging.getLogger("zoo")
-EXPLODED = 1e6  # no useful loss is larger
 WON = 0.98  # share of the pairs that a discriminator ranks rightly, above which a generator learns little from it
 
 
@@ -115,15 +115,11 @@ class Adversarial(Model, abstract=True):
         """A picture of what is made at present."""
         return None
 
-    def loss(self, batch: Batch) -> Tensor:
-        """Loss of the generator, a scalar."""
-        return self._generator_loss(batch, self.make(batch))
-
     def _generator_loss(self, batch: Batch, made: Tensor) -> Tensor:
         total = torch.as_tensor(self.generator_terms(batch, made), device=made.device)
         if any(self.weights):
             for weight, output in zip(self.weights, self.judge(made, batch), strict=True):
-                total = total + weight * generator_loss(self.adversarial_loss, output)
+                total = total + weight * losses.generator_loss(self.adversarial_loss, output)
         return total
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:  # type: ignore[override]
@@ -149,13 +145,12 @@ class Adversarial(Model, abstract=True):
     def _discriminator_loss(self, batch: Batch, made: Tensor) -> Tensor:
         real = self.real(batch)
         outputs = list(zip(self.judge(real, batch), self.judge(made, batch), strict=True))
-        loss = sum(discriminator_loss(self.adversarial_loss, *pair) for pair in outputs)
+        loss = sum(losses.discriminator_loss(self.adversarial_loss, *pair) for pair in outputs)
         if self.gradient_penalty:
-            slope = gradient_penalty(lambda sample: self.judge(sample, batch), real, made)
+            slope = losses.gradient_penalty(lambda sample: self.judge(sample, batch), real, made)
             loss = loss + self.gradient_penalty * slope
-        with torch.no_grad():
-            by_pair = [torch.stack([r.mean(), m.mean(), (r > m).float().mean()]) for r, m in outputs]
-            self._scores.append(torch.stack(by_pair).mean(0))
+        found = [torch.stack([r.mean(), m.mean(), (r > m).float().mean()]).detach() for r, m in outputs]
+        self._scores.append(torch.stack(found).mean(0))
         return torch.as_tensor(loss)
 
     def _update(self, optimiser: LightningOptimizer, name: str, step: int, loss: Tensor, counts: bool) -> None:
@@ -169,35 +164,42 @@ class Adversarial(Model, abstract=True):
             self.trainer.strategy.optimizer_step(optimiser.optimizer, _nothing, self)
         self._lost[name].append((step, loss.detach()))
 
-    def _step_schedules(self) -> None:
+    def _step_schedules(self, plateaus: bool = False) -> None:
         """As Lightning does when it optimises itself: after each batch, or after the last one of an epoch."""
         for config in self.trainer.lr_scheduler_configs:
-            ends = config.interval == "step" or self.trainer.is_last_batch
-            if ends and not isinstance(config.scheduler, ReduceLROnPlateau):
+            if isinstance(config.scheduler, ReduceLROnPlateau):
+                if plateaus:
+                    config.scheduler.step(float(self.trainer.callback_metrics["validation_loss"]))
+            elif not plateaus and (config.interval == "step" or self.trainer.is_last_batch):
                 config.scheduler.step()
+
+    def stop_if_not_finite(self, name: str, loss: Tensor) -> None:
+        """As in `Model`; but a loss of a training step that exploded is named first."""
+        self._check_steps()
+        super().stop_if_not_finite(name, loss)
+
+    def _check_steps(self) -> None:
+        if bad := losses.first_explosion(self._lost):
+            step, name, loss = bad
+            raise InputError(
+                f"the loss of the {name} was {loss:.3g} in step {step} (epoch {self.current_epoch}): lower lr "
+                f"({self.hparams['lr']:g}) or discriminator_lr, or set clip; the last good checkpoint is kept"
+            )
 
     def on_train_epoch_end(self) -> None:
         """Log the losses and what the discriminator thinks; stop if a loss exploded; draw what is made."""
+        self._check_steps()
         for name, found in self._lost.items():
-            losses = torch.stack([loss for _, loss in found]) if found else torch.zeros(1)
-            if not (fine := losses.abs() < EXPLODED).all():
-                at = int(fine.logical_not().nonzero()[0])
-                raise InputError(
-                    f"the loss of the {name} was {float(losses[at]):.3g} in step {found[at][0]} (epoch "
-                    f"{self.current_epoch}): lower lr ({self.hparams['lr']:g}) or discriminator_lr, or set clip; the "
-                    "last good checkpoint is kept"
-                )
             if found:
-                self.log("train_loss" if name == "generator" else "discriminator_loss", losses.mean(), sync_dist=True)
+                mean = torch.stack([loss for _, loss in found]).mean()
+                self.log("train_loss" if name == "generator" else "discriminator_loss", mean, sync_dist=True)
             found.clear()
         if self._scores:
             means = torch.stack(self._scores).mean(0)
             for name, value in zip(("real_score", "made_score", "told_apart"), means, strict=True):
                 self.log(name, value, sync_dist=True)
             self._scores.clear()
-        for config in self.trainer.lr_scheduler_configs:
-            if isinstance(config.scheduler, ReduceLROnPlateau):
-                config.scheduler.step(float(self.trainer.callback_metrics["validation_loss"]))
+        self._step_schedules(plateaus=True)
         if (self.current_epoch + 1) % self.figure_epochs == 0 and self.logger and self.trainer.is_global_zero:
             self._draw()
 

@@ -214,6 +214,6 @@ def as_typed(frame: pd.DataFrame, types: dict[str, str]) -> pd.DataFrame:
     """Columns in the types that they had; whole numbers stay floats where some are missing."""
     for name, kind in types.items():
         if name in frame and not (frame[name].isna().any() and not kind.startswith("float")):
-            column = frame[name].map({"True": True, "False": False}) if kind == "bool" else frame[name]
-            frame[name] = column.astype(kind)
+            truth = kind == "bool" and not pd.api.types.is_numeric_dtype(frame[name])
+            frame[name] = frame[name] == "True" if truth else frame[name].astype(kind)
     return frame

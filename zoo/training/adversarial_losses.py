@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 
+EXPLODED = 1e6  # no useful loss is larger
 AdversarialLoss = Literal["non_saturating", "hinge", "least_squares", "wasserstein"]
 
 
@@ -57,3 +58,19 @@ def gradient_penalty(judge: Callable[[Tensor], list[Tensor]], real: Tensor, made
         (gradient,) = torch.autograd.grad(output.sum(), between, create_graph=True)
         total = total + (gradient.flatten(1).float().norm(dim=1) - 1).square().mean()
     return total
+
+
+def first_explosion(lost: dict[str, list[tuple[int, Tensor]]]) -> tuple[int, str, float] | None:
+    """The first step with a loss that is not finite or beyond all reason: step, network, loss; None if all are fine.
+
+    Args:
+        lost: Step and loss of each update, by the name of the network.
+    """
+    wild = [
+        (step, name, float(loss))
+        for name, found in lost.items()
+        if found and not (torch.stack([loss for _, loss in found]).abs() < EXPLODED).all()
+        for step, loss in found
+        if not abs(float(loss)) < EXPLODED
+    ]
+    return min(wild, default=None)
