@@ -25,6 +25,7 @@ A model zoo for biological data. Recipes are YAML files; name a packaged one, or
   zoo explain NAME_OR_RUN [--method METHOD]    which pixels, time points, features or bases decide
   zoo explain NAME_OR_RUN --fasta my.fa        motifs of the filters, contribution of each base (DNA)
   zoo explain NAME_OR_RUN --vcf my.vcf --genome genome.fa        effects of variants
+  zoo synthesise NAME_OR_RUN --n 1000 --output synthetic.csv --report report.html [--condition diabetes=pos]
   zoo export RUN --to FOLDER [--push hf:owner/repo]
 
 NAME alone stands for a recipe and its packaged weights; RUN is a folder such as runs/mlp_pima/1 and stands for its
@@ -96,6 +97,19 @@ def dispatch(args: list[str]) -> None:
             parser.add_argument("--method", help="such as grad_cam (series, images), lime (tables), mutagenesis (DNA)")
             known, options = parser.parse_known_args(rest)
             _commands().explain(options, known.fasta, known.vcf, known.genome, known.method)
+        case ["synthesise", name, *rest] if not name.startswith("-"):
+            dispatch(["synthesise", "--config", name, *rest])
+        case ["synthesise", *rest]:
+            parser = _parser(
+                "zoo synthesise NAME_OR_RUN --n 1000 --output FILE [--report FILE] [--condition COLUMN=VALUE]"
+            )
+            parser.add_argument("--n", type=int, default=1000)
+            parser.add_argument("--output", required=True, help="table, or .npz of images")
+            parser.add_argument("--report", help=".html or .png: quality, use and privacy of the rows of a table")
+            parser.add_argument("--seed", type=int, default=0)
+            parser.add_argument("--condition", action="append", default=[], help="COLUMN=VALUE, such as diabetes=pos")
+            known, options = parser.parse_known_args(rest)
+            _commands().synthesise(options, known.n, known.output, known.report, known.seed, known.condition)
         case ["fit", *rest]:
             from .runs import train
 
@@ -117,6 +131,7 @@ def dispatch(args: list[str]) -> None:
                 "crossval",
                 "explore",
                 "explain",
+                "synthesise",
                 "export",
             ]
             raise InputError(

@@ -1,4 +1,4 @@
-"""What the command line does with a trained model: validate, test, predict, crossval, explore."""
+"""What the command line does with a trained model: validate, test, predict, crossval, explore, synthesise."""
 
 import json
 import logging
@@ -107,6 +107,22 @@ def explore(args: list[str]) -> list[Path]:
     written = latent.explore(model, data.frame() if data.external else data, folder / "latent")
     log.info("written: %s", ", ".join(map(str, written)))
     return written
+
+
+def synthesise(
+    args: list[str], n: int, output: str, report: str | None, seed: int, conditions: list[str]
+) -> pd.DataFrame:
+    """Made-up samples to a file, and for a table a report on how good, useful and private they are."""
+    from . import synthesis
+
+    quieten()
+    cli = CLI(args)
+    model, _ = _trained(cli)
+    able = synthesis.check_request(model, n, Path(output), Path(report) if report else None)
+    wanted = synthesis.conditions_of(conditions, able)
+    data = _data(cli, able) if report else None
+    title = title_of(able, data) if data else ""
+    return synthesis.synthesise(able, data, n, Path(output), Path(report) if report else None, seed, wanted, title)
 
 
 def explain(args: list[str], fasta: str | None, vcf: str | None, genome: str | None, method: Any) -> list[Path]:

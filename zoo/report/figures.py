@@ -38,9 +38,22 @@ def legend_outside(axes: Axes) -> None:
 
 
 def learning_curve(metrics: pd.DataFrame, title: str) -> Figure:
-    """Loss of training and validation rows by epoch; the lowest validation loss is marked."""
-    figure, axes = new_figure(title, "epoch", "loss")
-    axes.plot(metrics["epoch"], metrics["train_loss"], color=COLOURS["train"], label="train")
+    """Loss of training and validation rows by epoch; the lowest validation loss is marked.
+
+    Of adversarial networks the two losses of training are in a panel of their own, for neither is to fall.
+    """
+    figure, axes = new_figure(title, "epoch", "loss", (5.4, 4.0))
+    if "discriminator_loss" in metrics:
+        figure.set_figheight(6.0)
+        axes.set_subplotspec(figure.add_gridspec(2, 1)[0])
+        for name, column, colour in (("generator", "train_loss", 0), ("discriminator", "discriminator_loss", 4)):
+            axes.plot(metrics["epoch"], metrics[column], color=CLASS_COLOURS[colour], label=name)
+        axes.set(xlabel="", ylabel="loss in training")
+        legend_outside(axes)
+        axes = figure.add_subplot(2, 1, 2, sharex=axes, xlabel="epoch", ylabel="validation loss")
+        axes.spines[["top", "right"]].set_visible(False)
+    else:
+        axes.plot(metrics["epoch"], metrics["train_loss"], color=COLOURS["train"], label="train")
     axes.plot(metrics["epoch"], metrics["validation_loss"], color=COLOURS["validation"], label="validation")
     if metrics["validation_loss"].notna().any():
         best = metrics.loc[metrics["validation_loss"].idxmin()]

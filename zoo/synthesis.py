@@ -1,0 +1,124 @@
+"""Made-up samples of a trained model: written to a file, and compared with real ones in a report."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from . import files
+from .data import Data
+from .errors import InputError, check_range
+from .models import REGISTRY, Model
+from .models.generative import Generative
+from .report.synthetic import against_data
+from .report.synthetic_page import check_suffix, write_report
+from .spec import modality_of
+
+log = logging.getLogger("zoo")
+TABLES = (".csv", ".tsv", ".parquet")
+ARRAYS = {"image": ("images", "labels"), "series": ("X", "y")}  # names that the data modules read
+
+
+def check_request(model: Model, n: int, output: Path, report: Path | None) -> Generative:
+    """The model, if it can do what is asked for.
+
+    Raises:
+        InputError: It does not synthesise; fewer than one sample; a suffix that does not fit.
+    """
+    if not isinstance(model, Generative):
+        able = [name for name, known in REGISTRY.items() if issubclass(known, Generative)]
+        raise InputError(f"{type(model).__name__} does not synthesise; models that do: {', '.join(able)}")
+    check_range("--n", n, 1)
+    kind = modality_of(model.spec)["kind"]
+    suffixes = (".npz",) if kind in ARRAYS else TABLES
+    if output.suffix not in suffixes:
+        raise InputError(f"--output {output}: use {' or '.join(suffixes)}")
+    if report is not None and kind in ARRAYS:
+        raise InputError(f"--report is for tables; look at made {kind} samples with zoo test")
+    if report is not None:
+        check_suffix(report)
+    return model
+
+
+def conditions_of(words: Sequence[str], model: Generative) -> dict[str, str]:
+    """``["diabetes=pos"]`` as ``{"diabetes": "pos"}``.
+
+    Raises:
+        InputError: A word without ``=``, or a column given twice.
+    """
+    conditions: dict[str, str] = {}
+    for word in words:
+        name, sign, value = word.partition("=")
+        if not sign:
+            target = model.target
+            example = f"{target['name']}={target['classes'][-1]}" if target["classes"] else "COLUMN=VALUE"
+            raise InputError(f"--condition {word}: write COLUMN=VALUE, such as {example}")
+        if name in conditions:
+            raise InputError(f"--condition {name} is given twice; call once for each class")
+        conditions[name] = value
+    return conditions
+
+
+def synthesise(
+    model: Generative,
+    data: Data | None,
+    n: int,
+    output: Path,
+    report: Path | None = None,
+    seed: int = 0,
+    conditions: dict[str, str] | None = None,
+    title: str = "",
+) -> pd.DataFrame:
+    """Make samples and write them, and a report on them; nothing is written if the report is not possible.
+
+    Args:
+        model: A trained model.
+        data: What it was trained on, for a report: the test rows, or else the validation rows, are held out.
+        n: Number of samples.
+        output: Tables as .csv, .tsv or .parquet; images and series as .npz that the data modules read.
+        report: .html or .png.
+        seed: Of all draws.
+        conditions: The class that they are to be of, such as ``{"diabetes": "pos"}``.
+        title: Of the report.
+
+    Returns:
+        The samples, see `Generative.synthesise`.
+
+    Raises:
+        InputError: See `check_request`; a condition on another column than the target, or a class never seen; no
+            hold-out rows for a report.
+    """
+    model = check_request(model, n, output, report)
+    made = model.synthesise(n, conditions, seed)
+    found = None
+    if report is not None and data is not None:
+        split = next((name for name in ("test", "validation") if len(data.content.rows(name))), "")
+        found = against_data({type(model).__name__: made}, data, split, conditions, seed)
+    with files.replacing(output) as path:
+        _write(made, path, model)
+    if report is not None and found is not None:
+        write_report(
+            found, ", ".join([title, *(f"{name} = {value}" for name, value in (conditions or {}).items())]), report
+        )
+        log.info("%d made-up samples written to %s, and how good and how private they are to %s", n, output, report)
+    elif output.suffix in TABLES:
+        log.info("%d made-up samples written to %s; check them with --report FILE.html before sharing", n, output)
+    else:
+        log.info("%d made-up samples written to %s; check the model with zoo test before sharing", n, output)
+    return made
+
+
+def _write(made: pd.DataFrame, path: Path, model: Generative) -> None:
+    match path.suffix:
+        case ".npz":
+            samples, labels = ARRAYS[modality_of(model.spec)["kind"]]
+            arrays = {samples: np.stack(list(made.iloc[:, 0]))}
+            if made.shape[1] > 1:
+                arrays[labels] = made.iloc[:, 1].to_numpy(dtype=str)
+            np.savez_compressed(path, allow_pickle=False, **arrays)
+        case ".parquet":
+            made.to_parquet(path)
+        case suffix:
+            made.to_csv(path, sep="\t" if suffix == ".tsv" else ",", index=False)
