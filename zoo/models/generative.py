@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from ..encode import from_tensor
 from ..errors import InputError, check_range, suggest
@@ -19,14 +20,14 @@ from .projection import Projection
 
 log = logging.getLogger("zoo")
 MADE = 4  # made samples for each real one that they are compared with
-MOST = 1000  # real validation samples of a class that are compared
+MOST = 1000  # real validation samples that are compared
 COLLAPSED = 0.5  # diversity of made samples against real ones below which a warning is given
 
 
 class Generative(Adversarial, abstract=True):
     """A generator of samples, conditional on the class of the target if there is one.
 
-    Made samples are compared with the validation samples of the same class by their energy distance
+    Made samples are compared with the validation samples of the same classes by their energy distance
     (``validation_loss``), which chooses the epoch; ``validation_diversity`` is the mean distance of two made samples
     over that of two real ones: far below 1, the generator makes the same few samples again and again (mode collapse).
 
@@ -151,25 +152,28 @@ class Generative(Adversarial, abstract=True):
         self.log(f"{split}_diversity", diversity, sync_dist=True)
 
     def compare(self, real: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
-        """Energy distance and diversity of made samples against real ones of the same class, averaged over samples.
+        """Energy distance and diversity of made samples against real ones, of the same classes.
+
+        The class counts as a further coordinate: within small classes chance hides what the generator has learnt.
 
         Args:
             real: Encoded samples, ``(samples, width)``.
             codes: Their classes, ``(samples,)``; zeros without classes.
         """
-        count, distance, diversity = 0, real.new_zeros(()), real.new_zeros(())
-        for code in codes.unique():
-            own = real[codes == code][:MOST]
-            if len(own) < 2:
-                continue
-            labels = code.repeat(MADE * len(own)) if self.classes else None
-            made = self.sample(labels, MADE * len(own), seed=int(code)).flatten(1).float()
-            distance = distance + len(own) * energy_distance(made, own)
-            diversity = diversity + len(own) * spread(made) / spread(own).clamp(min=1e-12)
-            count += len(own)
-        if not count:
-            raise InputError("no class has two validation samples to compare with; raise their share in data.fractions")
-        return distance / count, diversity / count
+        if len(real) < 2:
+            raise InputError("two validation samples are needed to compare with; raise their share in data.fractions")
+        chosen = torch.linspace(0, len(real) - 1, min(MOST, len(real)), device=real.device).long()
+        real, codes = real[chosen], codes[chosen]
+        labels = codes.repeat(MADE)
+        made = self.sample(labels if self.classes else None, len(labels), seed=0).flatten(1).float()
+        diversity = spread(made) / spread(real).clamp(min=1e-12)
+        if self.classes:
+            real, made = (self._with_class(*pair) for pair in ((real, codes), (made, labels)))
+        return energy_distance(made, real), diversity
+
+    def _with_class(self, samples: Tensor, codes: Tensor) -> Tensor:
+        """Samples with their class, whose weight grows with the typical distance of two samples."""
+        return torch.cat([samples, samples.shape[1] ** 0.5 / 2 * F.one_hot(codes, self.classes)], 1)
 
     def on_train_end(self) -> None:
         """Tell of a generator that makes the same samples again and again."""
