@@ -17,7 +17,7 @@ def recipe_table() -> str:
         card = _weights_card(name)
         task = card["task"] if card else files.card(data)["task"]
         test = card["scores"][card["model"]]["test"] if card else {}
-        metric = HEADLINE.get(task) or next(iter(test), "")
+        metric = wanted if (wanted := HEADLINE.get(task, "")) in test else next(iter(test), "")
         score = f"{metric} {test[metric]:.3f}" if card else "-"
         size = f"{card['parameters']:,}" if card else "-"
         rows.append((name, recipe["model"]["class_path"], data, task, score, size, "yes" if card else "no"))

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from .spec import Modality, joined
+from .spec import HEADLINE, Modality, joined
 
 TASKS = {
     "table": "tabular",
@@ -19,6 +19,21 @@ _BASELINES = {  # by task
     "survival": "The baselines were trained on the same training rows. `c_index`: share of the comparable pairs that "
     "are ranked rightly, 0.5 by chance; `integrated_brier`: squared error of the probabilities of survival, lower is "
     "better, that of Kaplan-Meier is without any feature.",
+    "synthesis table": "The Gaussian copula has one normal distribution of ranks for each class; real rows are the "
+    "training rows in the place of made ones. `column_shapes`, `..._complement`, `..._similarity`: likeness, 1 is "
+    "ideal. `c2st`: can classifiers tell made rows from real ones, 0.5 is ideal. `tstr`: ROC-AUC (of a number R2) on "
+    "real rows of models that learnt from made ones. `dcr_share`, `membership_inference`: do made rows give training rows away, "
+    "0.5 is ideal.",
+    "synthesis image": "The Gaussian is one of the principal components of the pixels for each class; training images "
+    "are the best that distances can be, but copies. `fid`, `kid`: distance of the distributions, in the features of a "
+    "network that learnt from the training images, 0 is ideal. `nearest_ratio`, `nearer_share`: are training images "
+    "copied; 1 and 0.5 are ideal. `tstr_accuracy`: accuracy on real images of a network that learnt from made ones.",
+    "translation": "Beside the model stand simple ones that learnt from the same training pairs. `l1`: mean absolute "
+    "difference; `psnr`, `ssim`: likeness, higher is better; `spectral_distance`: of the power spectra, 0 is ideal, "
+    "blurred images are far from it.",
+    "anomaly": "The model and the simple ones beside it learnt from normal training samples alone. `best_f1` is that "
+    "of the best threshold for the very samples that are scored; `f1` that of a threshold from normal validation "
+    "samples. Nothing is adjusted for anomalies found in part.",
     "representation": "PCA and NMF have as many components, of the same training rows. `explained_variance`: share of "
     "the variance of the encoded values that is kept; `explained_deviance`: the same of counts, with the deviance of "
     "Poisson; `elbo`: nats a sample; `neighbours_...`: what the 15 nearest training samples in latent space tell of "
@@ -43,6 +58,8 @@ def readme(card: dict[str, Any], layers: str) -> str:
     data, modality = card["data"], joined(card["init_args"]["spec"]["modalities"])
     task = card["task"] if card["task"] not in ("binary", "multiclass") else "classification"
     tag, (example, inputs) = f"{TASKS[modality['kind']]}-{task}", _inputs(modality, card["inputs"])
+    if card["task"] == "synthesis":
+        example = "model.synthesise(100)  # a pandas table of made-up samples"
     versions = ", ".join(f"{name} {number}" for name, number in {**card["versions"], "git": card["git"] or "-"}.items())
     sizes = ", ".join(f"{count} {split}" for split, count in data["samples"].items())
     return f"""---
@@ -53,7 +70,7 @@ tags: [biology, {tag}, {card["model"].lower()}]
 ---
 # {card["name"]}
 
-`{card["model"]}` with {card["parameters"]:,} weights, {_purpose(card)}.
+{_verdict(card)}`{card["model"]}` with {card["parameters"]:,} weights, {_purpose(card)}.
 
 ```python
 import zoo
@@ -87,8 +104,23 @@ Recipe: `recipe.yaml`. Made with {versions}.
 """
 
 
+def _verdict(card: dict[str, Any]) -> str:
+    """Of an adversarial network: a first line that says so if a simple model scores as well on the test samples."""
+    metric, reference = HEADLINE.get(card["task"], ""), ("real rows", "training images")
+    if card["task"] not in ("synthesis", "translation", "anomaly"):
+        return ""
+    found = {model: scores.get("test", {}).get(metric) for model, scores in card["scores"].items()}
+    ours = found.pop(card["model"])
+    others = {model: value for model, value in found.items() if value is not None and model not in reference}
+    if ours is None or not others or (best := max(others, key=others.__getitem__)) and others[best] < ours:
+        return ""
+    return f"**A simple model does as well or better: {best}, {metric} {others[best]:.3f}; here {ours:.3f}.**\n\n"
+
+
 def _explained(task: str, modality: Modality) -> str:
-    return _BASELINES.get(task, _BASELINES[""]) + (_SEVERAL if modality["kind"] == "joint" else "")
+    kind = "image" if modality["kind"] == "image" else "table"
+    known = _BASELINES.get(task) or _BASELINES.get(f"{task} {kind}") or _BASELINES[""]
+    return known + (_SEVERAL if modality["kind"] == "joint" else "")
 
 
 def _scores(card: dict[str, Any]) -> str:
@@ -135,6 +167,15 @@ def _purpose(card: dict[str, Any]) -> str:
     if card["task"] == "survival":
         event = card["init_args"]["spec"]["target"]["event"]
         return f"trained to rank samples by the hazard of **{event}** over **{card['target']}** (survival)"
+    spec, init_args = card["init_args"]["spec"], card["init_args"]
+    match card["task"]:
+        case "synthesis":
+            classes = f" of each class of **{card['target']}**" if spec["target"]["classes"] else ""
+            return f"trained to make up samples{classes} (synthesis)"
+        case "translation":
+            return f"trained to turn one image into another, **{card['target']}** (translation)"
+        case "anomaly":
+            return f"trained on **{card['target']} {init_args['normal']}** alone, to tell what is not like it (anomaly)"
     if card["task"] != "representation":
         return f"trained to predict **{card['target']}** ({card['task']})"
     told = f", and to predict **{card['target']}** from them" if card["init_args"].get("supervision") else ""

@@ -13,6 +13,9 @@ HEADLINE = {  # the one metric that is followed, by task
     "regression": "r2",
     "survival": "c_index",
     "segmentation": "dice",
+    "synthesis": "tstr",
+    "anomaly": "roc_auc",
+    "translation": "ssim",
 }
 
 
