@@ -111,6 +111,9 @@ def stand_in(recipe: str) -> list[str]:
             pd.DataFrame(rng.normal(size=(len(labels), 6)), names).add_prefix(name).to_csv(f"{name}.csv")
         return ["--data.path=samples.csv"]
     x = rng.normal(size=(len(labels), *card["shape"])) + np.arange(len(labels)).reshape(-1, *[1] * len(card["shape"]))
+    if len(card["shape"]) == 2 and not labels[0].isdigit():
+        np.savez("series.npz", X_train=x, y_train=labels, X_test=x, y_test=labels)
+        return ["--data.path=series.npz"]
     if len(card["shape"]) == 2:
         for part in ("TRAIN", "TEST"):
             np.savetxt(f"{part}.tsv", np.column_stack([labels.astype(float), x[:, 0]]), delimiter="\t")

@@ -22,8 +22,8 @@ _BASELINES = {  # by task
     "synthesis table": "The Gaussian copula has one normal distribution of ranks for each class; real rows are the "
     "training rows in the place of made ones. `column_shapes`, `..._complement`, `..._similarity`: likeness, 1 is "
     "ideal. `c2st`: can classifiers tell made rows from real ones, 0.5 is ideal. `tstr`: ROC-AUC (of a number R2) on "
-    "real rows of models that learnt from made ones. `dcr_share`, `membership_inference`: do made rows give training rows away, "
-    "0.5 is ideal.",
+    "real rows of models that learnt from made ones. `dcr_share`, `membership_inference`: do made rows give training "
+    "rows away, 0.5 is ideal.",
     "synthesis image": "The Gaussian is one of the principal components of the pixels for each class; training images "
     "are the best that distances can be, but copies. `fid`, `kid`: distance of the distributions, in the features of a "
     "network that learnt from the training images, 0 is ideal. `nearest_ratio`, `nearer_share`: are training images "
@@ -112,7 +112,8 @@ def _verdict(card: dict[str, Any]) -> str:
     found = {model: scores.get("test", {}).get(metric) for model, scores in card["scores"].items()}
     ours = found.pop(card["model"])
     others = {model: value for model, value in found.items() if value is not None and model not in reference}
-    if ours is None or not others or (best := max(others, key=others.__getitem__)) and others[best] < ours:
+    best = max(others, key=others.__getitem__, default="")
+    if ours is None or not best or others[best] < ours:
         return ""
     return f"**A simple model does as well or better: {best}, {metric} {others[best]:.3f}; here {ours:.3f}.**\n\n"
 

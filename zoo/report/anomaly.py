@@ -1,0 +1,182 @@
+"""Scores of a model that finds anomalies in series, beside principal components and nearest neighbours."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.decomposition import PCA
+from sklearn.metrics import average_precision_score, f1_score, precision_recall_curve, roc_auc_score
+from sklearn.neighbors import NearestNeighbors
+from torch import Tensor
+
+from ..data import Data
+from ..data.target import decode
+from ..figure import Figure
+from ..models.detecting import QUANTILE
+from ..models.madgan import MADGAN
+from ..spec import labelled, modality_of
+from .evaluation import Evaluation
+
+COMPONENTS = 10
+FLAG_ALL, PRINCIPAL, NEIGHBOUR = "flag all", f"PCA of {COMPONENTS}", "nearest neighbour"
+
+
+class Example(NamedTuple):
+    """A series to look at.
+
+    Attributes:
+        title: Its class and name.
+        series: First channel, ``(length,)``.
+        nearest: The nearest that the generator can make, in the same units, ``(length,)``.
+        score: Anomaly score of each time point, ``(length,)``.
+    """
+
+    title: str
+    series: np.ndarray
+    nearest: np.ndarray
+    score: np.ndarray
+
+
+def evaluate_anomaly(model: MADGAN, data: Data, present: list[str]) -> Evaluation:
+    """Score every series; those of any class but the normal one should be told apart.
+
+    ``roc_auc`` and ``average_precision`` of the anomaly score; ``f1`` at the threshold that 5 % of the normal
+    validation series exceed; ``best_f1``, that of the best threshold for the scored split itself, which nobody knows
+    beforehand. A series counts once: nothing is adjusted for anomalies that are found in part (Kim et al. 2022,
+    doi:10.1609/aaai.v36i7.20680). Where there are several other classes also ``roc_auc_CLASS``, of each against the
+    normal one. Beside stand, fitted on the same normal training series: what the encoding leaves after 10 principal
+    components, the distance to the nearest training series, and to call all anomalies.
+
+    Args:
+        model: In evaluation mode.
+        data: Its data.
+        present: Splits that have samples.
+
+    Returns:
+        Predictions, one row a series: ``split``, ``target``, ``anomaly_score``, ``anomaly``, ``reconstruction_error``,
+        ``discrimination``. Scores as above; those of the simple models not of training series, which they know.
+    """
+    from .anomaly_figures import curves, distributions, examples
+
+    content, ours, tables = data.content, type(model).__name__, []
+    found: dict[tuple[str, str], np.ndarray] = {}
+    simple = _Simple(model, data)
+    for split in present:
+        rows = content.rows(split)
+        batches = [batch["x"].to(model.device) for batch in data.loader(split)]
+        table = model.table(torch.cat([model.summarise(x) for x in batches]), content.samples.index[rows.numpy()])
+        found[ours, split] = table["anomaly_score"].to_numpy()
+        if split != "train":
+            for name, score in simple.scores(_flat(model, batches)).items():
+                found[name, split] = score
+        table.insert(0, "split", split)
+        for place, (column, values) in enumerate(decode(content.y[rows], model.target).items(), 1):
+            table.insert(place, column, values)
+        tables.append(table)
+    thresholds = {ours: float(model.threshold), **simple.thresholds}
+    scores: list[tuple[str, str, str, float]] = []
+    for name in thresholds:
+        for split in present:
+            if (name, split) in found:
+                y = content.y[content.rows(split)]
+                values = _metrics(found[name, split], y, model, thresholds[name])
+                scores += [(name, split, metric, value) for metric, value in values.items()]
+    last, predictions = present[-1], pd.concat(tables)
+    truth = (content.y[content.rows(last)] != model.code).numpy()
+    own = predictions[predictions["split"] == last]
+    drawn = {name: (truth, score) for (name, split), score in found.items() if split == last}
+    normal = model.target["classes"][model.code]
+    figures: dict[str, Callable[[str], Figure]] = {
+        "curves": partial(curves, drawn, last),
+        "scores": partial(distributions, own, normal, thresholds[ours]),
+        "examples": partial(examples, _examples(model, data, own, normal), modality_of(model.spec)),
+    }
+    table = pd.DataFrame(scores, columns=["model", "split", "metric", "value"])
+    return Evaluation(predictions, table, model.target, figures=figures)
+
+
+class _Simple:
+    """Models of normal training series, and their thresholds from normal validation series."""
+
+    def __init__(self, model: MADGAN, data: Data) -> None:
+        content = data.content
+        normal = {
+            split: rows[model.is_normal(content.y[rows])]
+            for split in ("train", "validation")
+            if len(rows := content.rows(split))
+        }
+        self.known = len(normal.get("train", [])) > 1
+        self.thresholds: dict[str, float] = {}
+        if not self.known:
+            return
+        x = _flat(model, [content.x[normal["train"]].to(model.device)])
+        self.components = PCA(min(COMPONENTS, len(x) - 1, x.shape[1]), random_state=0).fit(x)
+        self.neighbours = NearestNeighbors(n_neighbors=1).fit(x)
+        held_out = normal.get("validation", torch.empty(0, dtype=torch.long))
+        scores = self.scores(_flat(model, [content.x[held_out].to(model.device)])) if len(held_out) else {}
+        names = FLAG_ALL, PRINCIPAL, NEIGHBOUR
+        self.thresholds = {n: float(np.quantile(scores[n], QUANTILE)) if scores else np.nan for n in names}
+        self.thresholds[FLAG_ALL] = -1.0
+
+    def scores(self, x: np.ndarray) -> dict[str, np.ndarray]:
+        """By the name of the model, ``(samples,)``."""
+        if not self.known:
+            return {}
+        left = x - self.components.inverse_transform(self.components.transform(x))
+        return {
+            FLAG_ALL: np.zeros(len(x)),
+            PRINCIPAL: np.square(left).mean(1),
+            NEIGHBOUR: self.neighbours.kneighbors(x)[0][:, 0],
+        }
+
+
+def _flat(model: MADGAN, batches: list[Tensor]) -> np.ndarray:
+    """Encoded series, ``(samples, channels * length)``."""
+    result: np.ndarray = torch.cat([model.encode(x).flatten(1) for x in batches]).cpu().numpy()
+    return result
+
+
+def _metrics(score: np.ndarray, y: Tensor, model: MADGAN, threshold: float) -> dict[str, float]:
+    """Of one model and split; NaN where there are no anomalies, or nothing else."""
+    score, codes = score[labelled(y).numpy()], y[labelled(y)].numpy()
+    truth, classes = codes != model.code, model.target["classes"]
+    metrics = {"roc_auc": np.nan, "average_precision": np.nan, "best_f1": np.nan, "f1": np.nan}
+    if truth.any() and not truth.all():
+        precision, recall, _ = precision_recall_curve(truth, score)
+        metrics = {
+            "roc_auc": roc_auc_score(truth, score),
+            "average_precision": average_precision_score(truth, score),
+            "best_f1": (2 * precision * recall / np.maximum(precision + recall, 1e-12)).max(),
+            "f1": f1_score(truth, score > threshold),
+        }
+    others = [code for code in range(len(classes)) if code != model.code]
+    for code in others if len(others) > 1 else []:
+        pair = (codes == code) | ~truth
+        both = len(np.unique(codes[pair])) == 2
+        metrics[f"roc_auc_{classes[code]}"] = roc_auc_score(truth[pair], score[pair]) if both else np.nan
+    return {name: float(value) for name, value in metrics.items()}
+
+
+def _examples(model: MADGAN, data: Data, table: pd.DataFrame, normal: str) -> list[Example]:
+    """Of each of the first four classes, the normal one first, the series with the median score."""
+    content, result = data.content, []
+    rows = content.rows(str(table["split"].iloc[0]))
+    classes = sorted(table["target"].dropna().unique(), key=lambda name: (name != normal, name))
+    for name in classes[:4]:
+        own = np.flatnonzero(table["target"] == name)
+        place = own[np.argsort(table["anomaly_score"].to_numpy()[own])[len(own) // 2]]
+        x = content.x[rows[place : place + 1]].to(model.device)
+        encoded = model.encode(x)
+        nearest = model.windows.join(model.nearest(model.windows.cut(encoded))[0])
+        result.append(
+            Example(
+                f"{name}: {table.index[place]}",
+                model.encode.inverse(encoded)[0, 0].cpu().numpy(),
+                model.encode.inverse(nearest)[0, 0].cpu().numpy(),
+                model.scores(model.over_time(x))[0].cpu().numpy(),
+            )
+        )
+    return result
