@@ -243,8 +243,8 @@ class Adversarial(Model, abstract=True):
         h = self.hparams
         lr = h["lr"] if h["discriminator_lr"] is None else h["discriminator_lr"]
         return (
-            self.optimiser_of(self.parameter_groups(), h["lr"], h["beta1"]),
-            self.optimiser_of(self.discriminator.parameters(), lr, h["beta1"]),
+            self.optimiser_of(self.parameter_groups(), h["lr"], float(h["beta1"])),
+            self.optimiser_of(self.discriminator.parameters(), lr, float(h["beta1"])),
         )
 
 
