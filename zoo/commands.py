@@ -42,23 +42,28 @@ def assess(args: list[str], splits: tuple[str, ...]) -> Evaluation:
 def predict(args: list[str]) -> pd.DataFrame:
     """Predict every sample of ``--data.path``; to ``--output`` or as CSV to the screen.
 
-    ``--output`` is a table (.csv, .tsv, .parquet), or for predicted masks an ``.npz`` with ``masks`` and ``names``.
+    ``--output`` is a table (.csv, .tsv, .parquet), or for predicted masks or images an ``.npz`` with ``masks`` or
+    ``images``, and ``names``.
     """
     quieten()
     cli = CLI(args)
     output = Path(cli.output) if cli.output else None
     model, _ = _trained(cli)
-    kinds = (".csv", ".tsv", ".parquet", *([".npz"] if model.target["kind"] == "segmentation" else []))
-    if output and output.suffix not in kinds:
-        raise InputError(f"--output {output}: use {', '.join(kinds[:-1])} or {kinds[-1]}")
+    drawn = {"segmentation": "mask", "image": "image"}.get(model.target["kind"], "")
+    kinds = [*([] if drawn == "image" else [".csv", ".tsv", ".parquet"]), *([".npz"] if drawn else [])]
+    if (output or drawn == "image") and (output is None or output.suffix not in kinds):
+        raise InputError(
+            f"--output {output or 'is missing'}: use {', '.join(kinds[:-1])} or {kinds[-1]}".replace("use  or", "use")
+        )
     predictions = model.predict(cli.make_data().frame())
-    masks = predictions.pop("mask") if "mask" in predictions else None
+    arrays = predictions.pop(drawn) if drawn in predictions else None
     if output is None:
         predictions.to_csv(sys.stdout)
         return predictions
     with files.replacing(output) as path:
-        if output.suffix == ".npz" and masks is not None:
-            np.savez_compressed(path, masks=np.stack(list(masks)), names=masks.index.map(str).to_numpy(dtype=str))
+        if output.suffix == ".npz" and arrays is not None:
+            names = arrays.index.map(str).to_numpy(dtype=str)
+            np.savez_compressed(path, **{f"{drawn}s": np.stack(list(arrays)), "names": names})
         elif output.suffix == ".parquet":
             predictions.to_parquet(path)
         else:

@@ -46,7 +46,7 @@ def embed(model: Model, data: Data | pd.DataFrame | AnnData | dict[str, Any], la
     if isinstance(data, Data):
         _check_same(data.spec, model.spec)
         x, samples, about = data.content.x, data.samples, data.spec["target"]
-        target = None if about["kind"] == "none" else _decode(data.content.y.numpy(), about)
+        target = None if about["kind"] in ("none", "image") else _decode(data.content.y.numpy(), about)
     else:
         x, names = model.raw(data)
         table = data.obs if isinstance(data, AnnData) else pd.DataFrame(index=names) if isinstance(data, dict) else data
@@ -54,13 +54,19 @@ def embed(model: Model, data: Data | pd.DataFrame | AnnData | dict[str, Any], la
             genes = set(modality["features"]).difference(modality.get("covariates", []))
             table = table.loc[:, [name not in genes for name in table.columns]]  # thousands, and no sample table
         samples, about = table.set_axis(names, axis=0), model.spec["target"]
-        target = _column(samples, about) if about["name"] in samples and about["kind"] != "segmentation" else None
+        target = (
+            _column(samples, about)
+            if about["name"] in samples and about["kind"] not in ("segmentation", "image")
+            else None
+        )
     values, output = run(model, x, layer)
     obs = _writable(samples, modality_of(model.spec).get("missing_values", {}))
     answers = model.table(output, obs.index)
     classes = model.spec["target"]["classes"]
     if about["kind"] == "segmentation":
         answers = answers.drop(columns="mask").assign(prediction=1 - answers[f"share_{classes[0]}"])
+    elif about["kind"] == "image":
+        answers = answers.drop(columns="image")
     elif classes and "prediction" in answers:
         answers["prediction"] = pd.Categorical(answers["prediction"], classes)
     answers = answers.loc[:, ~answers.columns.str.startswith("latent_")]  # they are X, or follow from it

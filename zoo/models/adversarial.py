@@ -72,8 +72,8 @@ class Adversarial(Model, abstract=True):
             check_range(name, value, 0)
         for name, value in {"average": average, "beta1": beta1}.items():
             check_range(name, value, 0, 0.9999)
-        for name, steps in {"discriminator_steps": discriminator_steps, "figure_epochs": figure_epochs}.items():
-            check_range(name, steps, 1)
+        check_range("discriminator_steps", discriminator_steps, 1)
+        check_range("figure_epochs", figure_epochs, 1)
         check_range("discriminator_lr", self.hparams["lr"] if discriminator_lr is None else discriminator_lr, 1e-12)
         if adversarial_loss == "wasserstein" and not gradient_penalty:
             raise InputError("adversarial_loss 'wasserstein' needs a gradient_penalty, such as 10")
@@ -166,7 +166,7 @@ class Adversarial(Model, abstract=True):
 
     def _step_schedules(self, plateaus: bool = False) -> None:
         """As Lightning does when it optimises itself: after each batch, or after the last one of an epoch."""
-        for config in self.trainer.lr_scheduler_configs:
+        for config in self.trainer.lr_scheduler_configs[: 2 if any(self.weights) else 1]:
             if isinstance(config.scheduler, ReduceLROnPlateau):
                 if plateaus:
                     config.scheduler.step(float(self.trainer.callback_metrics["validation_loss"]))

@@ -20,6 +20,7 @@ Upsampling = Literal["nearest", "transposed", "unpool"]
 UPSAMPLING: tuple[Upsampling, ...] = Upsampling.__args__  # type: ignore[attr-defined]
 TRANSPOSED: dict[int, Any] = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
 DROPOUT: dict[int, Any] = {2: nn.Dropout2d, 3: nn.Dropout3d}
+INSTANCE: dict[int, Any] = {2: nn.InstanceNorm2d, 3: nn.InstanceNorm3d}
 
 
 class Unpool(nn.Module):
@@ -132,8 +133,9 @@ def _block(
     kinds, layers = LAYERS[dimensions], OrderedDict[str, nn.Module]()
     for number, below in enumerate([channels, filters], 1):
         layers[f"convolution{number}"] = kinds["convolution"](below, filters, kernel_size, padding="same")
-        if normalisation == "batch":
-            layers[f"norm{number}"] = kinds["norm"](filters)
+        if normalisation != "none":
+            norm = kinds["norm"](filters) if normalisation == "batch" else INSTANCE[dimensions](filters, affine=True)
+            layers[f"norm{number}"] = norm
         layers[f"{activation}{number}"] = ACTIVATIONS[activation]()
     return nn.Sequential(layers)
 
