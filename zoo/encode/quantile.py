@@ -6,7 +6,7 @@ from torch import Tensor
 from ..spec import Modality
 from .table import TableEncoder
 
-KNOTS = 257  # quantiles that describe a column
+KNOTS = 1025  # quantiles that describe a column
 MOST_DECIMALS = 6
 EDGE = 1e-3  # scores of the lowest and highest training value are the normal quantiles of this and 1 less this
 
@@ -24,7 +24,7 @@ class QuantileEncoder(TableEncoder):
         missing_indicator: Leave out those columns (False) where a table of thousands has no missing values.
 
     Attributes:
-        knots: Quantiles of each number, ``shape=(numbers, 257)``.
+        knots: Quantiles of each number, ``shape=(numbers, 1025)``.
         decimals: Of each number, ``shape=(numbers,)``.
         low: Smallest training value of each number, ``shape=(numbers,)``.
         high: Largest one.

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from ..encode.quantile import interpolate
 
-QUANTILES = 101
+QUANTILES = 257
 
 
 class Calibration(nn.Module):

@@ -7,8 +7,8 @@ from torch.nn import functional as F
 from .mlp import dense_layers
 
 TEMPERATURE = 0.5  # of the relaxed draws
-SHARPNESS = 3.0  # logits of a category for each standard deviation of its liability
-SHRINKAGE = 0.02  # of correlations towards none, so that few rows have a usable matrix
+SHARPNESS = 16.0  # logits of a category for each standard deviation of its liability
+STRONGEST = 0.99  # correlation, lest rounding makes columns the same
 
 
 class TableGenerator(nn.Module):
@@ -46,19 +46,19 @@ class TableGenerator(nn.Module):
         self.register_buffer("allowed", torch.ones(width, dtype=torch.bool))
 
     @torch.no_grad()
-    def begin(self, encoded: Tensor, codes: Tensor) -> None:
-        """Start at the copula of training rows, ``(rows, width)``, of these classes, ``(rows,)``; zeros without any.
+    def begin(self, spread: Tensor, middle: Tensor, codes: Tensor) -> None:
+        """Start at the copula of training rows, twice ``(rows, width)``, of these classes, ``(rows,)``; see `gaussian`.
 
         What is never 1 among them, such as missingness of a column that is always there, will never be made.
         """
         numbers, flags = self.parts[:2]
-        self.allowed[numbers:] = (encoded[:, numbers:] > 0).any(0)
+        self.allowed[numbers:] = (spread[:, numbers:] > 0).any(0)
         self.head.weight.zero_()
         self.head.bias.zero_()
         for code in range(len(self.offset)):
-            if len(rows := encoded[codes == code]) > 1:
-                offset, factor = gaussian(rows.double(), numbers, flags, self.noise)
-                self.offset[code], self.slope[code] = offset.float(), factor.float()
+            if (own := codes == code).sum() > 1:
+                offset, slope = gaussian(spread[own].double(), middle[own].double(), numbers, flags, self.noise)
+                self.offset[code], self.slope[code] = offset.float(), slope.float()
 
     def forward(self, noise: Tensor, label: Tensor | None) -> Tensor:
         """Rows of these classes; None without classes."""
@@ -82,14 +82,16 @@ def hide(numbers: Tensor, missing: Tensor) -> Tensor:
     return torch.cat([numbers[:, :count] * (1 - missing), numbers[:, count:]], 1) if count else numbers
 
 
-def gaussian(encoded: Tensor, numbers: int, flags: int, noise: int) -> tuple[Tensor, Tensor]:
+def gaussian(spread: Tensor, middle: Tensor, numbers: int, flags: int, noise: int) -> tuple[Tensor, Tensor]:
     """A Gaussian copula of encoded rows as a linear map from noise to numbers and logits.
 
-    Missingness and levels count as liabilities (Pearson 1900): normal variables that are above a threshold. A row's
-    liability is the mean on its side of the threshold. Correlations are of the pairs of values that are there.
+    Missingness and levels count as liabilities (Pearson 1900): normal numbers that are above a threshold. Of each value
+    the mean of its normal number is taken, and correlations, of the pairs of values that are there, are corrected for
+    what this mean hides, to the first order (the polyserial correlation, Olsson et al. 1982, doi:10.1007/BF02294164).
 
     Args:
-        encoded: ``shape=(rows, width)``, numbers, then missingness, then levels.
+        spread: Rows of one class with their ties spread evenly, ``shape=(rows, width)``: numbers, missingness, levels.
+        middle: The same rows with each tie at its middle.
         numbers: How many columns are numbers.
         flags: How many are missingness, of the first numbers.
         noise: Width of the noise; if it is smaller than that of the rows, the largest components are kept.
@@ -97,25 +99,28 @@ def gaussian(encoded: Tensor, numbers: int, flags: int, noise: int) -> tuple[Ten
     Returns:
         Offset ``(width,)`` and slope ``(noise, width)``.
     """
-    there = torch.ones_like(encoded, dtype=torch.bool)
-    there[:, :flags] = encoded[:, numbers : numbers + flags] < 0.5
-    scores, weight = encoded[:, :numbers], there[:, :numbers].double()
+    there = torch.ones_like(spread, dtype=torch.bool)
+    there[:, :flags] = spread[:, numbers : numbers + flags] < 0.5
+    weight = there[:, :numbers].double()
     count = weight.sum(0).clamp(min=1)
-    mean = (scores * weight).sum(0) / count
-    scale = (((scores - mean) * weight).square().sum(0) / count).sqrt().clamp(min=1e-3)
-    share = encoded[:, numbers:].mean(0).clamp(1e-3, 1 - 1e-3)
+    mean = (spread[:, :numbers] * weight).sum(0) / count
+    scale = (((spread[:, :numbers] - mean) * weight).square().sum(0) / count).sqrt().clamp(min=1e-3)
+    share = spread[:, numbers:].mean(0).clamp(1e-3, 1 - 1e-3)
     threshold = torch.special.ndtri(1 - share)
     density = (-threshold.square() / 2).exp() / (2 * torch.pi) ** 0.5
-    liability = torch.where(encoded[:, numbers:] > 0.5, density / share, -density / (1 - share))
-    latent = torch.cat([(scores - mean) / scale * weight, liability], 1)
+    liability = torch.where(spread[:, numbers:] > 0.5, density / share, -density / (1 - share))
+    liability[:, spread[:, numbers:].std(0) == 0] = 0.0  # what never varies goes with nothing
+    latent = torch.cat([(middle[:, :numbers] - mean) / scale * weight, liability], 1)
+    told = latent.square().sum(0) / there.double().sum(0).clamp(min=1)  # share of the variance that the means have
     pairs = (there.double().T @ there.double()).clamp(min=1)
-    covariance = latent.T @ latent / pairs
-    deviation = covariance.diagonal().clamp(min=1e-6).sqrt()
-    correlation = (1 - SHRINKAGE) * covariance / deviation.outer(deviation)
+    correlation = (latent.T @ latent / pairs / told.outer(told).clamp(min=1e-6)).clamp(-STRONGEST, STRONGEST)
     correlation.fill_diagonal_(1.0)
     values, vectors = torch.linalg.eigh(correlation)
     kept = min(noise, len(values))
-    slope = encoded.new_zeros(noise, encoded.shape[1])
-    slope[:kept] = (vectors[:, -kept:] * values[-kept:].clamp(min=0).sqrt()).T
+    factor = vectors[:, -kept:] * values[-kept:].clamp(min=1e-6).sqrt()
+    if kept == len(values):
+        factor = factor / factor.norm(dim=1, keepdim=True)  # the nearest correlations that are possible together
     units = torch.cat([scale, torch.full_like(threshold, SHARPNESS)])
-    return torch.cat([mean, -SHARPNESS * threshold]), slope * units
+    slope = spread.new_zeros(noise, spread.shape[1])
+    slope[:kept] = factor.T * units
+    return torch.cat([mean, -SHARPNESS * threshold]), slope

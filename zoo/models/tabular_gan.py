@@ -18,7 +18,7 @@ from .mlp import dense_layers
 from .projection import Projection
 from .table_generator import TableGenerator, hide
 
-DRAWS = 2000  # made rows of each class that quantiles are taken of
+DRAWS = 10_000  # made rows of each class that quantiles are taken of
 ROUNDS = 50  # of drawing rows until enough of them are as wanted
 
 
@@ -101,10 +101,14 @@ class TabularGAN(Generative):
         super().fit_encoders(raw, y)
         if self.components is not None:
             self.components.fit(self.encode(raw)[:, : self.numbers])
+        training, _ = self.training, self.train()
         rows, codes = self.rows(raw), self.codes(y, len(x))
+        self.eval()
+        middle = self.rows(raw)
+        self.train(training)
         for generator in {self.generator, self.sampler}:
             assert isinstance(generator, TableGenerator)
-            generator.begin(rows, codes)
+            generator.begin(rows, middle, codes)
         self.calibration.learn("real", self._present(rows), codes)
 
     def codes(self, y: Tensor | None, rows: int) -> Tensor:
