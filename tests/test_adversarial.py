@@ -222,3 +222,15 @@ def test_energy_distance_tells_distributions_apart() -> None:
     assert ours == pytest.approx(reference(one, two) ** 2, abs=0.01)  # scipy gives the root
     same = [energy_distance(*torch.randn(2, 100, 5, generator=torch.Generator().manual_seed(s))) for s in range(40)]
     assert abs(float(torch.stack(same).mean())) < 0.005  # unbiased
+
+
+@pytest.mark.parametrize("loss", ["non_saturating", "hinge", "least_squares", "wasserstein"])
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_every_loss_trains_in_single_and_half_precision(loss: str, precision: str, table: str) -> None:
+    model, data = small(adversarial_loss=loss, gradient_penalty=10, clip=1.0, average=0.9)
+    before = parts(model)
+    Trainer(max_epochs=2, precision=precision, **QUIET).fit(model, data)
+    for old, new in zip(before, parts(model), strict=True):
+        assert new.isfinite().all()
+        assert not torch.equal(old, new)
+    assert model.synthesise(5).notna().to_numpy().all()

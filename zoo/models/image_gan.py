@@ -34,7 +34,7 @@ class Within(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """A sigmoid, scaled."""
-        return torch.lerp(self.ends[0], self.ends[1], x.sigmoid())
+        return torch.lerp(self.ends[0], self.ends[1], x.sigmoid().to(self.ends))
 
 
 class ImageGAN(Generative, abstract=True):

@@ -18,7 +18,7 @@ from .mlp import dense_layers
 from .projection import Projection
 from .table_generator import TableGenerator, hide
 
-DRAWS = 10_000  # made rows of each class that quantiles are taken of
+DRAWS = 2000  # made rows of each class that quantiles are taken of
 ROUNDS = 50  # of drawing rows until enough of them are as wanted
 
 
@@ -161,7 +161,7 @@ class TabularGAN(Generative):
         """As in `Generative`, with calibrated marginals."""
         made = super().sample(labels, n, seed)
         learnt, flags, *_ = self.generator.parts
-        numbers = self.calibration(made[:, :learnt], self.codes(labels, n))
+        numbers = self.calibration(self._present(made), self.codes(labels, n)).nan_to_num(0.0)
         return torch.cat([hide(numbers, made[:, learnt : learnt + flags]), made[:, learnt:]], 1)
 
     def synthesise(self, n: int, conditions: dict[str, Any] | None = None, seed: int = 0) -> pd.DataFrame:

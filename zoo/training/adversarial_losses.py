@@ -52,7 +52,7 @@ def gradient_penalty(judge: Callable[[Tensor], list[Tensor]], real: Tensor, made
         made: The same shape.
     """
     share = torch.rand(len(real), *[1] * (real.ndim - 1), device=real.device, dtype=real.dtype)
-    between = torch.lerp(real, made, share).requires_grad_()
+    between = torch.lerp(real, made.to(real), share).requires_grad_()  # in half precision made ones are shorter
     total = real.new_zeros(())
     for output in judge(between):
         (gradient,) = torch.autograd.grad(output.sum(), between, create_graph=True)
