@@ -21,6 +21,7 @@ from zoo import files, publish
 from zoo.data import Data, TableData
 from zoo.encode.joint import MEASURED
 from zoo.errors import InputError
+from zoo.model_card import readme
 from zoo.parsing import CLI
 from zoo.report import evaluate, survival_baseline
 
@@ -78,6 +79,46 @@ def test_the_golden_batch_shows_no_real_sample(name: str) -> None:
     content = data_of(name).content
     real = content.x[torch.arange(len(content.y))]
     assert torch.cdist(flat(golden_of(name)[0]), flat(real)).min() > 0
+
+
+# Adversarial networks: what the card must show them to be better at than something trivial, on the test samples.
+WON = [
+    ("tabulargan_pima", "c2st", "Gaussian copula", "below"),
+    ("tabulargan_pima", "ks_complement", "Gaussian copula", "above"),
+    ("dcgan_digits", "fid", "Gaussian of pixels", "below"),
+    ("dcgan_digits", "kid", "Gaussian of pixels", "below"),
+    ("vitgan_digits", "fid", "Gaussian of pixels", "below"),
+    ("pix2pix_vessels", "spectral_distance", "ridge", "below"),
+    ("segmentationgan_vessels", "dice", "", "above"),
+    ("madgan_beats", "roc_auc", "PCA of 10", "above"),
+    ("madgan_beats", "roc_auc", "flag all", "above"),
+]
+
+
+@pytest.mark.parametrize(("name", "metric", "baseline", "side"), WON)
+def test_adversarial_weights_beat_something_trivial(name: str, metric: str, baseline: str, side: str) -> None:
+    """`test_test_scores_of_the_card_are_measured_again` makes sure that the card is true."""
+    card = zoo.load(name).card
+    others = {model: scores["test"][metric] for model, scores in card["scores"].items() if baseline in model}
+    ours = others.pop(card["model"], card["scores"][card["model"]]["test"][metric])
+    assert others
+    for other in others.values():
+        assert ours < other if side == "below" else ours > other
+
+
+def test_a_card_says_first_if_something_trivial_is_as_good(tmp_path: Path) -> None:
+    card = json.loads((files.HERE / "pretrained" / "madgan_beats" / "config.json").read_text())
+    assert "**A simple model does as well or better" not in better(card, 0.1)
+    first = better(card, 0.99).split("---\n", 2)[2].splitlines()[2]
+    assert first.startswith("**A simple model does as well or better: PCA")
+
+
+def better(card: dict[str, Any], value: float) -> str:
+    """The card for people, if the simple models had this score."""
+    for model, scores in card["scores"].items():
+        if model != card["model"]:
+            scores["test"]["roc_auc"] = value - 0.01 * (not model.startswith("PCA"))
+    return readme(card, "")
 
 
 def test_predict_matches_columns_by_name() -> None:

@@ -40,6 +40,11 @@ class MADGAN(Detecting, Adversarial):
     from that guess (as in f-AnoGAN, Schlegl et al. 2019, doi:10.1016/j.media.2019.01.010, and TadGAN, Geiger et al.
     2020, arXiv:2009.07769): without, the generator leaves out some normal series, and descent does not find the rest.
 
+    It differs from the paper in more: networks of one layer read both ways, and a step may be a frame of several time
+    points; the descent minimises squared differences and a penalty on the noise, not one minus a similarity; the score
+    squares differences, where the paper sums absolute ones; no principal components replace the channels; and ``prior``
+    also holds the encoder's guesses near what is drawn, from which they strayed in some trainings, to worse scores.
+
     Args:
         normal: Class of the normal series.
         window: Time points of a window; by default the whole series.

@@ -11,6 +11,7 @@ from .figures import CLASS_COLOURS, legend_outside, new_figure
 
 GREY, BLUE, ORANGE = "#777777", "#0072B2", "#D55E00"
 BINS = 40
+TICKS = [-1, 0, *(step * 10**power for power in range(5) for step in (1, 3))]
 
 
 def curves(found: dict[str, tuple[np.ndarray, np.ndarray]], split: str, name: str) -> Figure:
@@ -53,9 +54,8 @@ def distributions(predictions: pd.DataFrame, normal: str, threshold: float, name
     classes = sorted(predictions["target"].dropna().unique(), key=lambda one: (one != normal, one))
     score, split = predictions["anomaly_score"], predictions["split"].iloc[0]
     title = f"{name}: anomaly scores of the {split} series"
-    figure, axes = new_figure(
-        title, "anomaly score (standard deviations of normal training series)", "series", (7.2, 4)
-    )
+    unit = "standard deviations of normal training series, log scale"
+    figure, axes = new_figure(title, f"anomaly score ({unit})", "series", (7.2, 4))
     floor = min(0.0, float(score.min()))  # most scores lie near 0, the largest far out
     shifted, line = np.log1p(score - floor), np.log1p(max(threshold - floor, 0.0))
     edges = np.linspace(0, max(float(shifted.max()), line, 1e-6), BINS).tolist()
@@ -65,8 +65,9 @@ def distributions(predictions: pd.DataFrame, normal: str, threshold: float, name
         axes.hist(own, edges, color=colour, alpha=0.35)
         axes.hist(own, edges, color=colour, histtype="step", linewidth=1.5, label=label)
     axes.axvline(line, color="black", linestyle="--", label=f"threshold {threshold:.2f}")
-    ticks = np.linspace(0, edges[-1], 7)
-    axes.set_xticks(ticks, [f"{value:.1f}" for value in np.expm1(ticks) + floor])
+    ticks = [value for value in TICKS if floor <= value <= np.expm1(edges[-1]) + floor]
+    axes.set_xticks(np.log1p(np.array(ticks) - floor), [f"{value:g}" for value in ticks])
+    axes.locator_params("y", integer=True)
     legend_outside(axes)
     return figure
 
