@@ -39,8 +39,6 @@ _BASELINES = {  # by task
     "Poisson; `elbo`: nats a sample; `neighbours_...`: what the 15 nearest training samples in latent space tell of "
     "the target.",
 }
-
-
 _SEVERAL = (
     " `_low` and `_high` are the ends of the 95% interval of the test rows (bootstrap). The late logistic regression "
     "is one for each modality, whose probabilities are averaged. Survival: `c_index` is the share of the comparable "
@@ -183,8 +181,15 @@ def _purpose(card: dict[str, Any]) -> str:
     return f"trained to describe each sample by {card['init_args']['latent']} numbers and to build it again{told}"
 
 
+_MADE = {  # limits of what is made up, by task
+    "synthesis": "Made-up samples are no evidence: what is found in them must be found in real ones. There is no "
+    "formal guarantee of privacy; of a table, the weights hold quantiles of each column, its ends among them.\n",
+    "translation": "Sharp is not the same as right: what the input does not tell is made up.\n",
+}
+
+
 def _limits(card: dict[str, Any]) -> str:
-    return f"{card['limits']}\n{card['data'].get('limits', '').strip()}".strip()
+    return f"{card['limits']}\n{_MADE.get(card['task'], '')}{card['data'].get('limits', '').strip()}".strip()
 
 
 def _caution(data: dict[str, Any]) -> str:

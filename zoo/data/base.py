@@ -25,8 +25,7 @@ log = logging.getLogger("zoo")
 class Data(LightningDataModule):
     """Base of all data modules.
 
-    A batch is a dict: ``x`` raw values, ``y`` target, ``row`` position in ``samples`` (-1 if made up for balance), and
-    ``weight`` where classes are weighted.
+    A batch: ``x`` raw values, ``y`` target, ``row`` in ``samples`` (-1 if made up), and ``weight`` of weighted classes.
 
     Args:
         batch_size: Training rows a step. A last, smaller batch is used too, even if it is a single row.
@@ -91,7 +90,7 @@ class Data(LightningDataModule):
             rows: Positions of the samples.
 
         Returns:
-            One or more sets of features, ``shape=(rows, features)``; the key comes before the name of a model.
+            Sets of features, ``shape=(rows, features)``; the key comes before the name of a model.
         """
 
     def describe(self) -> dict[str, Any]:
@@ -237,8 +236,8 @@ class Data(LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Training rows after balance, shuffled anew each epoch."""
-        if (count := len(self.training)) < self.batch_size:
-            log.info("a batch has %d samples, all that train, not %d", count, self.batch_size)
+        if len(self.training) < self.batch_size:
+            log.info("a batch has %d samples, all that train, not %d", len(self.training), self.batch_size)
         return self._loader(self.training, Shuffle(self.training, self.seed), self.batch_size)
 
     def val_dataloader(self) -> DataLoader[Batch]:

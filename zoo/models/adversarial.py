@@ -26,9 +26,8 @@ class Adversarial(Model, abstract=True):
     """A generator that learns to fool a discriminator (Goodfellow et al. 2014, arXiv:1406.2661).
 
     Each batch updates the discriminator once, and each ``discriminator_steps``-th the generator; a step, as in
-    ``trainer.max_steps``, is one batch, whatever the number of optimisers. Both have the optimiser and the schedule
-    that are given, and learning rates of their own. A subclass gives `set_networks` its networks, and says what is
-    made, what it should look like, and how it is judged.
+    ``trainer.max_steps``, is one batch. Both have the same optimiser and schedule, and learning rates of their own. A
+    subclass gives `set_networks` its networks, and says what is made, what it should look like, and how it is judged.
 
     Args:
         adversarial_loss: non_saturating, hinge, least_squares or wasserstein, see `zoo.training.adversarial_losses`.
@@ -74,7 +73,7 @@ class Adversarial(Model, abstract=True):
             check_range(name, value, 0, 0.9999)
         check_range("discriminator_steps", discriminator_steps, 1)
         check_range("figure_epochs", figure_epochs, 1)
-        check_range("discriminator_lr", self.hparams["lr"] if discriminator_lr is None else discriminator_lr, 1e-12)
+        check_range("discriminator_lr", 1.0 if discriminator_lr is None else discriminator_lr, 1e-12)
         if adversarial_loss == "wasserstein" and not gradient_penalty:
             raise InputError("adversarial_loss 'wasserstein' needs a gradient_penalty, such as 10")
         self.adversarial_loss, self.gradient_penalty, self.average = adversarial_loss, gradient_penalty, average
@@ -220,11 +219,8 @@ class Adversarial(Model, abstract=True):
         super().on_train_end()
         won = self.trainer.callback_metrics.get("told_apart")
         if won is not None and won > WON and self.adversarial_loss != "wasserstein":
-            log.warning(
-                "the discriminator ranks %.1f%% of the pairs of a real and a made sample rightly, which teaches the "
-                "generator little; lower discriminator_lr, or make it smaller",
-                100 * won,
-            )
+            told = "the discriminator ranks %.1f%% of the pairs of a real and a made sample rightly, which teaches the "
+            log.warning(told + "generator little; lower discriminator_lr, or make it smaller", 100 * won)
 
     def penalty(self) -> Tensor | float:
         """L1 and L2 penalties on the weight matrices of the generator."""

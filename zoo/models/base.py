@@ -18,8 +18,7 @@ from ..errors import InputError, check_choice, check_range
 from ..spec import Spec, modality_of
 from ..training.optimisers import OptimizerName, ScheduleName, optimizer, schedule
 
-# Importing Lightning makes torch look for GPUs by loading a driver library, and Adam looks at every step: where there
-# is none, that doubles the time of a small step.
+# Lightning makes torch look for GPUs by loading a driver library, at every step of Adam, which doubles small steps.
 if not torch.cuda.is_available():
     os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)
 
@@ -39,10 +38,10 @@ class Model(LightningModule):
         encoding: Options of the first layer, such as ``{missing_indicator: true}`` (see `zoo.encode`).
         optimizer: SGD, Adagrad, Adadelta, RMSprop, Adam or AdamW, in lower case.
         lr: Learning rate; the highest one where a schedule changes it.
-        momentum: Of SGD and RMSprop; the other optimisers have their own.
+        momentum: Of SGD and RMSprop.
         weight_decay: As the optimiser defines it: decoupled from the loss in AdamW, an L2 term in the others.
         l1: Penalty ``l1 * sum(|w|)`` on the weights (not the biases), added to the loss.
-        l2: Penalty ``l2 * sum(w^2)`` on the weights (not the biases), added to the loss.
+        l2: The same with ``w^2``.
         schedule: How the learning rate changes: constant, step, cosine, reduce_on_plateau or one_cycle.
         schedule_epochs: Epochs between two steps, or without improvement before a plateau is called.
         schedule_factor: What a step or a plateau multiplies the learning rate by.
@@ -82,10 +81,9 @@ class Model(LightningModule):
         self.save_hyperparameters(logger=False)  # config.yaml holds them
         check_choice("optimizer", optimizer, OptimizerName.__args__)  # type: ignore[attr-defined]
         check_choice("schedule", schedule, ScheduleName.__args__)  # type: ignore[attr-defined]
-        for name, value in {"momentum": momentum, "weight_decay": weight_decay, "l1": l1, "l2": l2}.items():
-            check_range(name, value, 0)
-        check_range("lr", lr, 1e-12)
-        check_range("schedule_epochs", schedule_epochs, 1)
+        least = {"momentum": (momentum, 0), "weight_decay": (weight_decay, 0), "l1": (l1, 0), "l2": (l2, 0)}
+        for name, (value, low) in {**least, "lr": (lr, 1e-12), "schedule_epochs": (schedule_epochs, 1)}.items():
+            check_range(name, value, low)
         check_range("schedule_factor", schedule_factor, 0, 1)
         self.spec, self.target, self.l1, self.l2 = spec, spec["target"], l1, l2
         self.encode = encoder(modality_of(spec), encoding)
@@ -121,7 +119,7 @@ class Model(LightningModule):
         return self.body(self.encode(x))  # type: ignore[no-any-return]
 
     def every_layer(self, x: Tensor) -> Any:
-        """A pass of raw values through every layer that the model has, for the table of the layers."""
+        """A pass of raw values through every layer, for their table."""
         return self(x)
 
     @property
@@ -134,15 +132,15 @@ class Model(LightningModule):
         """What the model says of the samples of a raw table, or of raw sequences, series or images.
 
         Args:
-            frame: One sample a row, columns found by name in any order; more columns than needed are ignored. A model
-                of sequences, series or images also takes a list or an array of them, one of expression an AnnData, one
-                of several modalities a dict of one or more of these by name.
+            frame: One sample a row, columns found by name in any order, others ignored. A model of sequences, series or
+                images also takes a list or an array of them, one of expression an AnnData, one of several modalities a
+                dict of one or more of these by name.
 
         Returns:
             One row a sample, named by the id column of the training table if there is one, else by the index:
             ``probability_CLASS`` for each class, and ``prediction`` (a number comes in ``target["unit"]``). Of masks,
             ``mask``, the class code of each pixel, and ``share_CLASS``, the share of the pixels of each class. Of a
-            model without a target ``reconstruction_error`` and the coordinates ``latent_0``, ``latent_1``, ...
+            model without a target what it says of each sample, such as ``reconstruction_error``, ``latent_0``, ...
 
         Raises:
             InputError: A feature that the model needs is absent, or a value cannot be used.
@@ -174,18 +172,15 @@ class Model(LightningModule):
 
         Args:
             x: Raw values, ``shape=(rows, *shape)``.
-            y: Their targets, ``shape=(rows,)``, for models that standardise them.
+            y: Their targets, ``shape=(rows,)``.
         """
         self.encode.fit(x)
 
     def setup(self, stage: str) -> None:
         """Before training: fit the encoding, unless it came with trained weights."""
         if stage == "fit" and not self.encode.fitted:
-            data = getattr(self.trainer, "datamodule", None)
-            if data is None:
-                raise InputError(
-                    "the encoding is not fitted: call model.fit_encoders(x), or train with a zoo.data module"
-                )
+            if (data := getattr(self.trainer, "datamodule", None)) is None:
+                raise InputError("the encoding is not fitted: call model.fit_encoders(x), or train with zoo.data")
             self.fit_encoders(data.training_inputs(), data.training_targets())
 
     def penalty(self) -> Tensor | float:
@@ -196,10 +191,8 @@ class Model(LightningModule):
         return sum(self.l1 * w.abs().sum() + self.l2 * w.square().sum() for w in weights)
 
     def seed_epoch(self, batch_idx: int) -> None:
-        """At the first batch: let dropout and noise depend on seed and epoch alone, so that a resumed run repeats them.
-
-        (Lightning skips on_train_epoch_start after a resume.)
-        """
+        """At its first batch; dropout and noise then depend on seed and epoch alone, and a resumed run repeats them."""
+        # Lightning skips on_train_epoch_start after a resume.
         if batch_idx == 0 and (seed := os.environ.get("PL_GLOBAL_SEED")):
             torch.manual_seed(int(seed) * 1_000_003 + self.current_epoch)
 
@@ -245,10 +238,8 @@ class Model(LightningModule):
         # Three times cheaper on a CPU. In mixed precision Lightning refuses to clip the gradients of a fused optimiser.
         fused = True if self.device.type == "cpu" and self.trainer.precision == "32-true" else None
         optimiser = optimizer(h["optimizer"], parameters, lr, h["momentum"], h["weight_decay"], fused, beta1)
-        end = (
-            self.trainer.max_epochs or -1,
-            self.trainer.estimated_stepping_batches if h["schedule"] == "one_cycle" else 0,
-        )
+        steps = self.trainer.estimated_stepping_batches if h["schedule"] == "one_cycle" else 0
+        end = self.trainer.max_epochs or -1, steps
         plan = schedule(h["schedule"], optimiser, h["schedule_epochs"], h["schedule_factor"], *end)
         return {"optimizer": optimiser, "lr_scheduler": plan} if plan else {"optimizer": optimiser}
 
