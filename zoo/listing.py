@@ -7,20 +7,25 @@ from . import files
 from .errors import InputError, suggest
 from .spec import HEADLINE
 
+OWN_TASKS = ("representation", "synthesis", "translation", "anomaly")
+
 
 def recipe_table() -> str:
     """One line a recipe: model, data set, task, headline test score, number of weights, whether they are shipped."""
+    cards = {name: _weights_card(name) for name in files.recipes()}
+    # What a model is for, if it is not to predict the target of the data: other recipes of it tell.
+    own = {card["model"]: card["task"] for card in cards.values() if card and card["task"] in OWN_TASKS}
     rows = [("recipe", "model", "data", "task", "test score", "parameters", "weights")]
     for name in files.recipes():
         recipe = files.read_yaml(files.config(name))
         data = recipe["data"]["init_args"]["path"]
-        card = _weights_card(name)
-        task = card["task"] if card else files.card(data)["task"]
+        card, model = cards[name], recipe["model"]["class_path"]
+        task = card["task"] if card else own.get(model) or files.card(data)["task"]
         test = card["scores"][card["model"]]["test"] if card else {}
         metric = wanted if (wanted := HEADLINE.get(task, "")) in test else next(iter(test), "")
         score = f"{metric} {test[metric]:.3f}" if card else "-"
         size = f"{card['parameters']:,}" if card else "-"
-        rows.append((name, recipe["model"]["class_path"], data, task, score, size, "yes" if card else "no"))
+        rows.append((name, model, data, task, score, size, "yes" if card else "no"))
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows)
 
