@@ -9,6 +9,8 @@ import pytest
 import torch
 from conftest import save, values
 
+import zoo
+from zoo.cli import main
 from zoo.data import ImagePairData
 from zoo.data.simulate import SIMULATIONS
 
@@ -129,3 +131,14 @@ def test_images_that_are_not_there(here: Path, pixels: np.ndarray, message: Mess
     pd.DataFrame({"image": ["a.png"], "other": [None]}).to_csv("pairs.csv", index=False)
     save(here / "a.png", pixels[0])
     assert "sample a.png has no image" in message(lambda: ImagePairData("pairs.csv", target="other").spec)
+
+
+def test_images_alone_can_be_turned_into_others(here: Path) -> None:
+    masks = (np.random.default_rng(0).random((3, 64, 64)) > 0.9).astype(np.uint8)
+    np.savez("new.npz", images=masks)
+    main(["predict", "--config", "pix2pix_vessels", "--data.path", "new.npz", "--output", "made.npz"])
+    made = np.load("made.npz")
+    assert made["images"].shape == (3, 1, 64, 64)
+    assert made["names"].tolist() == ["1", "2", "3"]
+    again = zoo.load("pix2pix_vessels").predict(masks[:, None])["image"]
+    np.testing.assert_allclose(made["images"], np.stack(list(again)), atol=1e-4)

@@ -100,6 +100,8 @@ class ImagePairData(ImageData):
         given = {MASK: OUTPUT}  # of files, which were found by the name of the target
         if self.card or Path(self.path).suffix == ".npz":
             source, made = (_column(name, frame) for name in (self.reading.image, self.output))
+            if source not in frame and MASK not in frame:
+                return frame  # images alone are what something is to be made of
             self.check_column(frame, source, "image")
             frame = frame if IMAGE in (source, made) else frame.drop(columns=IMAGE)
             given = {source: IMAGE, made: OUTPUT}
