@@ -17,6 +17,7 @@ from zoo.cli import main
 from zoo.data import ImageData, TableData
 from zoo.errors import InputError
 from zoo.models import MLP
+from zoo.report import segmentation, survival_baseline
 from zoo.spec import Spec
 
 os.environ["OMP_NUM_THREADS"] = "1"  # of the processes that tests start; two test processes share two cores
@@ -26,6 +27,15 @@ os.environ["OMP_NUM_THREADS"] = "1"  # of the processes that tests start; two te
 def one_thread() -> None:
     """Bit-equal runs need equal numbers of threads, and importing UMAP changes them."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture
+def cheap_baselines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Simple models that learn little, where they would take most of the time and are not compared."""
+    monkeypatch.setattr(survival_baseline, "TREES", 10)
+    monkeypatch.setattr(survival_baseline, "PENALTIES", 3)
+    monkeypatch.setattr(segmentation, "MOST_PIXELS", 20_000)
+    monkeypatch.setattr(segmentation, "FOREST_PIXELS", 200)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from conftest import is_shipped, stand_in
 import zoo
 from zoo import files, weights
 from zoo.cli import main
-from zoo.report import image_features, survival_baseline
+from zoo.report import image_features
 
 QUICK = ["--config", "mlp_pima", "--trainer.max_epochs=3", "--trainer.accelerator=cpu"]
 PATIENTS = files.folder("datasets") / "pima" / "pima.csv"
@@ -47,9 +47,7 @@ def zoo_command(*args: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("name", files.recipes())
-def test_every_recipe_runs(name: str, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(survival_baseline, "TREES", 10)  # they would take most of the time
-    monkeypatch.setattr(survival_baseline, "PENALTIES", 3)
+def test_every_recipe_runs(name: str, here: Path, cheap_baselines: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(image_features, "STEPS", 20)
     main(["fit", "--config", name, *stand_in(name), "--trainer.max_epochs=1", "--trainer.accelerator=cpu"])
     main(["test", "--config", f"runs/{name}/1"])

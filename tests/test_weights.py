@@ -23,7 +23,7 @@ from zoo.encode.joint import MEASURED
 from zoo.errors import InputError
 from zoo.model_card import readme
 from zoo.parsing import CLI
-from zoo.report import evaluate, survival_baseline
+from zoo.report import evaluate
 
 NAMES = files.pretrained()
 
@@ -61,9 +61,7 @@ def test_golden_batch(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_test_scores_of_the_card_are_measured_again(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(survival_baseline, "TREES", 10)  # baselines are not compared
-    monkeypatch.setattr(survival_baseline, "PENALTIES", 3)
+def test_test_scores_of_the_card_are_measured_again(name: str, cheap_baselines: None) -> None:
     model = zoo.load(name)
     data = data_of(name).conform(model.spec)
     evaluation = evaluate(model, data)

@@ -84,10 +84,7 @@ class Data(LightningDataModule):
 
     @abstractmethod
     def baseline_features(self, rows: Tensor) -> dict[str, np.ndarray]:
-        """What simple models would be given of these samples: finite, fitted on training rows only.
-
-        Args:
-            rows: Positions of the samples.
+        """What simple models would be given of the samples at these rows: finite, fitted on training rows only.
 
         Returns:
             Sets of features, ``shape=(rows, features)``; the key comes before the name of a model.

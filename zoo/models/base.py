@@ -168,12 +168,7 @@ class Model(LightningModule):
         return self.summarise(batch["x"])
 
     def fit_encoders(self, x: Tensor, y: Tensor | None = None) -> None:
-        """Let the encoding learn its statistics from raw training rows; `setup` does it with those of the data.
-
-        Args:
-            x: Raw values, ``shape=(rows, *shape)``.
-            y: Their targets, ``shape=(rows,)``.
-        """
+        """Let the encoding learn from raw training rows, ``(rows, *shape)`` and targets ``(rows,)``, as `setup` does."""
         self.encode.fit(x)
 
     def setup(self, stage: str) -> None:

@@ -109,7 +109,7 @@ def gaussian(spread: Tensor, middle: Tensor, numbers: int, flags: int, noise: in
     threshold = torch.special.ndtri(1 - share)
     density = (-threshold.square() / 2).exp() / (2 * torch.pi) ** 0.5
     liability = torch.where(spread[:, numbers:] > 0.5, density / share, -density / (1 - share))
-    liability[:, spread[:, numbers:].std(0) == 0] = 0.0  # what never varies goes with nothing
+    liability[:, (spread[:, numbers:] == spread[:1, numbers:]).all(0)] = 0.0  # what never varies goes with nothing
     latent = torch.cat([(middle[:, :numbers] - mean) / scale * weight, liability], 1)
     told = latent.square().sum(0) / there.double().sum(0).clamp(min=1)  # share of the variance that the means have
     pairs = (there.double().T @ there.double()).clamp(min=1)

@@ -200,9 +200,10 @@ class TabularGAN(Generative):
         frame = from_tensor(self.encode.inverse(encoded), modality, index)
         assert isinstance(frame, pd.DataFrame)
         if isinstance(self.encode, QuantileEncoder):
-            places = dict(zip(self.encode.numeric.tolist(), self.encode.decimals.tolist(), strict=True))
-            names = modality["features"]
-            frame = frame.assign(**{names[at]: frame[names[at]].astype(float).round(p) for at, p in places.items()})
+            at = self.encode.numeric.tolist()
+            names = [modality["features"][place] for place in at]
+            decimals = dict(zip(names, self.encode.decimals.tolist(), strict=True))
+            frame = frame.astype(dict.fromkeys(names, float)).round(decimals)
         if labels is not None:
             frame[self.target["name"]] = [self.target["classes"][code] for code in labels.tolist()]
         return as_typed(frame, modality.get("dtypes", {}))
@@ -216,8 +217,6 @@ def _with_targets(modality: Modality, targets: list[str]) -> Modality:
 
 def as_typed(frame: pd.DataFrame, types: dict[str, str]) -> pd.DataFrame:
     """Columns in the types that they had; whole numbers stay floats where some are missing."""
-    for name, kind in types.items():
-        if name in frame and not (frame[name].isna().any() and not kind.startswith("float")):
-            truth = kind == "bool" and not pd.api.types.is_numeric_dtype(frame[name])
-            frame[name] = frame[name] == "True" if truth else frame[name].astype(kind)
-    return frame
+    kinds = {n: k for n, k in types.items() if n in frame and (k.startswith("float") or frame[n].notna().all())}
+    words = [n for n, kind in kinds.items() if kind == "bool" and not pd.api.types.is_numeric_dtype(frame[n])]
+    return frame.assign(**{name: frame[name] == "True" for name in words}).astype(kinds)
