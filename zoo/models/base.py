@@ -168,7 +168,7 @@ class Model(LightningModule):
         return self.summarise(batch["x"])
 
     def fit_encoders(self, x: Tensor, y: Tensor | None = None) -> None:
-        """Let the encoding learn from raw training rows, ``(rows, *shape)`` and targets ``(rows,)``, as `setup` does."""
+        """Let the encoding learn from raw training rows ``(rows, *shape)`` and targets ``(rows,)``, as in `setup`."""
         self.encode.fit(x)
 
     def setup(self, stage: str) -> None:
