@@ -1,6 +1,7 @@
 """How synthetic tables are scored: against what is known to be right, and against rows that must be caught."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from zoo.report.synthetic_figures import figures
 from zoo.report.synthetic_likeness import likeness, shapes
 from zoo.report.synthetic_page import write_report
 from zoo.report.synthetic_utility import CLASSIFIERS, utility
+from zoo.report.synthetic_words import blocks
 
 
 def patients(rows: int, seed: int) -> pd.DataFrame:
@@ -232,3 +234,13 @@ def test_figures_of_a_table_without_a_target(real: pd.DataFrame, holdout: pd.Dat
     drawn = figures(found)
     assert "usefulness" not in drawn
     assert all(draw(found, "title").axes for draw in drawn.values())
+
+
+def test_below_a_half_is_chance_and_few_rows_are_called_few(found: Comparison, tmp_path: Path) -> None:
+    told = {"copier": 0.3, COPULA: 0.5}
+    scores = [(who, part, what, told.get(who, v) if what == "c2st" else v) for who, part, what, v in found.scores]
+    assert "copier gets 0.300, as good as" in blocks(replace(found, scores=scores))[1].words
+    few = replace(found, holdout=found.holdout.head(30))
+    for comparison, said in ((found, False), (few, True)):
+        write_report(comparison, "patients", tmp_path / "report.html")
+        assert ("So few hold-out rows" in (tmp_path / "report.html").read_text(encoding="utf-8")) == said

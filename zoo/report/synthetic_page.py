@@ -46,6 +46,10 @@ figure { margin: 0; } img { width: 100%; height: auto; display: block; } figcapt
 """
 
 
+ENOUGH = 100  # hold-out rows
+FEW = " So few hold-out rows give rough figures: read differences of less than 0.1 as none."
+
+
 def write_report(found: Comparison, title: str, path: Path) -> None:
     """Write the report.
 
@@ -107,6 +111,7 @@ def _facts(found: Comparison) -> str:
     return (
         f"{len(rows)} rows of {name} beside {len(found.train)} training rows, {len(found.holdout)} hold-out rows{chose}"
         " that the model never learnt from, and a Gaussian copula, the simple model that a network must beat."
+        + (FEW if len(found.holdout) < ENOUGH else "")
     )
 
 

@@ -97,7 +97,8 @@ def _beside(found: Comparison, metric: str, ideal: float) -> str:
     ours, copula, real = (found.value(who, metric) for who in (name, COPULA, REAL))
     text = f"{ours:.3f}"
     if not np.isnan(copula):
-        gain = abs(copula - ideal) - abs(ours - ideal)
+        # Beyond an ideal of 1 there is nothing; below one of 0.5 is chance, as good as 0.5.
+        gain = ours - copula if ideal == 1 else max(copula, ideal) - max(ours, ideal)
         word = "as good as" if abs(gain) < ALIKE else "better than" if gain > 0 else "worse than"
         text += f", {word} the simple Gaussian copula ({copula:.3f})"
     return f"{text}; real rows get {real:.3f}"
