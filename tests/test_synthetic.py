@@ -244,3 +244,10 @@ def test_below_a_half_is_chance_and_few_rows_are_called_few(found: Comparison, t
     for comparison, said in ((found, False), (few, True)):
         write_report(comparison, "patients", tmp_path / "report.html")
         assert ("So few hold-out rows" in (tmp_path / "report.html").read_text(encoding="utf-8")) == said
+
+
+def test_likeness_is_to_the_rows_of_the_split_that_is_named(found: Comparison) -> None:
+    for split, rows in (("train", found.train), ("holdout", found.holdout)):
+        expected = likeness(rows, found.tables[COPULA], found.columns)
+        scores = {what: v for who, part, what, v in found.scores if (who, part) == (COPULA, split)}
+        assert {what: scores[what] for what in expected} == expected

@@ -1,6 +1,7 @@
 """Two networks that learn against each other: what all generative adversarial networks share."""
 
 import logging
+from abc import abstractmethod
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -94,17 +95,17 @@ class Adversarial(Model, abstract=True):
         """The generator that makes samples: the moving average, if there is one."""
         return self.averaged.module if self.average else self.generator
 
+    @abstractmethod
     def make(self, batch: Batch) -> Tensor:
         """What the generator makes for a batch."""
-        raise NotImplementedError
 
+    @abstractmethod
     def real(self, batch: Batch) -> Tensor:
         """What that should be taken for."""
-        raise NotImplementedError
 
+    @abstractmethod
     def judge(self, sample: Tensor, batch: Batch) -> list[Tensor]:
         """Outputs of each discriminator for real or made samples of a batch, of any shape; high means real."""
-        raise NotImplementedError
 
     def generator_terms(self, batch: Batch, made: Tensor) -> Tensor | float:
         """What the generator loses beside the discriminators' terms."""
