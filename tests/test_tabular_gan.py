@@ -243,3 +243,19 @@ def test_a_run_predicts_exports_and_loads(here: Path) -> None:
     pd.testing.assert_frame_equal(trained.synthesise(30), loaded.synthesise(30))
     patients = pd.read_csv(files.folder("datasets") / "pima" / "pima.csv").head(4)
     assert loaded.predict(patients).columns.tolist() == ["realism"]
+
+
+def test_no_made_number_is_beyond_the_seen_ones() -> None:
+    layer = QuantileEncoder({"kind": "table", "shape": [1], "features": ["children"]})
+    layer.fit(torch.tensor([[1.0], [1.0], [2.0], [3.0]]))
+    ends = torch.tensor([[-50.0, 0.0], [50.0, 0.0]])  # half a step beyond the values, which would be rounded away
+    assert layer.inverse(ends).flatten().tolist() == [1.0, 3.0]
+
+
+def test_the_discriminator_sees_0_where_a_made_number_is_missing(clinic: pd.DataFrame) -> None:
+    model, _ = begun()
+    made = model.generator(torch.randn(400, model.noise), torch.zeros(400, dtype=torch.long))
+    numbers, flags = model.generator.parts[:2]
+    missing = made[:, numbers : numbers + flags] > 0.5
+    assert missing.any()
+    assert (made[:, :flags][missing] == 0).all()
