@@ -25,6 +25,7 @@ lint: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 weights: .venv/installed $(addprefix weights-,$(RECIPES))  ## Train, cross-validate, test and package every recipe anew
 

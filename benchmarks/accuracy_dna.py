@@ -24,7 +24,7 @@ from sklearn.linear_model import LogisticRegression
 
 from zoo import explain, runs
 from zoo.data import Data, SequenceData
-from zoo.data.simulate import MOTIF
+from zoo.data.simulated.motif import MOTIF
 from zoo.models import Supervised
 from zoo.parsing import CLI
 

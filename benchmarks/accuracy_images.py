@@ -20,7 +20,7 @@ import pandas as pd
 import torch
 
 from zoo import runs
-from zoo.data.vessels import vessels
+from zoo.data.simulated.vessels import vessels
 from zoo.report import evaluate
 from zoo.training.segmentation import scores_of_masks
 

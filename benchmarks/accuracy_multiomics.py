@@ -38,7 +38,7 @@ from zoo import commands, runs
 from zoo.data import Data, MultiOmicsData
 from zoo.models import Supervised
 from zoo.parsing import CLI
-from zoo.report.baseline import late_average
+from zoo.report.prediction.baselines import late_average
 from zoo.spec import labelled
 
 VALIDATION, FOLDS, REPEATS = 0.2, 5, 3

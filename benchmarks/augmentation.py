@@ -35,8 +35,8 @@ from torch import Tensor
 from zoo import files, runs
 from zoo.data import Data, ImageData, TableData
 from zoo.models import REGISTRY
-from zoo.models.generative import Generative
-from zoo.report.image_features import Seer
+from zoo.models.gans.generative import Generative
+from zoo.report.images.features import Seer
 
 FEW, ENLARGED, STEPS, SEEDS = (10, 30), 200, 600, range(3)  # steps of the GAN of images; it is slower than all else
 TABLE_FEW, TABLE_ENLARGED, TABLE_STEPS, TABLE_SEEDS = (50, 100), 400, 600, range(5)

@@ -43,7 +43,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, f1_score
 from sklearn.model_selection import train_test_split
 
-from zoo.data.multiomics_simulated import multiomics, truth
+from zoo.data.simulated.multiomics import multiomics, truth
 from zoo.training.survival_metrics import concordance
 
 TRAIN, TEST, VALIDATION, STEPS = 400, 1000, 0.2, 10  # patients; share of the training samples; of the check

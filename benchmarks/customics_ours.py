@@ -28,7 +28,7 @@ from customics_peer import (
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 
 from zoo.data import MultiOmicsData
-from zoo.models.customics import CustOmics
+from zoo.models.fusion.customics import CustOmics
 from zoo.runs import quieten
 from zoo.training.survival import breslow, efron
 

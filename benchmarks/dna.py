@@ -41,12 +41,12 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from zoo.data import Data
-from zoo.data.simulate import motif_simulation
+from zoo.data.simulated.motif import motif_simulation
 from zoo.encode.dna import TRANSLATE, dna_codes
 from zoo.encode.one_hot import one_hot
 from zoo.explain import jaspar, logos, match
 from zoo.figure import Figure
-from zoo.models.cnn1d import Exponential, FirstConvolution
+from zoo.models.predict.cnn1d import Exponential, FirstConvolution
 from zoo.parsing import CLI
 from zoo.report.history import History, Last, TensorBoard
 from zoo.runs import quieten

@@ -40,7 +40,7 @@ from anndata import AnnData, read_h5ad
 from expression_peer import Job
 from sklearn.metrics import adjusted_rand_score
 
-from zoo.data.expression_simulated import expression
+from zoo.data.simulated.expression import expression
 from zoo.encode import Encoder
 from zoo.encode.expression_rows import as_csr
 from zoo.latent.clustering import labelled

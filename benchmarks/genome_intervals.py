@@ -70,7 +70,7 @@ def measure(genome_path: Path, bed_path: Path) -> None:
     import pyfaidx
 
     from zoo.data import IntervalData
-    from zoo.data.genome import Genome
+    from zoo.data.sequence.genome import Genome
 
     print(f"{'':<34} {'time':>10}   peak memory")
     report("libraries imported", time.perf_counter() - begin)

@@ -32,10 +32,10 @@ from sklearn.linear_model import LogisticRegression
 
 from zoo import runs
 from zoo.data import MultiOmicsData
-from zoo.data.multiomics_simulated import CLASSES, FEATURES, HAZARD, SHARED, Truth, multiomics, truth
-from zoo.models.customics import CustOmics
+from zoo.data.simulated.multiomics import CLASSES, FEATURES, HAZARD, SHARED, Truth, multiomics, truth
+from zoo.models.fusion.customics import CustOmics
 from zoo.parsing import CLI
-from zoo.report.survival_baseline import _cox
+from zoo.report.prediction.baselines import _cox
 from zoo.training.survival_metrics import concordance, structured
 
 PATIENTS, COHORTS, SHARES = 2000, (10, 11, 12), (0.0, 0.1, 0.2, 0.3, 0.5)

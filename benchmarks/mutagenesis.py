@@ -20,8 +20,8 @@ from torch import Tensor
 
 from zoo.encode.dna import random_codes
 from zoo.encode.one_hot import one_hot
-from zoo.explain.mutagenesis import mutagenesis
-from zoo.models.cnn1d import CNN1D
+from zoo.explain.dna.mutagenesis import mutagenesis
+from zoo.models.predict.cnn1d import CNN1D
 from zoo.spec import Modality, Spec, Target
 
 LENGTH = 200

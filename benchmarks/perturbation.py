@@ -1,9 +1,10 @@
 """Planted effects of drugs that an in-silico perturbation finds, beside a t-test and a linear model of each feature.
 
-Simulated cohorts of 1,000 patients (`zoo.data.drugs`): ten drugs shift six of 120 features each. Clinical columns drive
-both drugs and features; in the first setting a frailty without a column does so too, in the second nothing is
-unmeasured. Six autoencoders of the recipe ``vae_drugs``, three of each of two latent sizes, learn from 900 patients
-and stop by the other 100; two copies of each drug are among their columns. Tests of single features use all 1,000.
+Simulated cohorts of 1,000 patients (`zoo.data.simulated.drugs`): ten drugs shift six of 120 features each. Clinical
+columns drive both drugs and features; in the first setting a frailty without a column does so too, in the second
+nothing is unmeasured. Six autoencoders of the recipe ``vae_drugs``, three of each of two latent sizes, learn from 900
+patients and stop by the other 100; two copies of each drug are among their columns. Tests of single features
+use all 1,000.
 
 Each method reports pairs of a drug and a feature at a false discovery rate of 5%, so that precision should be 0.95.
 ``ranking`` is the average precision of the whole order, whatever the threshold. Options of the recipe were chosen on
@@ -30,7 +31,7 @@ from sklearn.metrics import average_precision_score
 
 from zoo import explain
 from zoo.data import TableData
-from zoo.data.drugs import DRUGS, FEATURES, drugs, planted_pairs
+from zoo.data.simulated.drugs import DRUGS, FEATURES, drugs, planted_pairs
 
 SEEDS, SIZES, EACH = (0, 1, 2), (48, 80), 3
 CLINICAL, COMPONENTS = ["age", "sex", "bmi", "centre"], 10

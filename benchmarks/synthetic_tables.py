@@ -6,7 +6,7 @@ make as many rows as there are in the 70%, and are scored once against the 30%. 
 learn from get in their place; their privacy is that of one half of the held-out rows beside the other. CPU seconds are
 those of the whole training; the copula's include sampling.
 
-The metrics are those of `zoo.report.synthetic.synthetic_scores`. Columns and pairs are scored by the formulas of
+The metrics are those of `zoo.report.synthetic.scores.synthetic_scores`. Columns and pairs are scored by the formulas of
 SDMetrics, which is no dependency: its licence is MIT, but it needs copulas, which is under the Business Source Licence.
 Given an environment with it, ours are checked against its own:
 
@@ -28,12 +28,13 @@ import torch
 
 from zoo import files, runs
 from zoo.data import TableData
-from zoo.models.generative import Generative
+from zoo.models.gans.generative import Generative
 from zoo.parsing import CLI
-from zoo.report.copula import GaussianCopula
-from zoo.report.synthetic import COPULA, compare, real_rows
-from zoo.report.synthetic_columns import Columns
-from zoo.report.synthetic_likeness import likeness
+from zoo.report.synthetic.columns import Columns
+from zoo.report.synthetic.comparison import COPULA
+from zoo.report.synthetic.copula import GaussianCopula
+from zoo.report.synthetic.likeness import likeness
+from zoo.report.synthetic.scores import compare, real_rows
 
 RECIPE, TARGET = "tabulargan_pima", "diabetes"
 FRACTIONS = [0.6, 0.1, 0.3]

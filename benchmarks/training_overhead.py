@@ -35,9 +35,9 @@ from torch import Tensor
 from torch.optim import AdamW, Optimizer
 from torch.utils.data import DataLoader, TensorDataset
 
-from zoo.data.loading import EVALUATION_BATCH
-from zoo.data.table import TableData
-from zoo.models.mlp import MLP
+from zoo.data.base import EVALUATION_BATCH
+from zoo.data.table.table import TableData
+from zoo.models.predict.mlp import MLP
 from zoo.report.history import History, Last, TensorBoard
 
 MakeOptimizer = Callable[[MLP], Optimizer]

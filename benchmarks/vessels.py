@@ -8,7 +8,7 @@ Segmentation: `segmentationgan_vessels` beside `segmenter_vessels`, the same net
     precision      share of the pixels that are marked which are vessel, over all images; to see what recall costs
 
 Translation: `pix2pix_vessels`, which makes images of masks, beside the same network trained without its discriminator,
-the mean grey level of each class, and a ridge regression; metrics are those of `zoo.report.translation`.
+the mean grey level of each class, and a ridge regression; metrics are those of `zoo.report.images.translation`.
 
 A seed steers the initial weights, dropout and noise; the split is that of the recipe. Options of the model were chosen
 by validation rows (``--choose`` prints these for each set of options that is given); test rows are looked at once.

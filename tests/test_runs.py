@@ -19,7 +19,7 @@ from conftest import is_shipped, stand_in
 import zoo
 from zoo import files, weights
 from zoo.cli import main
-from zoo.report import image_features
+from zoo.report.images import features as image_features
 
 QUICK = ["--config", "mlp_pima", "--trainer.max_epochs=3", "--trainer.accelerator=cpu"]
 PATIENTS = files.folder("datasets") / "pima" / "pima.csv"

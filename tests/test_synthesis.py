@@ -14,11 +14,10 @@ from torch import Tensor, nn
 from zoo import commands
 from zoo.cli import main
 from zoo.data import ImageData, TableData
-from zoo.models.generative import Generative
-from zoo.models.projection import Projection
+from zoo.models.gans.generative import Generative, Projection
 from zoo.report import evaluate
 from zoo.report.figures import write_figures
-from zoo.report.synthetic_utility import CLASSIFIERS
+from zoo.report.synthetic.utility import CLASSIFIERS
 
 
 class Drawer(nn.Module):

@@ -11,7 +11,7 @@ from conftest import stand_in
 import zoo
 from zoo import files
 from zoo.cli import main
-from zoo.data.vessels import vessels
+from zoo.data.simulated.vessels import vessels
 
 
 def test_show_tells_the_size_of_each_map(capsys: pytest.CaptureFixture[str]) -> None:

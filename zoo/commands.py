@@ -138,9 +138,9 @@ def explain(args: list[str], fasta: str | None, vcf: str | None, genome: str | N
     modalities: which features and modalities the model relies on.
     """
     from . import explain as explaining
-    from .data.fasta import read_fasta
-    from .data.genome import Genome
-    from .data.vcf import read_vcf
+    from .data.sequence.fasta import read_fasta
+    from .data.sequence.genome import Genome
+    from .data.sequence.vcf import read_vcf
 
     quieten()
     cli = CLI(args)

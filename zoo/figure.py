@@ -1,8 +1,12 @@
-"""The figures of the zoo: free of pyplot, and shown by a notebook."""
+"""Figures without a global state, and mosaics of images."""
 
 from io import BytesIO
 
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure as MatplotlibFigure
+
+GAP = 1  # white pixels between images
 
 
 class Figure(MatplotlibFigure):
@@ -14,3 +18,53 @@ class Figure(MatplotlibFigure):
     def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
         self.savefig(buffer := BytesIO(), format="png", dpi=150)
         return buffer.getvalue(), {"width": round(100 * self.get_figwidth())}
+
+
+def mosaic(images: np.ndarray, columns: int, low: float, high: float) -> np.ndarray:
+    """One picture of many images, row by row.
+
+    Args:
+        images: ``shape=(images, channels, height, width)``; three channels are colours, else the first is shown.
+        columns: Images in a row.
+        low: What is black.
+        high: What is white, or a full colour.
+
+    Returns:
+        ``shape=(height, width, 3)``, 0 to 1.
+    """
+    rows, (height, width) = -(-len(images) // columns), images.shape[2:]
+    picture = np.ones((rows * (height + GAP) - GAP, columns * (width + GAP) - GAP, 3))
+    scaled = ((images.astype(float) - low) / max(high - low, 1e-9)).clip(0, 1)
+    for number, image in enumerate(scaled if len(scaled[0]) == 3 else scaled[:, :1]):
+        down, right = number // columns * (height + GAP), number % columns * (width + GAP)
+        picture[down : down + height, right : right + width] = np.moveaxis(image, 0, -1)
+    return picture
+
+
+def show(axes: Axes, picture: np.ndarray, names: list[str], title: str) -> None:
+    """Draw a mosaic with as many rows of images as names, which stand on its left."""
+    axes.imshow(picture, interpolation="nearest")
+    pitch = (len(picture) + GAP) / max(1, len(names))
+    axes.set_yticks((np.arange(len(names)) + 0.5) * pitch - 0.5 - GAP / 2, names, fontsize=8)
+    axes.set_xticks([])
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    axes.set_title(title, loc="left", fontsize=9)
+
+
+def side_by_side(rows: dict[str, np.ndarray], ends: dict[str, tuple[float, float]], title: str) -> Figure:
+    """A row for each kind of image, a column for each sample; of volumes the middle slice along their first axis.
+
+    Args:
+        rows: By name, ``(samples, channels, *spatial)``.
+        ends: Of each row, what is black and what is white.
+        title: Above the picture.
+    """
+    pictures, samples = [], len(next(iter(rows.values())))
+    for name, images in rows.items():
+        flat = images if images.ndim == 4 else images[:, :, images.shape[2] // 2]
+        pictures.append(mosaic(flat, samples, *ends[name]))
+        pictures.append(np.ones_like(pictures[-1][:1]))
+    figure = Figure(figsize=(1.0 + 1.1 * samples, 0.6 + 1.15 * len(rows)), layout="constrained", dpi=150)
+    show(figure.add_subplot(), np.concatenate(pictures[:-1]), list(rows), title)
+    return figure

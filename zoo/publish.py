@@ -13,14 +13,14 @@ import pandas as pd
 import torch
 from safetensors.torch import save_file
 
-from . import __version__, files
+from . import files
 from .errors import InputError
 from .model_card import readme
 from .models import Model
 from .models.layer_table import layer_table, layer_text
 from .weights import CARD, GOLDEN, README, WEIGHTS, from_checkpoint
 
-PACKAGES = ("torch", "lightning", "numpy", "pandas", "scikit-learn")
+PACKAGES = ("biozoo", "torch", "lightning", "numpy", "pandas", "scikit-learn")
 LIMITS = (
     "For research and teaching. Not a medical device: not validated for the diagnosis or treatment of anybody. "
     "Expect lower performance on other populations, instruments and laboratories than the data named above."
@@ -81,7 +81,7 @@ def _write(model: Model, run: Path, folder: Path, name: str) -> None:
         "sha256": {file: files.sha256(folder / file) for file in (WEIGHTS, GOLDEN)},
         **_facts(run),
         "limits": LIMITS,
-        "versions": {"biozoo": __version__, "python": platform.python_version(), **{p: version(p) for p in PACKAGES}},
+        "versions": {"python": platform.python_version(), **{p: version(p) for p in PACKAGES}},
         "git": revision(),
         "init_args": model.init_args,
     }
@@ -127,7 +127,7 @@ def upload(folder: Path, repo: str) -> None:
     try:
         api = HfApi()
         api.create_repo(repo, exist_ok=True)
-        api.upload_folder(repo_id=repo, folder_path=folder, commit_message=f"biozoo {__version__}")
+        api.upload_folder(repo_id=repo, folder_path=folder, commit_message=f"biozoo {version('biozoo')}")
     except (HfHubHTTPError, HFValidationError, OSError) as error:
         raise InputError(f"hf:{repo} cannot be written: {str(error).strip().splitlines()[0]}") from None
 

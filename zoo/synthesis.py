@@ -11,9 +11,9 @@ from . import files
 from .data import Data
 from .errors import InputError, check_range
 from .models import REGISTRY, Model
-from .models.generative import Generative
-from .report.synthetic import against_data
-from .report.synthetic_page import check_suffix, write_report
+from .models.gans.generative import Generative
+from .report.synthetic.page import check_suffix, write_report
+from .report.synthetic.scores import against_data
 from .spec import modality_of
 
 log = logging.getLogger("zoo")

@@ -17,12 +17,11 @@ from ..errors import InputError, check_choice, suggest
 from ..spec import Modality, Spec, Target, TargetKind, labelled, modality_of, of_samples
 from . import columns
 from . import target as targets
-from .base import Data
-from .loading import Content, Source
-from .reading import UNNAMED, read_dataset, read_table
+from .base import IS_TEST, Content, Data, Source
+from .datasets import read_dataset
+from .reading import UNNAMED, read_table
 
 log = logging.getLogger("zoo")
-IS_TEST = "__test__"  # column that marks the rows of a separate test file while they are read
 
 
 class FrameData(Data):

@@ -11,6 +11,15 @@ from ..encode.table import as_text, numbers
 from ..errors import InputError, need_scikit_survival
 from ..spec import Target, TargetKind
 
+
+def class_names(labels: pd.Series) -> pd.Series:
+    """Whole numbers as text, for they name classes however many they are; other labels as they are."""
+    numeric = pd.api.types.is_numeric_dtype(labels) and not pd.api.types.is_bool_dtype(labels)
+    if not numeric or (labels.dropna() % 1 != 0).any():
+        return labels
+    return labels.map(lambda label: str(int(label)), na_action="ignore").astype(object)
+
+
 MOST_CLASSES = 10  # whole numbers with more values than this are taken for a quantity
 EVENTS = [
     ("0", "1"),

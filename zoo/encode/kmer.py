@@ -64,7 +64,7 @@ class KmerEmbedding(Encoder):
     """A learnt vector for each word of k bases plus one for each position, as language models read text.
 
     ``words.weight`` holds the vectors, ``shape=(4**k + 1, width)``; the last one stands for a word with an unknown
-    base. `zoo.latent.words` gives them as AnnData.
+    base. `zoo.latent.embedding` gives them as AnnData.
 
     Args:
         modality: Length of the sequences.

@@ -2,33 +2,33 @@
 
 from .clustering import cluster as cluster
 from .embedding import embed as embed
+from .embedding import words as words
 from .explorer import explorer as explorer
 from .exploring import explore as explore
-from .grid import umap_grid as umap_grid
 from .heat import heatmap as heatmap
 from .loadings import decoder_loadings as decoder_loadings
 from .loadings import loadings as loadings
 from .loadings import plot_loadings as plot_loadings
 from .maps import pacmap as pacmap
 from .maps import tsne as tsne
+from .maps import umap_grid as umap_grid
 from .neighbours import neighbours as neighbours
 from .outliers import outliers as outliers
 from .probe import layers as layers
 from .projection import pca as pca
+from .projection import scree as scree
 from .projection import umap as umap
 from .projector import to_projector as to_projector
 from .quality import compare as compare
+from .quality import plot_comparison as plot_comparison
 from .quality import quality as quality
-from .quality_figure import plot_comparison as plot_comparison
 from .scatter import plot as plot
-from .scree import scree as scree
 from .stability import plot_stability as plot_stability
 from .stability import stability as stability
 from .traversal import path as path
 from .traversal import plot_path as plot_path
 from .traversal import plot_traversal as plot_traversal
 from .traversal import traverse as traverse
-from .words import words as words
 
 __all__ = [
     "cluster",

@@ -9,11 +9,40 @@ from anndata import AnnData
 from anndata.utils import make_index_unique
 
 from ..data import Data
+from ..encode.kmer import KmerEmbedding, kmer_names
 from ..encode.table import as_text, numbers
 from ..errors import InputError
-from ..models import Model
+from ..models import Model, Supervised
 from ..spec import Spec, Target, modality_of
 from .probe import run
+
+
+def words(model: Supervised) -> AnnData:
+    """Learnt vectors of the k-mers that a model reads, to look at with `pca`, `umap` and `plot` like any layer.
+
+    Args:
+        model: With ``encoding={"layer": "k-mer"}``.
+
+    Returns:
+        - ``X``: float32, ``shape=(4**k, width)``; ``obs_names``: the k-mers.
+        - ``obs``: ``gc``, the share of G and C; ``first`` and ``last``, the outer bases.
+        - ``uns["layer"]``: ``"k-mers"``.
+
+    Raises:
+        InputError: The model does not read k-mers.
+    """
+    if not isinstance(model.encode, KmerEmbedding):
+        raise InputError("this model does not read k-mers; train one with --model.encoding.layer k-mer")
+    names = kmer_names(model.encode.k)
+    vectors = model.encode.words.weight.detach()[:-1].float().cpu().numpy()
+    ends = {place: pd.Categorical([name[i] for name in names]) for place, i in {"first": 0, "last": -1}.items()}
+    gc = [(name.count("G") + name.count("C")) / len(name) for name in names]
+    return AnnData(
+        X=vectors,
+        obs=pd.DataFrame({"gc": gc, **ends}, index=names),
+        var=pd.DataFrame(index=[f"k-mers:{unit}" for unit in range(vectors.shape[1])]),
+        uns={"layer": "k-mers"},
+    )
 
 
 def embed(model: Model, data: Data | pd.DataFrame | AnnData | dict[str, Any], layer: str | None = None) -> AnnData:

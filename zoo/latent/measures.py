@@ -7,6 +7,19 @@ import numpy as np
 ACTIVE, PERMUTATIONS, RESAMPLES = 0.01, 10, 200
 
 
+def some(count: int, most: int, seed: int) -> np.ndarray:
+    """Positions of all samples, or of ``most`` of them drawn at random, in order.
+
+    >>> some(3, 5, 0)
+    array([0, 1, 2])
+    >>> len(some(100, 5, 0))
+    5
+    """
+    if count <= most:
+        return np.arange(count)
+    return np.sort(np.random.default_rng(seed).choice(count, most, replace=False))
+
+
 def active_units(x: np.ndarray) -> int:
     """How many units have a variance above 0.01."""
     return int((x.var(0, dtype=float) > ACTIVE).sum())

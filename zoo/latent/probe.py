@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..data.loading import Source
+from ..data.base import Source
 from ..errors import InputError, suggest
 from ..models import Model
 

@@ -1,6 +1,7 @@
 """Samples as points in two dimensions."""
 
-from typing import TYPE_CHECKING, Literal, overload
+from html import escape
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 from anndata import AnnData
@@ -13,6 +14,8 @@ from .colours import MARKERS, Colours, Figure, colours, entries, entry, legend, 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
+SYMBOLS = {"o": "circle", "^": "triangle-up", "D": "diamond", "s": "square"}
+HOVER = ("target", "prediction", "split")
 NAMES = {
     "X_pca": ("PCA", "PC"),
     "X_umap": ("UMAP", "UMAP"),
@@ -25,10 +28,14 @@ NAMES = {
 def plot(
     adata: AnnData, basis: str = "X_umap", colour: str | None = None, interactive: Literal[False] = False
 ) -> Figure: ...
+
+
 @overload
 def plot(
     adata: AnnData, basis: str = "X_umap", colour: str | None = None, *, interactive: Literal[True]
 ) -> "go.Figure": ...
+
+
 def plot(
     adata: AnnData, basis: str = "X_umap", colour: str | None = None, interactive: bool = False
 ) -> "Figure | go.Figure":
@@ -52,7 +59,7 @@ def plot(
         InputError: No such column, or the basis was not computed.
     """
     if interactive:
-        from .interactive import scatter
+        pass
 
         return scatter(adata, basis, colours(adata, colour))
     return panels(adata, [basis], colour)
@@ -137,3 +144,57 @@ def draw(axis: Axes, adata: AnnData, basis: str, rgba: np.ndarray, groups: dict[
     if basis != "X_pca" or labels[1] == "random":
         axis.set_yticks([])
     axis.spines[["top", "right"]].set_visible(False)
+
+
+def scatter(adata: AnnData, basis: str, found: Colours) -> "go.Figure":
+    """A plotly figure; see `zoo.latent.plot`. Each category in each split is a trace, which the legend switches."""
+    import plotly.graph_objects as go
+
+    xy, labels = points(adata, basis)
+    text, size = _hover(adata), float(np.clip(160 / len(xy) ** 0.5, 4, 9))
+    figure, groups = go.Figure(), splits(adata)
+    for label in found.palette or [""]:
+        for split, rows in groups.items():
+            marker: dict[str, Any] = {"size": size, "opacity": 0.8, "symbol": SYMBOLS[shape(split)]}
+            if found.palette is None:
+                marker |= {"color": found.content[rows], "coloraxis": "coloraxis"}
+            else:
+                rows = rows[found.content[rows] == label]
+                marker["color"] = found.palette[label]
+            if len(rows):
+                name = ", ".join(filter(None, (label, split if len(groups) > 1 else "")))
+                figure.add_scattergl(
+                    x=xy[rows, 0],
+                    y=xy[rows, 1],
+                    mode="markers",
+                    marker=marker,
+                    name=name,
+                    text=text[rows],
+                    hoverinfo="text",
+                )
+    axis = {"showticklabels": basis == "X_pca", "ticks": "outside" if basis == "X_pca" else ""}
+    beside = {"x": 1.02} if found.palette else {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"}
+    figure.update_layout(
+        template="simple_white",
+        title=f"{title(basis)[0]} of {layer_title(adata)}",
+        legend={"title": found.title if found.palette else "split", "itemsizing": "constant", **beside},
+        xaxis={"title": labels[0], **axis},
+        yaxis={"title": labels[1], **axis},
+        coloraxis={"colorscale": "Viridis", "colorbar": {"title": found.title}},
+        showlegend=len(figure.data) > 1,
+    )
+    return figure
+
+
+def _hover(adata: AnnData) -> np.ndarray:
+    """What is shown at each point, ``shape=(samples,)``."""
+    columns = [column for column in HOVER if column in adata.obs]
+    known = adata.obs[columns].map(lambda value: f"{value:.4g}" if isinstance(value, float) else str(value))
+    rows = known.itertuples(index=False, name=None)
+    lines = (zip(columns, row, strict=True) for row in rows)
+    return np.array(
+        [
+            "<br>".join([f"<b>{escape(name)}</b>", *(f"{column}: {escape(value)}" for column, value in line)])
+            for name, line in zip(adata.obs_names, lines, strict=True)
+        ]
+    )

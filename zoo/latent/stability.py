@@ -9,8 +9,8 @@ from anndata import AnnData
 from ..errors import InputError, check_choice, check_range
 from .clustering import Method, labelled
 from .colours import OKABE_ITO, Figure
+from .measures import some
 from .projection import training_rows, values
-from .sampling import some
 
 NAMES = {"kmeans": "k-means", "hdbscan": "HDBSCAN", "leiden": "Leiden"}
 MOST = 2000  # samples that are clustered

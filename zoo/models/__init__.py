@@ -1,12 +1,12 @@
-"""Models. A file dropped into this folder is imported, and its concrete classes are registered."""
+"""Models. A file in this folder or in a folder of it is imported, and its concrete classes are registered."""
 
 from importlib import import_module
-from pkgutil import iter_modules
+from pkgutil import walk_packages
 
+from .autoencoders.base import Unsupervised as Unsupervised
 from .base import REGISTRY as REGISTRY
 from .base import Model as Model
-from .supervised import Supervised as Supervised
-from .unsupervised import Unsupervised as Unsupervised
+from .predict.supervised import Supervised as Supervised
 
-for _module in iter_modules(__path__):
-    globals().update({k: v for k, v in vars(import_module(f"{__name__}.{_module.name}")).items() if k in REGISTRY})
+for _module in walk_packages(__path__, f"{__name__}."):
+    globals().update({k: v for k, v in vars(import_module(_module.name)).items() if k in REGISTRY})

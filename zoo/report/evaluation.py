@@ -11,20 +11,20 @@ from torch import Tensor
 
 from .. import files
 from ..data import Data
-from ..data.multiomics import MultiOmicsData
+from ..data.multiomics.multiomics import MultiOmicsData
 from ..data.target import decode
 from ..errors import InputError
 from ..figure import Figure
 from ..models import Model, Supervised, Unsupervised
-from ..models.fusion import Fusion
-from ..models.predicting import Predicting
-from ..models.segmenter import Segmenter
-from ..models.vae import VAE
+from ..models.autoencoders.vae import VAE
+from ..models.fusion.base import Fusion
+from ..models.predict.segmenter import Segmenter
+from ..models.predict.supervised import Predicting
 from ..spec import Target, modality_of, output_width
-from .modalities import subset_scores
-from .representation import Representation, evaluate_representation
-from .segmentation import Example, evaluate_masks
-from .target_scores import target_scores
+from .images.segmentation import Example, evaluate_masks
+from .prediction.modalities import subset_scores
+from .prediction.scores import target_scores
+from .representation.scores import Representation, evaluate_representation
 
 
 @dataclass
@@ -77,10 +77,10 @@ class Evaluation:
 
 # Tasks that are scored in ways of their own, by task and kind of modality: the module here, and its function.
 SPECIAL = {
-    ("synthesis", "table"): ("synthetic", "evaluate_synthetic"),
-    ("synthesis", "expression"): ("synthetic", "evaluate_synthetic"),
-    ("synthesis", "image"): ("made_images", "evaluate_made_images"),
-    ("translation", "image"): ("translation", "evaluate_translation"),
+    ("synthesis", "table"): ("synthetic.scores", "evaluate_synthetic"),
+    ("synthesis", "expression"): ("synthetic.scores", "evaluate_synthetic"),
+    ("synthesis", "image"): ("images.scores", "evaluate_made_images"),
+    ("translation", "image"): ("images.translation", "evaluate_translation"),
     ("anomaly", "series"): ("anomaly", "evaluate_anomaly"),
 }
 

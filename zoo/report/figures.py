@@ -1,14 +1,12 @@
 """Figures of a run: learning curve, ROC, confusion matrix, calibration; measured against predicted for a number.
 
-Those of masks are in `zoo.report.overlays`, those of survival in `zoo.report.survival_figures`.
+Those of masks are in `zoo.report.images.overlays`, those of survival in `zoo.report.prediction.survival_figures`.
 """
 
 from pathlib import Path
-from textwrap import fill
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import confusion_matrix, roc_auc_score, roc_curve
 
@@ -16,25 +14,7 @@ from .. import files
 from ..figure import Figure
 from ..spec import Target
 from .evaluation import Evaluation
-
-# Okabe and Ito's palette: told apart by colour-blind readers.
-COLOURS = {"train": "#999999", "validation": "#E69F00", "test": "#0072B2"}
-CLASS_COLOURS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#F0E442", "#000000"]
-
-
-def new_figure(title: str, x: str, y: str, size: tuple[float, float] = (5.4, 4.0)) -> tuple[Figure, Axes]:
-    """An empty figure with a title and named axes; not bound to any window or backend."""
-    figure = Figure(figsize=size, layout="constrained", dpi=150)
-    axes = figure.add_subplot()
-    axes.set(xlabel=x, ylabel=y)
-    axes.set_title(fill(title, round(13 * size[0])), loc="left", fontsize=10)  # a caution about the split is long
-    axes.spines[["top", "right"]].set_visible(False)
-    return figure, axes
-
-
-def legend_outside(axes: Axes) -> None:
-    """Legend to the right of the data."""
-    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=8)
+from .style import CLASS_COLOURS, COLOURS, legend_outside, new_figure
 
 
 def learning_curve(metrics: pd.DataFrame, title: str) -> Figure:
@@ -155,7 +135,7 @@ def residuals(predictions: pd.DataFrame, target: Target, title: str) -> Figure:
 def target_figures(predictions: pd.DataFrame, target: Target, name: str) -> dict[str, Figure]:
     """Figures of a class, a number or survival, by the name of their file; samples without the target are left out."""
     if target["kind"] == "survival":
-        from .survival_figures import survival_figures
+        from .prediction.survival_figures import survival_figures
 
         return survival_figures(predictions, target, name)
     predictions = predictions[predictions["target"].notna()]
@@ -190,13 +170,13 @@ def write_figures(evaluation: Evaluation, name: str, folder: Path) -> list[Path]
     if figures:
         pass  # a model of such a task brings its own
     elif evaluation.representation is not None:
-        from .representation_figures import representation_figures
+        from .representation.figures import representation_figures
 
         figures = representation_figures(evaluation.representation, name)
         if target["kind"] == "survival" and "risk" in predictions:
             figures |= target_figures(predictions, target, name)
     elif target["kind"] == "segmentation":
-        from .overlays import dice_of_images, overlays
+        from .images.overlays import dice_of_images, overlays
 
         last = predictions["split"].iloc[-1]
         figures = {
@@ -211,7 +191,7 @@ def write_figures(evaluation: Evaluation, name: str, folder: Path) -> list[Path]
         made = target_figures(own, about, f"{name}, {other}")
         figures |= {f"{other}_{stem}": figure for stem, figure in made.items()}
     if evaluation.measured is not None:
-        from .modalities import combination_figure
+        from .prediction.modalities import combination_figure
 
         count = len(evaluation.measured)
         figures["modalities"] = combination_figure(evaluation.measured, f"{name}: what the {count} samples have")

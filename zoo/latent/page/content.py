@@ -11,9 +11,8 @@ from matplotlib.colors import to_hex
 
 from ...encode.table import as_text
 from ..colours import GREY, MISSING, OTHER, Colours, colours, splits
-from ..interactive import SYMBOLS
 from ..projection import training_rows
-from ..scatter import NAMES, points, shape, title
+from ..scatter import NAMES, SYMBOLS, points, shape, title
 
 STEPS = 255  # of viridis; one more code stands for a missing number
 FIRST = ("X_pca", "X_umap")

@@ -1,0 +1,1 @@
+"""Gene expression, as counts, abundances or logarithms, dense or sparse."""

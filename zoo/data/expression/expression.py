@@ -1,0 +1,251 @@
+"""Expression of genes: counts of single cells, bulk RNA-seq, microarrays, proteins; sparse until a batch is made."""
+
+import hashlib
+import logging
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from anndata import AnnData
+from torch import Tensor
+
+from ... import files
+from ...encode.expression import SCALES, ExpressionEncoder
+from ...encode.expression_rows import ExpressionRows, check_values, covariate_values, match_genes
+from ...errors import InputError, check_choice, check_range
+from ...spec import Modality, TargetKind, modality_of
+from .. import columns
+from ..base import IS_TEST, Content, Source
+from ..datasets import assay_of
+from ..frame import FrameData
+from ..reading import read_table
+from . import genes as expression_genes
+from .files import Expression, read_card, read_h5ad, read_matrix_table
+
+log = logging.getLogger("zoo")
+ROW = "__matrix_row__"  # column that says where a sample is in the matrix, while it is read
+STATISTICS, CHUNK = 1 << 26, 1024  # values that statistics are learnt from; samples encoded at a time
+Scale = Literal["counts", "abundance", "log", "beta", "none"]
+
+
+class ExpressionData(FrameData):
+    """Expression of genes in samples or cells, from ``.h5ad``, CSV, TSV (also gzipped), Parquet, or a packaged set.
+
+    The matrix stays sparse in memory (float32); the rows of a batch are made dense when it is. Genes that have the same
+    value in all training samples are left out, and told of. Samples with equal expression always share a split.
+
+    Args:
+        path: ``.h5ad`` (samples and their annotation in ``obs``), a table with samples in rows and genes in columns, or
+            the name of a data set with a card (``miniacc``). Columns of text, and those that other arguments name, are
+            no genes.
+        target: Column of the annotation to predict; autoencoders need none. A data set's card knows its own.
+        samples_path: Table with annotation of the samples, found by their names in its first column, or in ``id``.
+        covariates: Columns of the annotation that are conditions (batch, centre, sex): an autoencoder is told them and
+            does not reconstruct them; to other models they are features. Text, and whole numbers with up to ten
+            values, are categories.
+        scale: What the values are: ``counts``, ``abundance`` (normalised, such as TPM), ``log``, ``beta``
+            (methylation, 0 to 1) or ``none`` (levels, scores: taken as they are). By default whole numbers are counts
+            (none, if none is above 2 or some are negative), others abundances if one is above 50, and logarithms if
+            none is or some are negative.
+        most_variable: Keep so many genes, those with the highest variance of the logarithms in training samples. Counts
+            are then given per 10,000 counts of these genes.
+        layer: Layer of an ``.h5ad``, such as ``counts``; X by default.
+        assay: Which assay of a data set with several; its card has a default.
+        genes_in_rows: The table has genes in rows and samples in columns, as the series of GEO.
+        target_kind: binary, multiclass or regression; detected by default. ``none`` leaves the card's target out.
+        positive: The positive one of two classes; by default the last in alphabetical order.
+        id: Column that names the samples. Default: the row names, or a first column of text, else they are counted.
+        **shared: Arguments of `FrameData` (test_path, unlabelled, event) and `Data`.
+
+    Raises:
+        InputError: Anything that is wrong with the matrix or the annotation, in one line.
+    """
+
+    kind = "expression"
+
+    def __init__(
+        self,
+        path: str,
+        target: str | None = None,
+        samples_path: str | None = None,
+        covariates: list[str] | None = None,
+        scale: Scale | None = None,
+        most_variable: int | None = None,
+        layer: str | None = None,
+        assay: str | None = None,
+        genes_in_rows: bool = False,
+        target_kind: TargetKind | None = None,
+        positive: str | None = None,
+        id: str | None = None,  # noqa: A002 (the word that users look for)
+        **shared: Any,
+    ) -> None:
+        super().__init__(path, target, target_kind, positive, id, **shared)
+        if scale is not None:
+            check_choice("scale", scale, SCALES)
+        if most_variable is not None:
+            check_range("most_variable", most_variable, 2)
+        if layer is not None and (self.card or Path(path).suffix != ".h5ad"):
+            raise InputError(f"{path}: layer {layer!r} is for .h5ad files")
+        if assay is not None and "assays" not in self.card:
+            raise InputError(f"{path}: assay {assay!r} is for data sets with several")
+        about = assay_of(self.card, assay) if "assays" in self.card else self.card
+        if "assays" in self.card and "scale" not in about:
+            raise InputError(f"assay {assay} of {path} is no expression: {about['meaning']}")
+        self.assay = about["name"] if "assays" in self.card else None
+        self.samples_path, self.layer, self.genes_in_rows = samples_path, layer, genes_in_rows
+        self.covariates = self.card.get("covariates", []) if covariates is None else covariates
+        self.scale = scale or about.get("scale")
+        self.most_variable = most_variable
+
+    @cached_property
+    def parts(self) -> list[Expression]:
+        """What the file holds, and a separate test file, with the annotation of the samples."""
+        paths = [self.path] if self.test_path is None or self.external else [self.path, self.test_path]
+        return [self._read_matrix(path) for path in paths]
+
+    @cached_property
+    def expression(self) -> Expression:
+        """All samples, those of a separate test file below."""
+        return self.parts[0] if len(self.parts) == 1 else self.parts[0].beneath(self.parts[1])
+
+    def _read_matrix(self, path: str) -> Expression:
+        if self.card and path == self.path:
+            read = read_card(self.card, self.assay, self.id)
+        elif Path(path).suffix == ".h5ad":
+            read = read_h5ad(Path(path), self.layer, self.id)
+        else:
+            others = {name for name in (*self.answers(), self.group, self.split, *self._conditions()) if name}
+            read = read_matrix_table(Path(path), others, self.genes_in_rows, self.id)
+        if self.samples_path:
+            read = read.annotated(read_table(Path(self.samples_path)), self.samples_path, self.id)
+        if self.id and self.id != read.samples.columns[0]:
+            self.check_column(read.samples, self.id, "id")
+        return read
+
+    def _conditions(self) -> list[str]:
+        return modality_of(self.trained).get("covariates", []) if self.trained else self.covariates
+
+    def _frame(self) -> pd.DataFrame:
+        frame = self.parts[0].samples.set_axis(pd.RangeIndex(1, len(self.parts[0].samples) + 1, name="row"))
+        return frame.assign(**{ROW: np.arange(len(frame))})
+
+    def _frame_with_test(self) -> pd.DataFrame:
+        frame, samples = self._frame(), self.expression.samples
+        if len(samples) == len(frame):
+            return frame
+        test = samples.iloc[len(frame) :].assign(**{ROW: np.arange(len(frame), len(samples))})
+        test.index = pd.Index([f"{row} of {self.test_path}" for row in range(1, len(test) + 1)])
+        return pd.concat([frame.assign(**{IS_TEST: False}), test.assign(**{IS_TEST: True})])
+
+    def _id(self, frame: pd.DataFrame) -> str:
+        return str(frame.columns[0])
+
+    def frame(self) -> AnnData:
+        """All samples as they lie in the file; no target is needed."""
+        return self.parts[0].to_anndata()
+
+    def check_features(self, frame: pd.DataFrame, modality: Modality) -> None:
+        """Nothing yet: `values` finds the genes."""
+
+    def modality(self, frame: pd.DataFrame) -> Modality:
+        """All genes, the scale, and the covariates; which genes are kept is for training rows to say."""
+        self.roles(frame)
+        expression, covariates = self.expression, list(self.covariates)
+        for name in covariates:
+            self.check_column(frame, name, "covariate")
+            if name == self.target:
+                raise InputError(f"target {name!r} is among the covariates; a model would only copy it")
+            if name in expression.genes:
+                raise InputError(f"{self.path}: {name!r} is a covariate and a gene; rename one")
+        if len(expression.genes) < 2:
+            raise InputError(f"{self.path}: {len(expression.genes)} genes (columns of numbers), at least 2 are needed")
+        scale = self.scale or expression_genes.detect_scale(self.parts[0].matrix)
+        if not self.scale:
+            log.info("%s: the values look like %s; if they are not, give --data.scale", self.path, scale)
+        self._check_values(scale)
+        return Modality(
+            kind="expression",
+            shape=[len(expression.genes) + len(covariates)],
+            features=[*expression.genes, *covariates],
+            covariates=covariates,
+            scale=scale,
+            levels={name: [] for name in covariates if expression_genes.is_category(frame[name])},
+        )
+
+    def _check_values(self, scale: str) -> None:
+        for part in self.parts:
+            check_values(part.matrix, part.genes, part.names, scale, part.source)
+
+    def twins(self, frame: pd.DataFrame, modality: Modality) -> pd.Series:
+        """A hash of the values."""
+        return pd.Series(expression_genes.row_hashes(self.expression.matrix)[frame[ROW]])
+
+    def complete(self, modality: Modality, frame: pd.DataFrame, training: pd.DataFrame) -> None:
+        """The genes that vary among training rows, or the most variable ones, and levels of the covariates."""
+        rows, scale, genes = training[ROW].to_numpy(), modality["scale"], self.expression.genes
+        kept = expression_genes.chosen(self.expression.matrix, genes, rows, scale, self.most_variable, self.path)
+        modality["features"] = [*genes[kept], *modality["covariates"]]
+        modality["shape"] = [len(modality["features"])]
+        modality["levels"] = columns.levels(frame, training, modality["levels"], {}, self.path)
+
+    def values(self, frame: pd.DataFrame, modality: Modality) -> Source:
+        """Rows that are made dense when they are asked for."""
+        expression, conditions = self.expression, modality["covariates"]
+        if self.trained:
+            self._check_values(modality["scale"])
+        genes = modality["features"][: len(modality["features"]) - len(conditions)]
+        place = match_genes(genes, expression.genes, self.path)
+        covariates = covariate_values(frame, modality, self.path)
+        return ExpressionRows(expression.matrix, place, covariates, frame[ROW].to_numpy())
+
+    def read(self) -> Content:
+        """Read, check and split."""
+        content = super().read()
+        content.samples = content.samples.drop(columns=ROW)
+        return content
+
+    def _statistics_rows(self) -> Tensor:
+        rows = self.content.rows("train")
+        most = max(2, STATISTICS // modality_of(self.spec)["shape"][0])
+        if len(rows) <= most:
+            return rows
+        return rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(self.seed))[:most].sort()[0]]
+
+    def training_inputs(self) -> Tensor:
+        """Raw training rows, dense: encodings learn from these.
+
+        Where all of them have more than 2**26 values (256 MB), so many rows are drawn, with the seed of the data.
+        """
+        return self.content.x[self._statistics_rows()]
+
+    def training_targets(self) -> Tensor:
+        """Targets of the rows of `training_inputs`."""
+        return self.content.y[self._statistics_rows()]
+
+    @cached_property
+    def _encoder(self) -> ExpressionEncoder:
+        layer = ExpressionEncoder(modality_of(self.spec))
+        layer.fit(self.training_inputs())
+        return layer
+
+    def baseline_features(self, rows: Tensor) -> dict[str, np.ndarray]:
+        """Logarithms in standard units, and the encoded covariates."""
+        return {"": torch.cat([self._encoder(self.content.x[some]) for some in rows.split(CHUNK)]).numpy()}
+
+    def describe(self) -> dict[str, Any]:
+        """Name, checksum, licence and citation of the data."""
+        about = super().describe()
+        if self.assay:
+            checksum = joint_checksum(self.card["assays"][self.assay]["sha256"], about["sha256"])
+            return {**about, "sha256": checksum, "assay": self.assay}
+        if self.samples_path:
+            return {**about, "sha256": joint_checksum(about["sha256"], files.sha256(Path(self.samples_path)))}
+        return about
+
+
+def joint_checksum(*checksums: str) -> str:
+    """Checksum of several files by theirs."""
+    return hashlib.sha256("\n".join(checksums).encode()).hexdigest()

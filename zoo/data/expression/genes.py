@@ -1,0 +1,146 @@
+"""What an expression matrix holds: its scale, copies among its samples, and which genes vary."""
+
+import logging
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from ...encode.expression import AS_THEY_ARE, PER
+from ...encode.expression_rows import BLOCK, row_blocks
+from ...encode.table import as_text
+from ...errors import InputError
+from ..target import MOST_CLASSES
+
+log = logging.getLogger("zoo")
+HIGHEST_LEVEL = 2
+HIGHEST_LOG = 50  # a logarithm of expression is below, whatever its base
+
+
+def detect_scale(matrix: sparse.csr_matrix) -> str:
+    """``"counts"``, ``"abundance"``, ``"log"`` or ``"none"``, as the values look.
+
+    Whole numbers that are not negative are counts, but levels (``"none"``) if none is above 2 (mutated or not, alleles)
+    or some are negative (copy number). Others that are not negative are abundances if one of them is above 50. The rest
+    are logarithms.
+    """
+    whole, low, high = True, 0.0, 0.0
+    for rows in row_blocks(matrix):
+        data = matrix.data[matrix.indptr[rows.start] : matrix.indptr[rows.stop]]
+        data = data[np.isfinite(data)]
+        if len(data):
+            low, high = min(low, float(data.min())), max(high, float(data.max()))
+            whole = whole and bool((data % 1 == 0).all())
+    if whole and (low < 0 or high <= HIGHEST_LEVEL):
+        return "none"
+    if low < 0:
+        return "log"
+    return "counts" if whole else "abundance" if high > HIGHEST_LOG else "log"
+
+
+def row_hashes(matrix: sparse.csr_matrix) -> np.ndarray:
+    """A number for each row, equal for equal rows: uint64, ``shape=(rows,)``."""
+    hashes = np.zeros(matrix.shape[0], dtype=np.uint64)
+    for rows in row_blocks(matrix):
+        begin, end = matrix.indptr[rows.start], matrix.indptr[rows.stop]
+        data = matrix.data[begin:end]
+        bits = np.where(np.isnan(data), np.float32(np.nan), data).view(np.uint32).astype(np.uint64)
+        mixed = _mixed((matrix.indices[begin:end].astype(np.uint64) << np.uint64(32)) | bits)
+        mixed[data == 0] = 0  # stored or not
+        sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(mixed, dtype=np.uint64)])  # overflow is meant
+        edges = matrix.indptr[rows.start : rows.stop + 1] - begin
+        hashes[rows] = sums[edges[1:]] - sums[edges[:-1]]
+    return hashes
+
+
+def _mixed(numbers: np.ndarray) -> np.ndarray:
+    """Every bit of the result depends on every bit of the number (Steele et al. 2014, doi:10.1145/2660193.2660195)."""
+    numbers = numbers + np.uint64(0x9E3779B97F4A7C15)
+    numbers = (numbers ^ (numbers >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    numbers = (numbers ^ (numbers >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    result: np.ndarray = numbers ^ (numbers >> np.uint64(31))
+    return result
+
+
+def _parts(matrix: sparse.csr_matrix, rows: np.ndarray) -> list[np.ndarray]:
+    """The rows in pieces that hold few enough values."""
+    stored = np.cumsum(np.diff(matrix.indptr)[rows])
+    edges = np.unique(np.searchsorted(stored, np.arange(BLOCK, stored[-1], BLOCK)))
+    return [part for part in np.split(rows, edges) if len(part)]
+
+
+def varying(matrix: sparse.csr_matrix, rows: np.ndarray) -> np.ndarray:
+    """True for genes that do not have the same value in all of these rows, ``shape=(genes,)``; missing ones apart."""
+    low = np.full(matrix.shape[1], np.nan, dtype=np.float32)
+    high = low.copy()
+    for part in _parts(matrix, rows):
+        block = matrix[part]
+        low = np.fmin(low, block.nanmin(0).toarray().ravel())
+        high = np.fmax(high, block.nanmax(0).toarray().ravel())
+    result: np.ndarray = high > low
+    return result
+
+
+def most_variable(matrix: sparse.csr_matrix, rows: np.ndarray, scale: str, count: int) -> np.ndarray:
+    """Columns with the highest variance after the transformation of `ExpressionEncoder`, in order of the matrix.
+
+    Args:
+        matrix: ``shape=(samples, genes)``.
+        rows: Training rows.
+        scale: One of `zoo.encode.expression.SCALES`.
+        count: How many columns.
+    """
+    genes = matrix.shape[1]
+    number, total, squares = np.full(genes, float(len(rows))), np.zeros(genes), np.zeros(genes)
+    for part in _parts(matrix, rows):
+        block = matrix[part]
+        data = block.data.astype(np.float64)
+        if scale == "counts":
+            depth = np.asarray(block.sum(1), dtype=np.float64).ravel()
+            data *= np.repeat(PER / np.where(depth > 0, depth, 1), np.diff(block.indptr))
+        data = data if scale in (*AS_THEY_ARE, "beta") else np.log1p(data)
+        missing = np.isnan(data)
+        number -= np.bincount(block.indices[missing], minlength=genes)
+        data[missing] = 0
+        total += np.bincount(block.indices, data, genes)
+        squares += np.bincount(block.indices, data**2, genes)
+    number = np.maximum(number, 1)
+    variance = squares / number - (total / number) ** 2
+    return np.sort(np.argsort(-variance, kind="stable")[:count])
+
+
+def chosen(
+    matrix: sparse.csr_matrix, genes: pd.Index, rows: np.ndarray, scale: str, most: int | None, source: str
+) -> np.ndarray:
+    """Columns of the genes to learn from: those that vary, or the most variable of them.
+
+    Args:
+        matrix: ``shape=(samples, genes)``.
+        genes: Their names.
+        rows: Training rows; the others are not looked at.
+        scale: One of `zoo.encode.expression.SCALES`.
+        most: How many to keep; None keeps all that vary.
+        source: What to call the data in an error.
+
+    Raises:
+        InputError: Fewer than two genes vary.
+    """
+    varies = varying(matrix, rows)
+    if (dull := genes[~varies]).size:
+        first = ", ".join(dull[:5]) + (", ..." if len(dull) > 5 else "")
+        log.info("%d genes with one value in all training samples are left out: %s", len(dull), first)
+    kept = np.flatnonzero(varies)
+    if len(kept) < 2:
+        raise InputError(f"{source}: fewer than 2 genes differ between the training samples")
+    if most is None or most >= len(kept):
+        return kept
+    result: np.ndarray = kept[most_variable(matrix[:, kept], rows, scale, most)]
+    return result
+
+
+def is_category(column: pd.Series) -> bool:
+    """Whether a covariate is text, or whole numbers with few values: a batch is often a number."""
+    if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
+        return True
+    present = column.dropna().astype(float)
+    return bool((present % 1 == 0).all()) and as_text(present).nunique() <= MOST_CLASSES

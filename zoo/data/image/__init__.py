@@ -1,0 +1,1 @@
+"""Images in two and three dimensions, with classes, masks, or images to translate them to."""

@@ -1,0 +1,122 @@
+"""Changes of training images that keep their class true, the same for the mask: whole batches, on their device.
+
+`torchvision.transforms.v2` draws once a batch; image by image it takes six times as long as these functions.
+"""
+
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Generator, Tensor
+from torch.nn import functional as F
+
+from ...errors import InputError, check_choice, check_range
+from ..base import Batch
+
+Flip = Literal["none", "horizontal", "vertical", "both", "all"]
+FLIPS: dict[str, list[int]] = {"none": [], "horizontal": [-1], "vertical": [-2], "both": [-1, -2], "all": [-1, -2, -3]}
+
+
+class Augmentation(NamedTuple):
+    """What may happen to a training image; arguments of `zoo.data.ImageData`."""
+
+    flip: Flip
+    rotate: float
+    shift: float
+    zoom: float
+    brightness: float
+    contrast: float
+
+    def check(self, size: list[int] | None = None) -> None:
+        """Raise an `InputError` if this cannot be done, at all or to images ``(*spatial)``."""
+        check_choice("flip", self.flip, FLIPS)
+        check_range("rotate", self.rotate, 0, 180)
+        for name in ("shift", "zoom", "brightness", "contrast"):
+            check_range(name, getattr(self, name), 0, 0.9)
+        if size is None:
+            return
+        if len(size) == 2 and self.flip == "all":
+            raise InputError("flip 'all' is for volumes; images have no depth: use both")
+        if len(size) == 3 and (self.shift or self.zoom or self.rotate not in (0, 90)):
+            raise InputError(
+                "volumes are mirrored and turned by quarter turns only: set rotate to 0 or 90, shift and zoom to 0"
+            )
+        if len(size) == 3 and self.rotate and len(set(size)) > 1:
+            raise InputError(f"rotate turns cubes only, not volumes of {' x '.join(map(str, size))}; set it to 0")
+
+    def __call__(self, batch: Batch, masked: bool, generator: Generator) -> Batch:
+        """A batch with other images; ``y`` changes with them if it holds masks."""
+        x, mask = batch["x"], batch["y"] if masked else None
+        x, mask = flip(x, mask, FLIPS[self.flip], generator)
+        if x.ndim == 5 and self.rotate:
+            x, mask = quarter_turns(x, mask, generator)
+        elif self.rotate or self.shift or self.zoom:
+            x, mask = affine(x, mask, self.rotate, self.shift, self.zoom, generator)
+        if self.brightness or self.contrast:
+            x = light(x, self.brightness, self.contrast, generator)
+        return {**batch, "x": x} if mask is None else {**batch, "x": x, "y": mask}
+
+
+def uniform(spread: float, x: Tensor, generator: Generator) -> Tensor:
+    """A number between -spread and spread for each sample, ``shape=(batch,)``."""
+    return (2 * torch.rand(len(x), generator=generator, device=x.device) - 1) * spread
+
+
+def flip(x: Tensor, mask: Tensor | None, axes: list[int], generator: Generator) -> tuple[Tensor, Tensor | None]:
+    """Half of the images are mirrored along each of these axes, counted from the last."""
+    for axis in axes:
+        chosen = torch.rand(len(x), generator=generator, device=x.device) < 0.5
+        x = torch.where(chosen.view(-1, *[1] * (x.ndim - 1)), x.flip(axis), x)
+        if mask is not None:
+            mask = torch.where(chosen.view(-1, *[1] * (mask.ndim - 1)), mask.flip(axis), mask)
+    return x, mask
+
+
+def quarter_turns(x: Tensor, mask: Tensor | None, generator: Generator) -> tuple[Tensor, Tensor | None]:
+    """Cubes are turned by 0, 90, 180 or 270 degrees about each of their axes."""
+    for plane in ((-1, -2), (-1, -3), (-2, -3)):
+        turns = torch.randint(4, (len(x),), generator=generator, device=x.device)
+        for count in (1, 2, 3):
+            chosen = turns == count
+            x = torch.where(chosen.view(-1, *[1] * (x.ndim - 1)), x.rot90(count, plane), x)
+            if mask is not None:
+                mask = torch.where(chosen.view(-1, *[1] * (mask.ndim - 1)), mask.rot90(count, plane), mask)
+    return x, mask
+
+
+def affine(
+    x: Tensor, mask: Tensor | None, rotate: float, shift: float, zoom: float, generator: Generator
+) -> tuple[Tensor, Tensor | None]:
+    """Images are turned, moved and scaled about their centre; the border is repeated where nothing is known.
+
+    Args:
+        x: Raw images, ``shape=(batch, channels, height, width)``.
+        mask: Class codes, ``shape=(batch, height, width)``, or None.
+        rotate: Largest angle, in degrees.
+        shift: Largest shift, as a share of height and width.
+        zoom: Largest change of size: 0.1 is from 0.9 to 1.1 times.
+        generator: Draws angle, shift and size of each image.
+    """
+    height, width = x.shape[2:]
+    angle = uniform(rotate, x, generator).deg2rad()
+    right, down = uniform(2 * shift, x, generator), uniform(2 * shift, x, generator)
+    scale = 1 / (1 + uniform(zoom, x, generator))
+    cos, sin, aspect = angle.cos() * scale, angle.sin() * scale, height / width  # in a grid of -1 to 1 on both axes
+    rows = [torch.stack([cos, -sin * aspect, right], 1), torch.stack([sin / aspect, cos, down], 1)]
+    grid = F.affine_grid(torch.stack(rows, 1), list(x.shape), align_corners=False)
+    if mask is not None:
+        moved = F.grid_sample(mask[:, None].float(), grid, "nearest", "border", align_corners=False)
+        mask = moved[:, 0].to(mask.dtype)
+    return like(F.grid_sample(x.float(), grid, "bilinear", "border", align_corners=False), x), mask
+
+
+def light(x: Tensor, brightness: float, contrast: float, generator: Generator) -> Tensor:
+    """Raw values are multiplied by 1 +- brightness; differences from the mean of the image by 1 +- contrast."""
+    one_each = (-1, *[1] * (x.ndim - 1))
+    values = x.float() * (1 + uniform(brightness, x, generator)).view(one_each)
+    mean = values.flatten(1).mean(1).view(one_each)
+    return like(mean + (values - mean) * (1 + uniform(contrast, x, generator)).view(one_each), x)
+
+
+def like(values: Tensor, x: Tensor) -> Tensor:
+    """Numbers in the type of the images: 0 to 255 if that is uint8."""
+    return values.round().clamp(0, 255).to(torch.uint8) if x.dtype == torch.uint8 else values

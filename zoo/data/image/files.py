@@ -1,0 +1,341 @@
+"""Folders, tables, arrays and volumes of images, as a table with one image a row."""
+
+import hashlib
+import logging
+import math
+import sys
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+from zipfile import BadZipFile
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ... import files
+from ...encode import to_tensor
+from ...encode.image import in_words, is_grey
+from ...encode.image_file import SUFFIXES, TIFF, UnreadableImageError, read_image
+from ...errors import InputError, suggest
+from ...spec import Modality
+from ..datasets import FILES
+from ..reading import UNNAMED, read_table
+from ..target import class_names
+from .masks import read_mask
+
+IMAGE, MASK, LABEL, SPLIT, VOLUME = "image", "mask", "label", "split", "volume"  # columns
+PARTS = {"train": "train", "val": "validation", "validation": "validation", "test": "test"}
+IMAGE_KEYS, MASK_KEYS = ("images", "image", "x", "X"), ("masks", "mask", "labels", "label", "y")
+STATISTICS = 1 << 28  # values of images that are held at once
+MANY = 200  # files that deserve a progress bar
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """An image that stays on the disk until it is needed; it was read once, when it was checked."""
+
+    path: Path
+    shape: tuple[int, ...]
+    checksum: str
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.asarray(read_image(self.path), dtype=dtype)
+
+
+class ImageFiles:
+    """Raw images that are read from their files when a batch is made.
+
+    Args:
+        frame: Samples, with an `ImageFile` in the column ``image``.
+        modality: Channels and size.
+        source: What to call the data in an error.
+    """
+
+    def __init__(self, frame: pd.DataFrame, modality: Modality, source: str) -> None:
+        self.frame, self.modality, self.source = frame[[IMAGE]], modality, source
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def __getitem__(self, rows: Tensor) -> Tensor:
+        """Images of these samples, ``shape=(rows, channels, *spatial)``."""
+        return to_tensor(self.frame.iloc[rows.numpy()], self.modality, self.source)
+
+    def some(self, rows: Tensor) -> Tensor:
+        """Those of the samples, evenly spaced, that statistics can be learnt from in memory."""
+        most = max(2, STATISTICS // math.prod(self.modality["shape"]))
+        return rows[torch.linspace(0, len(rows) - 1, min(most, len(rows))).long()]
+
+
+def checksum(image: np.ndarray) -> str:
+    """Equal for equal images."""
+    return hashlib.sha256(f"{image.shape}{image.dtype}".encode() + image.tobytes()).hexdigest()
+
+
+def read_arrays(path: Path) -> pd.DataFrame:
+    """Images of an ``.npz``, also in the layout of MedMNIST (Yang et al. 2023, doi:10.1038/s41597-022-01721-8).
+
+    Args:
+        path: It has ``images`` (or ``x``), of shape ``(samples, *spatial)``, ``(samples, channels, *spatial)`` with up
+            to four channels, or ``(samples, *spatial, 3)``. It may have masks, ``labels`` (or ``y``), and any further
+            arrays with one value a sample. Where the names begin with ``train_``, ``val_`` and ``test_``, the split
+            stays as it is.
+
+    Returns:
+        As `read_images`.
+
+    Raises:
+        InputError: Damaged, no images, or an array of another length.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file}
+    except (ValueError, OSError, EOFError, BadZipFile, zlib.error) as error:
+        raise InputError(f"{path}: cannot be read as npz: {' '.join(str(error).split())[:200]}") from None
+    official = "train_images" in arrays
+    parts = {}
+    for name, part in PARTS.items() if official else [("", "")]:
+        start = f"{name}_" if official else ""
+        if own := {key.removeprefix(start): array for key, array in arrays.items() if key.startswith(start)}:
+            frame = _columns(own, f"{path}, {name}" if official else str(path))
+            parts[part] = frame.assign(**{SPLIT: part}) if official else frame
+    frame = pd.concat(parts.values(), ignore_index=True)
+    if LABEL in frame:
+        frame[LABEL] = class_names(frame[LABEL])
+    frame.attrs["official_split"] = official
+    return frame
+
+
+def _columns(arrays: dict[str, np.ndarray], where: str) -> pd.DataFrame:
+    key = next((key for key in IMAGE_KEYS if key in arrays), None)
+    if key is None:
+        raise InputError(f"{where}: there is no array 'images' (or 'x'); found {', '.join(arrays)}")
+    images = arrays.pop(key)
+    if images.ndim not in (3, 4, 5) or images.size == 0 or images.dtype.kind not in "uifb":
+        raise InputError(f"{where}: array {key!r} holds {images.dtype} of shape {images.shape}, no images")
+    images = channels_first(images)
+    columns: dict[str, Any] = {IMAGE: list(images)}
+    for name, array in arrays.items():
+        if len(array.shape) == 0 or len(array) != len(images):
+            raise InputError(f"{where}: array {name!r} is of shape {array.shape}; there are {len(images)} images")
+        if array.shape == (len(array), 1):
+            array = array[:, 0]
+        if array.ndim == images.ndim - 1 and name in MASK_KEYS:
+            columns[MASK] = list(array)
+        elif array.ndim == 1:
+            columns[LABEL if name in ("labels", "label", "y") else name] = (
+                array.astype(str) if array.dtype.kind == "S" else array
+            )
+        else:
+            columns[name] = list(array)
+    return pd.DataFrame(columns)
+
+
+def channels_first(images: np.ndarray) -> np.ndarray:
+    """Images with an axis of channels after that of the samples.
+
+    >>> [channels_first(np.zeros(shape)).shape for shape in ((9, 28, 28), (9, 28, 28, 3), (9, 7, 28, 28))]
+    [(9, 1, 28, 28), (9, 3, 28, 28), (9, 1, 7, 28, 28)]
+    """
+    if images.ndim == 3 or (images.ndim == 4 and images.shape[1] > 4 and images.shape[3] > 4):
+        return images[:, None]
+    last = images.shape[-1] in (1, 3, 4) and images.shape[1] > 4
+    return np.moveaxis(images, -1, 1) if last else images
+
+
+def common_shape(images: Sequence[Any], names: Iterable[Any], size: list[int] | None, source: str) -> list[int]:
+    """Channels and size that all images have, or are to be scaled to.
+
+    Args:
+        images: Arrays with the channels first, or each an `ImageFile`.
+        names: Of the samples.
+        size: What they are scaled to, or None.
+        source: What to call the data in an error.
+
+    Raises:
+        InputError: Sizes or channels differ; two samples are named.
+    """
+    shapes = [tuple(image.shape) for image in images]
+    channels = shapes[0][0]
+    if {shape[0] for shape in shapes} == {1, 3}:  # grey images, some of them saved in colour
+        channels = 1 if all(is_grey(np.asarray(image)) for image in images if image.shape[0] == 3) else 3
+    first = next(iter(names := list(names)))
+    for name, shape in zip(names, shapes, strict=True):
+        odd = shape[0] != channels and {shape[0], channels} != {1, 3}
+        if odd or len(shape) != len(shapes[0]) or (shape[1:] != shapes[0][1:] and not size):
+            hint = "leave one out" if odd or len(shape) != len(shapes[0]) else "give --data.size to scale all"
+            raise InputError(f"{source}: {first} has {in_words(shapes[0])}, {name} has {in_words(shape)}; {hint}")
+    if size and len(size) != len(shapes[0]) - 1:
+        raise InputError(f"{source}: size {size} does not fit images such as {first}, {in_words(shapes[0])}")
+    return [channels, *(size or shapes[0][1:])]
+
+
+def pooled(x: Tensor, most: int) -> np.ndarray:
+    """Pixels of raw images, float32 ``(batch, values)``; averages of neighbours where there are more than ``most``."""
+    share = (most / math.prod(x.shape[1:])) ** (1 / (x.ndim - 2))
+    size = [max(1, int(n * share + 1e-9)) for n in x.shape[2:]]
+    pool: Any = F.adaptive_avg_pool2d if x.ndim == 4 else F.adaptive_avg_pool3d
+    values: np.ndarray = (pool(x.float(), size) if share < 1 else x.float()).flatten(1).numpy()
+    return values
+
+
+log = logging.getLogger("zoo")
+
+
+class Reading(NamedTuple):
+    """How files become samples: arguments of `zoo.data.ImageData`, and the bytes of images that memory may hold."""
+
+    image: str
+    masks: str | None
+    axis: int | None
+    pages: Literal["samples", "volume"]
+    skip_unreadable: bool
+    memory: int
+
+
+def read_images(path: Path, how: Reading) -> pd.DataFrame:
+    """One image a row: ``image`` (an array with the channels first), and whatever else is known of it.
+
+    Args:
+        path: A folder, a table of paths, ``.npz``, or one image file.
+        how: What to do with columns, volumes and damaged files.
+
+    Returns:
+        ``image`` (arrays, or each an `ImageFile` if they do not fit into memory), ``mask`` (arrays or paths) and
+        ``label`` where there are any, and of files ``sample``, their names. ``split`` holds an official split that
+        comes with the files, named in ``frame.attrs["official_split"]``. Slices of volumes also have ``volume`` and
+        ``slice``.
+
+    Raises:
+        InputError: Nothing there, or a file that cannot be read; it is named.
+    """
+    if not path.exists():
+        near = [p.name for p in path.parent.glob("*")] if path.parent.is_dir() else []
+        raise InputError(f"no file, folder or data set {str(path)!r}; {suggest(path.name, [*near, *files.datasets()])}")
+    if path.suffix == ".npz":
+        return read_arrays(path)
+    if path.is_dir():
+        frame = _folder(path, how.masks or "masks")
+    elif path.name.lower().endswith(SUFFIXES):
+        mask = {MASK: [Path(how.masks)]} if how.masks else {}
+        frame = pd.DataFrame({UNNAMED: [path.name], IMAGE: [path], **mask})
+    else:
+        frame = _table(read_table(path), path, how)
+    attrs, frame = frame.attrs, _loaded(frame, how)
+    frame.attrs = attrs
+    return frame
+
+
+def _table(frame: pd.DataFrame, path: Path, how: Reading) -> pd.DataFrame:
+    """Paths are relative to the folder of the table."""
+    if how.image not in frame:
+        raise InputError(f"{path}: no column {how.image!r} (given as image); {suggest(how.image, frame.columns)}")
+    if (missing := frame[how.image].isna()).any():
+        raise InputError(f"{path}: row {int(missing.argmax()) + 1} has no path in column {how.image!r}")
+    cells: dict[str, list[Path | None]] = {IMAGE: [path.parent / str(cell) for cell in frame[how.image]]}
+    if how.masks in frame:
+        cells[MASK] = [None if pd.isna(cell) else path.parent / str(cell) for cell in frame[how.masks]]
+    names = {} if UNNAMED in frame or frame[how.image].duplicated().any() else {UNNAMED: frame[how.image].map(str)}
+    rest = frame.drop(columns=[c for c in (how.image, how.masks) if c in frame])
+    if clash := [c for c in cells if c in rest]:
+        raise InputError(f"{path}: there are a column {clash[0]!r} and {how.image!r} with the paths; rename {clash[0]}")
+    return pd.DataFrame({**names, **cells, **{str(name): column for name, column in rest.items()}})
+
+
+def _folder(path: Path, masks: str) -> pd.DataFrame:
+    """Sub-folders are classes, or ``images`` and ``masks``; above them there may be ``train``, ``val`` and ``test``."""
+    inside = _subfolders(path)
+    if "train" in inside and set(inside) <= set(PARTS):
+        parts = [(PARTS[name], path / name) for name in sorted(inside, key=list(PARTS).index)]
+    else:
+        parts = [("", path)]
+    rows = []
+    for part, folder in parts:
+        names = _subfolders(folder)
+        base = folder / "images" if "images" in names else folder
+        own = {_stem(file, folder / masks): file for file in _files(folder / masks)} if base != folder else None
+        for name in _subfolders(base):
+            if not _files(base / name):
+                raise InputError(f"{base / name}: there is no image in this folder of a class; remove or fill it")
+        for file in _files(base):
+            inner = file.relative_to(base).parts
+            row: dict[str, Any] = {UNNAMED: file.relative_to(path).as_posix(), IMAGE: file}
+            if own is not None and (own or masks != "masks"):
+                row[MASK] = own.get(_stem(file, base))
+            rows.append({**row, **({LABEL: inner[0]} if len(inner) > 1 else {}), **({SPLIT: part} if part else {})})
+    if not rows:
+        raise InputError(f"{path}: there is no image in this folder; it should hold {', '.join(SUFFIXES)}")
+    frame = pd.DataFrame(rows)
+    frame.attrs["official_split"] = parts[0][0] != ""
+    return frame
+
+
+def _subfolders(path: Path) -> list[str]:
+    return sorted(p.name for p in path.iterdir() if p.is_dir() and not p.name.startswith("."))
+
+
+def _files(path: Path) -> list[Path]:
+    return sorted(p for p in path.rglob("*") if p.name.lower().endswith(SUFFIXES) and not p.name.startswith("."))
+
+
+def _stem(file: Path, base: Path) -> str:
+    name = file.relative_to(base).as_posix()
+    return name.removesuffix(".gz").rpartition(".")[0]
+
+
+def _loaded(frame: pd.DataFrame, how: Reading) -> pd.DataFrame:
+    """Read all files once; unreadable ones are left out if asked for, volumes are cut if asked for."""
+    from rich.console import Console
+    from rich.progress import track
+
+    hidden, console = len(frame) < MANY or not sys.stderr.isatty(), Console(stderr=True)
+    rows: list[dict[str, Any]] = []
+    lazy = False
+    for row in track(frame.to_dict("records"), "reading images", console=console, transient=True, disable=hidden):
+        try:
+            image = read_image(row[IMAGE])
+        except UnreadableImageError as error:
+            if not how.skip_unreadable:
+                raise InputError(f"{error} (--data.skip_unreadable true)") from None
+            log.warning("left out: %s", error)
+            continue
+        if not rows and (lazy := image.nbytes * len(frame) > how.memory):
+            log.info("the images do not fit into %.1f GB of memory; they are read when needed", how.memory / 1e9)
+        if image.ndim == 4 and (how.axis is not None or (how.pages == "samples" and _is_tiff(row[IMAGE]))):
+            rows += _slices({str(key): value for key, value in row.items()}, image, how.axis or 0)
+        elif how.axis is not None:
+            raise InputError(f"{row[IMAGE]}: axis is for volumes, this is an image of shape {image.shape}")
+        else:
+            rows.append({**row, IMAGE: ImageFile(row[IMAGE], image.shape, checksum(image)) if lazy else image})
+    if not rows:
+        raise InputError(f"{frame[IMAGE].iloc[0]}: not one image of {len(frame)} can be read")
+    return pd.DataFrame(rows)
+
+
+def _is_tiff(path: Path) -> bool:
+    return path.name.lower().endswith(TIFF)
+
+
+def _slices(row: dict[str, Any], image: np.ndarray, axis: int) -> Iterator[dict[str, Any]]:
+    """A volume as one row a slice, its mask too."""
+    name, mask = row.pop(UNNAMED, row[IMAGE].name), row.get(MASK)
+    if mask is not None and (mask := read_mask(mask, str(mask))).shape != image.shape[1:]:
+        raise InputError(f"{row[MASK]}: the mask is of shape {mask.shape}, the image {image.shape[1:]}")
+    for number, one in enumerate(np.moveaxis(image, axis + 1, 0)):
+        own = {UNNAMED: f"{name} {number}", **row, IMAGE: one, VOLUME: name, "slice": number}
+        yield own if mask is None else {**own, MASK: np.take(mask, number, axis)}
+
+
+def folder_sha256(folder: Path) -> str:
+    """Checksum of the names and contents of all files in a folder."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    content = "".join(f"{path.relative_to(folder).as_posix()} {files.sha256(path)}\n" for path in paths)
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+FILES[".npz"] = read_arrays

@@ -1,0 +1,172 @@
+"""Pairs of images: one is to be turned into the other."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Generator, Tensor
+
+from ...encode import to_tensor
+from ...encode.image_file import read_image
+from ...errors import InputError, suggest
+from ...spec import Modality, Target
+from ..base import IS_TEST, Batch
+from ..frame import FrameData
+from .augment import Flip
+from .files import IMAGE, IMAGE_KEYS, MASK, MASK_KEYS, channels_first, common_shape
+from .image import ImageData
+
+OUTPUT = "output image"  # column
+
+
+class ImagePairData(ImageData):
+    """Images or volumes, each with another image of the same size that is to be made of it.
+
+    - A table (CSV, TSV, Parquet) with two columns of paths, relative to the folder of the table.
+    - A folder ``images``, and beside it one of the name given as ``target`` with files of the same names.
+    - ``.npz`` with ``images`` and an array of the name given as ``target``.
+    - A packaged data set with images and masks, either of which may be the target (``vessels_simulated``).
+
+    Images to be made are held in memory. A mask as input is an image of one channel with the numbers of its classes.
+    Pairs with the same input always share a split.
+
+    Args:
+        path: A file, a folder, or the name of a data set with a card.
+        target: Which image is to be made: a column, an array, or a folder.
+        image: Which image it is made of: a column, or an array; ``image`` by default.
+        size: Height and width (or depth, height and width) that all images are scaled to. By default all must be of one
+            size.
+        skip_unreadable: Leave out pairs whose input cannot be read, in place of an error.
+        flip: Augmentation: half of the training pairs are mirrored: horizontal, vertical, both, or all (depth too).
+        rotate: Augmentation: pairs are turned by up to so many degrees. Volumes, cubes, by quarter turns only: 90.
+        shift: Augmentation: pairs are moved by up to this share of their size.
+        zoom: Augmentation: pairs are scaled by up to this share, up and down.
+        id: Column of unique sample names; of files, their names.
+        test_path: Separate file or folder of test pairs; ``fractions`` then share out the others.
+        **shared: Arguments of `Data`.
+
+    Raises:
+        InputError: An image without its partner, or with one of another size (the sample is named), and whatever
+            `ImageData` refuses.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        target: str,
+        image: str = IMAGE,
+        size: list[int] | None = None,
+        skip_unreadable: bool = False,
+        flip: Flip = "none",
+        rotate: float = 0.0,
+        shift: float = 0.0,
+        zoom: float = 0.0,
+        id: str | None = None,  # noqa: A002 (the word that users look for)
+        test_path: str | None = None,
+        **shared: Any,
+    ) -> None:
+        super().__init__(
+            path,
+            target,
+            image,
+            classes=None,
+            masks=None,
+            mask_classes=None,
+            size=size,
+            pages="volume",
+            axis=None,
+            skip_unreadable=skip_unreadable,
+            flip=flip,
+            rotate=rotate,
+            shift=shift,
+            zoom=zoom,
+            brightness=0.0,
+            contrast=0.0,
+            target_kind="image",
+            positive=None,
+            id=id,
+            test_path=test_path,
+            **shared,
+        )
+        if image == target:
+            raise InputError(f"{path}: {image!r} is to be made of itself; give the other image as --data.target")
+        self.reading, self.output, self.classes = self.reading._replace(masks=target), target, None
+
+    def _frame(self) -> pd.DataFrame:
+        """Input and output under names of their own, with the channels first."""
+        frame = super()._frame()
+        given = {MASK: OUTPUT}  # of files, which were found by the name of the target
+        if self.card or Path(self.path).suffix == ".npz":
+            source, made = (_column(name, frame) for name in (self.reading.image, self.output))
+            if source not in frame and MASK not in frame:
+                return frame  # images alone are what something is to be made of
+            self.check_column(frame, source, "image")
+            frame = frame if IMAGE in (source, made) else frame.drop(columns=IMAGE)
+            given = {source: IMAGE, made: OUTPUT}
+        frame = frame.rename(columns=given)
+        for column in {IMAGE, OUTPUT} & set(frame):
+            frame[column] = [channels_first(c[None])[0] if isinstance(c, np.ndarray) else c for c in frame[column]]
+        return frame
+
+    def _frame_with_test(self) -> pd.DataFrame:
+        frame = super()._frame_with_test()
+        if OUTPUT not in frame:
+            known = [str(name) for name in frame.columns]
+            raise InputError(
+                f"{self.path}: there are no images {self.output!r} to be made; {suggest(self.output, known)}"
+            )
+        names = self._named(frame).index
+        frame[OUTPUT] = [
+            _partner(cell, image.shape, f"{self.path}: sample {name}")
+            for cell, image, name in zip(frame[OUTPUT], frame[IMAGE], names, strict=True)
+        ]
+        return frame
+
+    def frame(self) -> pd.DataFrame:
+        """All images that something can be made of."""
+        return FrameData.frame(self).drop(columns=[IS_TEST, OUTPUT], errors="ignore")
+
+    def _segments(self, frame: pd.DataFrame) -> bool:
+        return False
+
+    def answers(self) -> list[str]:
+        """The images to be made."""
+        return [OUTPUT]
+
+    def find_target(self, frame: pd.DataFrame) -> Target:
+        """Channels and size of the images to be made."""
+        names, source = self._named(frame).index, f"{self.path}, {self.output}"
+        shape = common_shape(list(frame[OUTPUT]), names, self.size, source)
+        return Target(kind="image", name=self.output, classes=[], unit=self.units.get(self.output, ""), shape=shape)
+
+    def encode_target(self, frame: pd.DataFrame, target: Target) -> Tensor:
+        """The images to be made, float32 ``(samples, *shape)``."""
+        modality = Modality(kind="image", shape=target["shape"], features=[OUTPUT], resize=self.size is not None)
+        made: Tensor = to_tensor(self._named(frame), modality, f"{self.path}, {self.output}")
+        return made.float()
+
+    def augment(self, batch: Batch, generator: Generator) -> Batch:
+        """Mirror, turn, move and scale both images of a pair alike."""
+        channels = batch["x"].shape[1]
+        pair = {"x": torch.cat([batch["x"].float(), batch["y"]], 1)}
+        moved = self.augmentation(pair, False, generator)["x"]
+        return {**batch, "x": moved[:, :channels], "y": moved[:, channels:]}
+
+
+def _column(name: str, frame: pd.DataFrame) -> str:
+    """Column of an array of an ``.npz``, such as ``image`` of ``images``."""
+    known = {**dict.fromkeys(MASK_KEYS, MASK), **dict.fromkeys(IMAGE_KEYS, IMAGE)}
+    return name if name in frame or known.get(name) not in frame else known[name]
+
+
+def _partner(cell: Any, shape: tuple[int, ...], where: str) -> np.ndarray:
+    """The image to be made, as large as the input ``(channels, *spatial)``."""
+    if cell is None or (isinstance(cell, float) and np.isnan(cell)):
+        raise InputError(f"{where} has no image to be made of it; add it, or leave the sample out")
+    image = read_image(cell) if isinstance(cell, Path) else np.asarray(cell)
+    if image.shape[1:] != shape[1:]:
+        ours, theirs = (" x ".join(map(str, size[1:])) for size in (shape, image.shape))
+        raise InputError(f"{where}: its image is of {ours} pixels, the one to be made of {theirs}; they must agree")
+    return image

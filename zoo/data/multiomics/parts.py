@@ -1,0 +1,238 @@
+"""The tables that make up a data set of several modalities: where they are, and what kind each one is."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from inspect import signature
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from ...encode.image_file import SUFFIXES
+from ...encode.joint import check_names
+from ...encode.table import as_text
+from ...errors import InputError, check_choice, check_range, suggest
+from ..base import Data
+from ..columns import check_ids
+from ..expression.expression import ExpressionData
+from ..expression.files import Expression, free_name, from_anndata, matrix_of_table
+from ..frame import FrameData
+from ..image.image import ImageData
+from ..reading import read_table
+from ..sequence.sequence import SequenceData
+from ..series.series import SeriesData
+from ..table.table import TableData
+
+if TYPE_CHECKING:
+    from .multiomics import MultiOmicsData
+
+KINDS: dict[str, type[FrameData]] = {
+    "expression": ExpressionData,
+    "table": TableData,
+    "sequence": SequenceData,
+    "series": SeriesData,
+    "image": ImageData,
+}
+OWN = ("path", "kind", "most_predictive")  # options of a modality that its data module does not take
+NOT_OWN = (set(signature(FrameData).parameters) | set(signature(Data).parameters)) - {"path", "id", "shared"}
+CLINICAL = "clinical"
+FILE_END = re.compile(f"({'|'.join(map(re.escape, SUFFIXES))})$", re.IGNORECASE)
+Read = TypeVar("Read")
+
+
+@dataclass
+class Part:
+    """One modality.
+
+    Attributes:
+        data: What reads and checks its table.
+        source: What to call it.
+        most_predictive: Keep so many features; None keeps all.
+        id: Column of the names of its samples, where it has that.
+    """
+
+    data: FrameData
+    source: str
+    most_predictive: int | None = None
+    id: str | None = None
+
+    @cached_property
+    def rows(self) -> pd.DataFrame:
+        """Its table, one row a sample."""
+        return self.data._frame()
+
+    @cached_property
+    def names(self) -> pd.Index:
+        """Names of its samples; of image files without what says that they are images."""
+        name = self.id if self.id in self.rows else self.data._id(self.rows) or str(self.rows.columns[0])
+        check_ids(self.rows[name], self.source)
+        names = as_text(self.rows[name])
+        return pd.Index(names.str.replace(FILE_END, "", regex=True) if isinstance(self.data, ImageData) else names)
+
+    @property
+    def features(self) -> pd.Index:
+        """Names of its columns, or genes."""
+        return self.data.expression.genes if isinstance(self.data, ExpressionData) else self.rows.columns
+
+    def frame(self) -> Any:
+        """Its table as `Model.predict` takes it, its index naming the samples."""
+        if not isinstance(self.data, ExpressionData):
+            return self.rows.set_axis(self.names, axis=0)
+        adata = self.data.frame()
+        adata.obs_names = self.names
+        return adata
+
+    def augment(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """A training batch of its raw values, changed as its options say."""
+        batch, data = {"x": x}, self.data
+        if isinstance(data, ImageData):  # on its own it would ask its target whether there are masks
+            return data.augmentation(batch, False, generator)["x"]
+        return data.augment(batch, generator)["x"]
+
+    def checksum(self) -> str:
+        """sha256 of its file."""
+        return str(self.data.describe()["sha256"])
+
+
+def parts_of(whole: "MultiOmicsData") -> dict[str, Part]:
+    """The tables that a data module was asked for, in that order.
+
+    Raises:
+        InputError: No such table, assay or option.
+    """
+    options, path = whole.modalities, Path(whole.path)
+    if path.suffix == ".h5mu":
+        found = _of_h5mu(path, _options(options))
+    elif "assays" in whole.card:
+        asked = _options(options) if options else {key: {} for key in whole.card["assays"]}
+        found = {name: _of_card(whole, name, dict(more)) for name, more in asked.items()}
+    else:
+        found = {name: _of_file(name, dict(more), whole.id) for name, more in _options(options).items()}
+    if whole.clinical:
+        if CLINICAL in found:
+            raise InputError(f"there is a modality {CLINICAL!r} already: rename it, or leave out --data.clinical")
+        part = found[CLINICAL] = Part(TableData(whole.path, features=whole.clinical, id=whole.id), whole.path)
+        if path.suffix == ".h5mu":
+            part.__dict__["rows"] = read_h5mu_samples(path)
+    check_names(found)
+    return found
+
+
+def _options(given: dict[str, Any] | list[str] | None) -> dict[str, dict[str, Any]]:
+    if isinstance(given, list):
+        return {name: {} for name in given}
+    found = {}
+    for name, more in (given or {}).items():
+        if not isinstance(more, dict | str | Path | None):
+            raise InputError(f"modality {name!r}: give a path, or options such as {{path: {name}.csv}}, not {more!r}")
+        found[name] = dict(more or {}) if isinstance(more, dict | None) else {"path": str(more)}
+    return found
+
+
+def _build(name: str, kind: str, path: str, options: dict[str, Any]) -> Part:
+    check_choice(f"{name}: kind", kind, KINDS)
+    most = options.pop("most_predictive", None)
+    if most is not None and kind != "expression":
+        raise InputError(f"{name}: most_predictive is for kind expression (numbers found by name), not {kind}")
+    own = [key for key in (*signature(KINDS[kind]).parameters, "id") if key not in {"path", "shared", *NOT_OWN}]
+    for key in options:
+        if key in NOT_OWN:
+            raise InputError(f"{name}: {key} belongs to all modalities: give it as --data.{key}")
+        if key not in own:
+            raise InputError(f"{name}: kind {kind} has no option {key!r}; {suggest(key, [*OWN, *own])}")
+    try:
+        if most is not None:
+            check_range(f"{name}: most_predictive", most, 2)
+        return Part(KINDS[kind](path, **options), path, most)
+    except TypeError as error:
+        raise InputError(f"{name}: an option is of the wrong type ({error})") from None
+
+
+def _of_card(whole: "MultiOmicsData", name: str, options: dict[str, Any]) -> Part:
+    assay, known = options.pop("path", name), whole.card["assays"]
+    if assay not in known:
+        raise InputError(f"data set {whole.path} has no assay {assay!r}; {suggest(assay, known)}")
+    part = _build(name, _only_expression(name, options), whole.path, {**options, "assay": assay})
+    part.source = f"{whole.path} ({name})"
+    return part
+
+
+def _only_expression(name: str, options: dict[str, Any]) -> str:
+    if (kind := options.pop("kind", "expression")) != "expression":
+        raise InputError(f"{name}: kind {kind!r} is for a table of its own; here it is expression")
+    return "expression"
+
+
+def _of_file(name: str, options: dict[str, Any], id_column: str | None) -> Part:
+    if "path" not in options:
+        raise InputError(f"modality {name!r} needs the path of its table: --data.modalities '{{{name}: {name}.csv}}'")
+    path, kind = str(options.pop("path")), options.pop("kind", None)
+    if kind in ("sequence", "series", "image") or Path(path).suffix == ".h5ad":
+        part = _build(name, kind or "expression", path, options)
+        part.id = options.get("id", id_column)
+        return part
+    table = read_table(Path(path))
+    if "id" in options and options["id"] not in table:
+        raise InputError(f"{path}: no column {options['id']!r} (given as id); {suggest(options['id'], table.columns)}")
+    # Names are in the column that the sample table names, or in the first: numbers may be names too.
+    options.setdefault("id", id_column if id_column in table else str(table.columns[0]))
+    rows, names = bool(options.get("genes_in_rows")), str(options["id"])
+    if kind is None:
+        values = table.drop(columns=[names] if names in table else [])
+        kind = "expression" if rows or all(map(pd.api.types.is_numeric_dtype, values.dtypes)) else "table"
+    part = _build(name, kind, path, options)
+    if isinstance(part.data, ExpressionData):
+        read = matrix_of_table(table, path, set(part.data.covariates), rows, names)
+        part.data.id = read.samples.columns[0]
+        part.data.__dict__["parts"] = [read]  # it need not be read again
+    return part
+
+
+def _of_h5mu(path: Path, options: dict[str, dict[str, Any]]) -> dict[str, Part]:
+    """Modalities of a MuData file (Bredikhin et al. 2022, doi:10.1186/s13059-021-02577-8)."""
+    held = _read_h5mu(path)
+    for name in options:
+        if name not in held:
+            raise InputError(f"{path}: no modality {name!r}; {suggest(name, held)}")
+    found = {}
+    for name in options or held:
+        more = dict(options.get(name, {}))
+        part = found[name] = _build(name, _only_expression(name, more), str(path), more)
+        part.data.__dict__["parts"], part.source = [held[name]], f"{path} ({name})"
+    return found
+
+
+def _read_h5mu(path: Path) -> dict[str, Expression]:
+    def read(file: Any, read_elem: Any) -> dict[str, Expression]:
+        found = {}
+        for name, one in file["mod"].items():
+            obs, var = read_elem(one["obs"]), read_elem(one["var"])
+            found[name] = from_anndata(read_elem(one["X"]), obs[[]], var.index, f"{path} ({name})")
+        return found
+
+    return _in_h5mu(path, read)
+
+
+def read_h5mu_samples(path: Path) -> pd.DataFrame:
+    """The table of all samples of a MuData file, their names in the first column."""
+    samples = _in_h5mu(path, lambda file, read_elem: read_elem(file["obs"]))
+    return samples.reset_index(names=free_name(samples, samples.index.name))
+
+
+def _in_h5mu(path: Path, read: Callable[[Any, Any], Read]) -> Read:
+    import h5py
+    from anndata.io import read_elem
+
+    if not path.is_file():
+        raise InputError(f"no file {str(path)!r}; {suggest(path.name, [p.name for p in path.parent.glob('*')])}")
+    try:
+        with h5py.File(path, "r") as file:
+            return read(file, read_elem)
+    except InputError:
+        raise
+    except Exception as error:  # h5py and anndata raise anything for a damaged file
+        raise InputError(f"{path}: cannot be read as h5mu: {' '.join(str(error).split())[:200]}") from None

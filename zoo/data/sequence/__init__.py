@@ -1,0 +1,1 @@
+"""DNA: FASTA, tables of sequences, and intervals of a genome."""

@@ -1,0 +1,170 @@
+"""Intervals of a genome from BED files, and windows of one length about them."""
+
+import gzip
+import io
+import re
+import zlib
+from collections import Counter
+from itertools import compress
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ...errors import InputError
+from .genome import Genome
+
+REQUIRED = ["chromosome", "start", "end"]
+COLUMNS = [*REQUIRED, "name", "score", "strand"]
+MISSING = ["", ".", "NA", "NaN", "nan"]
+SKIPPED = (b"#", b"track ", b"track\t", b"browser ", b"browser\t")
+
+
+def read_bed(path: Path) -> pd.DataFrame:
+    """Intervals of a BED file (also gzipped), separated by tabs or blanks.
+
+    Args:
+        path: The file. Lines that begin with ``#``, ``track`` or ``browser`` are skipped, but one that begins with
+            ``#chrom`` names the columns after the third.
+
+    Returns:
+        One row an interval, indexed by its line in the file (``line``, from 1): ``chromosome``, ``start`` and ``end``
+        (counted from 0, the end is not part of the interval), then as far as given ``name``, ``score``, ``strand``
+        (``+``, ``-`` or ``.``), ``column7`` and so on, or what a ``#chrom`` line calls them.
+
+    Raises:
+        InputError: No such file, no intervals, lines with too few columns or not the same number of them, a start or
+            end that is no whole number, a negative start, an interval without bases, or another strand.
+    """
+    numbers, lines, header = _lines(path)
+    tabs = b"\t" in lines[0]
+    counts = [line.count(b"\t") + 1 if tabs else len(line.split()) for line in lines]
+    if (width := counts[0]) < len(REQUIRED):
+        raise InputError(
+            f"{path}, line {numbers[0]}: {width} column{'s' * (width > 1)}; a BED file has at least chromosome, start "
+            "and end, separated by tabs"
+        )
+    if counts.count(width) < len(counts):
+        at = next(i for i, count in enumerate(counts) if count != width)
+        raise InputError(f"{path}, line {numbers[at]}: {counts[at]} columns, line {numbers[0]} has {width}")
+    names = _names(path, header, width)
+    content = b"\n".join(lines)
+    del lines, counts  # half of the memory that is taken
+    text = ["chromosome", "name", "strand"]
+    try:
+        frame = pd.read_csv(
+            io.BytesIO(content),
+            sep="\t" if tabs else r"\s+",
+            names=names,
+            dtype={name: str for name in text if name in names},
+            keep_default_na=False,
+            na_values={name: MISSING for name in names if name not in {*text, "start", "end"}},
+            quoting=3,  # a quotation mark is a letter like others
+            low_memory=False,
+        )
+    except ValueError as error:
+        raise InputError(f"{path}: cannot be read as BED: {' '.join(str(error).split())[:200]}") from None
+    frame.index = pd.Index(numbers, name="line")
+    for column, name in ((1, "start"), (2, "end")):
+        if frame[name].dtype != np.int64:
+            fields = [line.split(b"\t" if tabs else None) for line in content.split(b"\n")]
+            _refuse_numbers(name, [row[column].decode() for row in fields], numbers, path)
+    _check(frame, path)
+    return frame
+
+
+def _lines(path: Path) -> tuple[np.ndarray, list[bytes], bytes]:
+    """Numbers and text of the lines with intervals, and the line that names columns, if any."""
+    try:
+        content = path.read_bytes()
+        if content.startswith(b"\x1f\x8b"):
+            content = gzip.decompress(content)
+    except FileNotFoundError:
+        raise InputError(f"no file {str(path)!r}") from None
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{path}: cannot be read: {' '.join(str(error).split())[:200]}") from None
+    every = content.removeprefix(b"\xef\xbb\xbf").replace(b"\r", b"").split(b"\n")
+    header = next((line for line in every if line[:6].lower() == b"#chrom"), b"")
+    kept = [bool(line.strip()) and not line.startswith(SKIPPED) for line in every]
+    if not any(kept):
+        raise InputError(f"{path}: {'there are no intervals' if content.strip() else 'the file is empty'}")
+    return np.flatnonzero(kept) + 1, list(compress(every, kept)), header
+
+
+def _names(path: Path, header: bytes, width: int) -> list[str]:
+    names = [*COLUMNS, *(f"column{number}" for number in range(len(COLUMNS) + 1, width + 1))][:width]
+    if header:
+        given = [name.strip() for name in header.decode("utf-8", "replace").split("\t" if b"\t" in header else None)]
+        if len(given) != width:
+            raise InputError(f"{path}: the line that begins with #chrom names {len(given)} columns, there are {width}")
+        names = [*REQUIRED, *given[3:]]
+    if doubled := [name for i, name in enumerate(names) if name in names[:i]]:
+        raise InputError(f"{path}: column {doubled[0]!r} occurs more than once; rename or remove one")
+    return names
+
+
+def _refuse_numbers(name: str, values: list[str], numbers: np.ndarray, path: Path) -> None:
+    at = next(i for i, value in enumerate(values) if not re.fullmatch(r"-?\d{1,18}", value))
+    hint = "; a line of column names must begin with #" if at == 0 else ""
+    raise InputError(f"{path}, line {numbers[at]}: {name} {values[at]!r} is not a whole number{hint}")
+
+
+def _check(frame: pd.DataFrame, path: Path) -> None:
+    for wrong, words in (
+        (frame["start"] < 0, "start {start} is negative; BED counts from 0"),
+        (frame["start"] >= frame["end"], "start {start} is not before end {end}; BED counts from 0, without the end"),
+    ):
+        if wrong.any():
+            line = int(wrong.idxmax())
+            raise InputError(f"{path}, line {line}: " + words.format(**frame.loc[line, ["start", "end"]]))
+    if "strand" in frame and not (right := frame["strand"].isin(["+", "-", "."])).all():
+        line = int(right.idxmin())
+        raise InputError(
+            f"{path}, line {line}: strand {frame['strand'][line]!r} is not '+', '-' or '.'; if the column is something "
+            "else, name all columns in a line that begins with #chrom"
+        )
+
+
+def windows(frame: pd.DataFrame, genome: Genome, length: int | None = None, source: str = "intervals") -> np.ndarray:
+    """Starts of windows of one length about the centres of intervals.
+
+    The base in the middle of an interval, ``(start + end) // 2``, comes to ``length // 2`` of its window.
+
+    Args:
+        frame: Intervals as of `read_bed`.
+        genome: What they are intervals of.
+        length: Bases of each window; by default all intervals must be of one length.
+        source: File of the intervals, for errors.
+
+    Returns:
+        int64, counted from 0, ``shape=(intervals,)``.
+
+    Raises:
+        InputError: Intervals of several lengths (how many have which is told), a chromosome that the genome lacks, or
+            a window beyond its chromosome.
+    """
+    start, end = frame["start"].to_numpy(), frame["end"].to_numpy()
+    if length is None:
+        counts = Counter((end - start).tolist()).most_common()
+        if len(counts) > 1:
+            told = ", ".join(f"{n} of {size}" for size, n in counts[:4]) + (", ..." if len(counts) > 4 else "")
+            raise InputError(
+                f"{source}: intervals differ in length ({told} bases); give a length (--data.length {counts[0][0]}) "
+                "for windows about their centres"
+            )
+        starts = start
+    else:
+        starts = (start + end) // 2 - length // 2
+    sizes = frame["chromosome"].map(genome.sizes)
+    if (unknown := sizes.isna().to_numpy()).any():
+        at = int(unknown.argmax())
+        raise InputError(f"{source}, line {frame.index[at]}: {genome.lacks(frame['chromosome'].iloc[at])}")
+    ends = starts + (end - start if length is None else length)
+    if (beyond := (starts < 0) | (ends > sizes.to_numpy())).any():
+        at = int(beyond.argmax())
+        raise InputError(
+            f"{source}, line {frame.index[at]}: bases {starts[at]} to {ends[at]} (counted from 0) are not inside "
+            f"{frame['chromosome'].iloc[at]}, which has {int(sizes.iloc[at])} bases; remove the interval"
+            + ("" if length is None else " or take a shorter length")
+        )
+    return np.asarray(starts, np.int64)

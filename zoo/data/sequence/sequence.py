@@ -1,0 +1,177 @@
+"""DNA sequences: FASTA files, tables with a sequence column, packaged data sets."""
+
+import hashlib
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from ... import files
+from ...encode import to_tensor
+from ...encode.dna import UNKNOWN, check_sequences, dna_codes, dna_text, reverse_complement
+from ...encode.kmer import kmer_counts
+from ...encode.one_hot import one_hot
+from ...errors import check_choice, check_range
+from ...spec import Modality, TargetKind
+from ..base import Batch, Source
+from ..frame import FrameData
+from ..reading import read_table
+from .fasta import LABEL, is_fasta, read_fasta
+from .negatives import dinucleotide_shuffle
+
+KMER = 5  # of the baseline
+CHUNK = 16_384  # sequences at a time
+POSITIVE, NEGATIVE = "positive", "negative"  # labels where negatives are made
+SOURCE = "shuffled from"  # column that says which row a negative was made of
+
+
+class SequenceData(FrameData):
+    """DNA sequences with a label: FASTA (also gzipped), CSV, TSV or Parquet, or a packaged data set by name.
+
+    A FASTA file carries the label in each header (``>seq1|EI``, ``>seq1 EI``); a folder holds one FASTA file a class,
+    named by class. Exact duplicates and reverse complements among the samples always share a split.
+
+    Args:
+        path: A file, a folder, or the name of a data set with a card (``splice``).
+        target: Column to predict; in a FASTA file it is called ``label``.
+        sequence: Column of the sequences, in a table.
+        label: Regular expression whose group is the label in a FASTA header; by default its last word, after a space
+            or a ``|``.
+        negatives: For a file of positives alone: as many negatives, each a sequence with its dinucleotides in another
+            order (``shuffled``). It shares the split of its sequence.
+        length: Bases of every sequence: shorter ones are padded with N, longer ones cropped, both about the centre. By
+            default all must be of one length.
+        reverse_complement: Augmentation: half of the sequences of a training batch are read from the other strand.
+            Right only where both strands mean the same.
+        shift: Augmentation: sequences of a training batch are moved by up to so many bases, N moves in.
+        mask: Augmentation: share of the bases of a training batch that are hidden (N), others in each epoch, so that
+            no single base decides; it helps most where sequences are few.
+        target_kind: binary, multiclass or regression; detected by default.
+        positive: The positive one of two classes; by default the last in alphabetical order.
+        id: Column of unique sample names; in a FASTA file, the name of the record.
+        test_path: Separate file of test samples; ``fractions`` then share out the others.
+        **shared: Arguments of `Data`.
+
+    Raises:
+        InputError: Anything that is wrong with the sequences, in one line.
+    """
+
+    kind = "sequence"
+
+    def __init__(
+        self,
+        path: str,
+        target: str | None = None,
+        sequence: str = "sequence",
+        label: str = LABEL,
+        negatives: Literal["none", "shuffled"] = "none",
+        length: int | None = None,
+        reverse_complement: bool = False,
+        shift: int = 0,
+        mask: float = 0.0,
+        target_kind: TargetKind | None = None,
+        positive: str | None = None,
+        id: str | None = None,  # noqa: A002 (the word that users look for)
+        test_path: str | None = None,
+        **shared: Any,
+    ) -> None:
+        super().__init__(path, target, target_kind, positive, id, test_path, **shared)
+        if length is not None:
+            check_range("length", length, 1)
+        check_range("shift", shift, 0)
+        check_range("mask", mask, 0, 1)
+        check_choice("negatives", negatives, ["none", "shuffled"])
+        self.sequence, self.label, self.negatives, self.length = sequence, label, negatives, length
+        self.reverse_complement, self.shift, self.mask = reverse_complement, shift, mask
+        if not self.card and (Path(path).is_dir() or is_fasta(Path(path))):
+            self.target, self.id = self.target or "label", self.id or "record"
+        if negatives != "none":
+            self.target, self.group = self.target or "label", self.group or SOURCE
+
+    def read_file(self, path: Path) -> pd.DataFrame:
+        """FASTA as a table, or a table."""
+        frame = read_fasta(path, self.label) if path.is_dir() or is_fasta(path) else read_table(path)
+        return self._with_shuffled(frame, str(path)) if self.negatives == "shuffled" else frame
+
+    def _with_shuffled(self, frame: pd.DataFrame, path: str) -> pd.DataFrame:
+        self.check_column(frame, self.sequence, "sequence")
+        check_sequences(frame[self.sequence], path)
+        frame = frame.assign(**{self.target or "label": POSITIVE, SOURCE: range(1, len(frame) + 1)})
+        shuffled = frame[self.sequence].map(str)
+        for _, same in shuffled.groupby(shuffled.str.len()):
+            shuffled[same.index] = dna_text(dinucleotide_shuffle(dna_codes(list(same), source=path), self.seed))
+        made = frame.assign(**{self.target or "label": NEGATIVE, self.sequence: shuffled})
+        if self.id in made:
+            made[self.id] = made[self.id].map("{} shuffled".format)
+        return pd.concat([frame, made], ignore_index=True)
+
+    def describe(self) -> dict[str, Any]:
+        """Name, checksum, licence and citation of the data."""
+        if self.card or not (folder := Path(self.path)).is_dir():
+            return super().describe()
+        content = "".join(f"{p.name} {files.sha256(p)}\n" for p in sorted(folder.iterdir()) if is_fasta(p))
+        return {
+            "name": folder.resolve().name,
+            "sha256": hashlib.sha256(content.encode()).hexdigest(),
+            "licence": "not stated",
+        }
+
+    def modality(self, frame: pd.DataFrame) -> Modality:
+        """The sequence column and its length."""
+        self.roles(frame)
+        self.check_column(frame, self.sequence, "sequence")
+        check_sequences(frame[self.sequence], self.path)
+        length = self.length or len(str(frame[self.sequence].iloc[0]))
+        modality = Modality(kind="sequence", shape=[length], features=[self.sequence])
+        return {**modality, "resize": True} if self.length else modality
+
+    def values(self, frame: pd.DataFrame, modality: Modality) -> Source:
+        """Codes of the sequences; errors name the record."""
+        named = frame.set_index(self.id) if self.id and self.id in frame else frame
+        return to_tensor(named, modality, self.path)
+
+    def twins(self, frame: pd.DataFrame, modality: Modality) -> pd.Series:
+        """Equal for equal sequences and for reverse complements of each other."""
+        return strand_twins(self.values(frame, modality))
+
+    def augment(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Reverse complement, shift and mask, where asked for."""
+        x = batch["x"]
+        if self.reverse_complement:
+            other = torch.rand(len(x), 1, generator=generator, device=x.device) < 0.5
+            x = torch.where(other, reverse_complement(x), x)
+        if self.shift:
+            by = torch.randint(-self.shift, self.shift + 1, (len(x), 1), generator=generator, device=x.device)
+            source = torch.arange(x.shape[1], device=x.device) + by
+            inside = (source >= 0) & (source < x.shape[1])
+            x = torch.where(inside, x.gather(1, source.clamp(0, x.shape[1] - 1)), UNKNOWN)
+        if self.mask:
+            x = x.masked_fill(torch.rand(x.shape, generator=generator, device=x.device) < self.mask, UNKNOWN)
+        return {**batch, "x": x}
+
+    def baseline_features(self, rows: Tensor) -> dict[str, np.ndarray]:
+        """One-hot bases by position, and counts of 5-mers."""
+        codes = self.content.x[rows]
+        return {"one-hot ": one_hot(codes).flatten(1).numpy(), f"{KMER}-mer ": kmer_counts(codes, KMER)}
+
+
+def strand_twins(codes: Source) -> pd.Series:
+    """A number for each sequence that a reverse complement shares, ``shape=(samples,)``.
+
+    It is a linear hash with random 64-bit weights of both strands, the smaller of the two.
+    ``attrs["reverse_complements"]`` counts the sequences that equal another only if read from the other strand.
+    """
+    parts = []
+    for rows in torch.arange(len(codes)).split(CHUNK):
+        part = codes[rows]
+        weights = np.random.default_rng(0).integers(1 << 63, size=part.shape[1], dtype=np.uint64)
+        parts.append(
+            np.stack([(p.numpy().astype(np.uint64) * weights).sum(1) for p in (part, reverse_complement(part))])
+        )
+    this, other = np.concatenate(parts, 1)
+    twins = pd.Series(np.minimum(this, other))
+    twins.attrs["reverse_complements"] = int(twins.duplicated().sum()) - int(pd.Series(this).duplicated().sum())
+    return twins

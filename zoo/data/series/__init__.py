@@ -1,0 +1,1 @@
+"""Time series: archives of UCR and UEA, tables, and heartbeats of WFDB records."""

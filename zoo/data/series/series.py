@@ -1,0 +1,251 @@
+"""Time series: one or more channels a sample, from the files that the field uses."""
+
+import hashlib
+import logging
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from sklearn.preprocessing import StandardScaler
+from torch import Generator, Tensor
+
+from ... import files
+from ...encode import to_tensor
+from ...errors import InputError, check_range
+from ...spec import Modality, modality_of
+from ..base import IS_TEST, Batch, Content, Source
+from ..frame import FrameData
+from ..reading import UNNAMED
+from . import augment as series_augment
+from . import tables as series_tables
+from .files import LABEL, SERIES, read_series
+from .heartbeats import check_filter, filtered, read_beats
+
+log = logging.getLogger("zoo")
+
+
+class SeriesData(FrameData):
+    """Time series with a label (ECG, EEG, movement), of one or more channels, from a file, a folder or a packaged set.
+
+    - ``.ts`` and ARFF of the UCR and UEA archives, and their text files without a header, whose first column is the
+      label. The target is called ``label``.
+    - Wide tables (CSV, TSV, also gzipped, Parquet): one series a row, all columns of numbers that are not named by
+      another argument are its time points.
+    - Long tables: one time point a row; give ``record``. The columns of numbers are the channels.
+    - ``.npz`` with ``X``, ``(samples, channels, length)`` or ``(samples, length)``, and ``y``, or ``X_train``,
+      ``y_train``, ``X_test`` and ``y_test``, whose test samples stay test samples.
+    - A folder of WFDB records with annotations (PhysioNet), cut into heartbeats; the target is their AAMI class.
+
+    Exact duplicates among the samples always share a split, and so do all beats of one record.
+
+    Args:
+        path: A file, a folder, or the name of a data set with a card (``ecg_beats_simulated``).
+        target: Column to predict; ``label`` in files that have no column names.
+        record: Column of a long table that says which rows are one series; it becomes the name of the sample.
+        time: Column of a long table that orders the rows of a series; by default they stay as they are.
+        channels: Channels to read, in this order, from long tables and WFDB records; elsewhere, what they are called.
+        ignore: Columns of numbers that are no measurement, beside target, id, group and split, such as the age.
+        length: Time points of every series, or those of the ``longest`` or ``shortest`` that was read: others are
+            padded with missing values at their end or cropped there. By default all must be of one length.
+        interpolate: Missing values inside a series lie on a line between their neighbours, in place of an error.
+        sampling_rate: Time points per second. A card and WFDB records know their own.
+        resample: New sampling rate, in Hz.
+        band: Lowest and highest frequency of a band-pass filter, in Hz.
+        annotator: Extension of the annotations of WFDB records.
+        before: Seconds of a heartbeat before its annotation.
+        after: Seconds of a heartbeat after its annotation.
+        split_beats: Share out beats, not records or patients, and so let a model be tested on patients that it was
+            trained on. Every report then says so.
+        jitter: Augmentation: Gaussian noise with so many standard deviations of the series is added.
+        scaling: Augmentation: heights are multiplied by a factor about 1 with this standard deviation.
+        time_warp: Augmentation: time runs smoothly faster and slower, by up to this share.
+        window_slice: Augmentation: a window of this share of each series, at a random place, is stretched to all of it;
+            1 keeps all.
+        **shared: Arguments of `FrameData` and `Data`.
+
+    Raises:
+        InputError: Anything that is wrong with the series, in one line.
+    """
+
+    kind = "series"
+
+    def __init__(
+        self,
+        path: str,
+        target: str | None = None,
+        record: str | None = None,
+        time: str | None = None,
+        channels: list[str] | None = None,
+        ignore: list[str] | None = None,
+        length: int | Literal["longest", "shortest"] | None = None,
+        interpolate: bool = False,
+        sampling_rate: float | None = None,
+        resample: float | None = None,
+        band: list[float] | None = None,
+        annotator: str = "atr",
+        before: float = 0.25,
+        after: float = 0.45,
+        split_beats: bool = False,
+        jitter: float = 0.0,
+        scaling: float = 0.0,
+        time_warp: float = 0.0,
+        window_slice: float = 1.0,
+        **shared: Any,
+    ) -> None:
+        super().__init__(path, target, **shared)
+        if isinstance(length, int):
+            check_range("length", length, 1)
+        check_range("jitter", jitter, 0)
+        check_range("scaling", scaling, 0)
+        check_range("time_warp", time_warp, 0, 1)
+        check_range("window_slice", window_slice, 0.05, 1)
+        check_range("before", before, 0)
+        check_range("after", after, 0.01)
+        if time and not record:
+            raise InputError(f"time {time!r} orders the rows of a long table; give its column of records as record too")
+        self.length, self.interpolate = length, interpolate
+        self.record, self.time, self.channels, self.ignore = record, time, channels, ignore or []
+        self.sampling_rate = sampling_rate or self.card.get("sampling_rate")
+        self.resample, self.band, self.annotator, self.before, self.after = resample, band, annotator, before, after
+        self.jitter, self.scaling, self.time_warp, self.window_slice = jitter, scaling, time_warp, window_slice
+        is_folder = not self.card and Path(path).is_dir()
+        if is_folder and (record or sampling_rate):
+            raise InputError(f"{path}: WFDB records know names and sampling rate; leave out record and sampling_rate")
+        own = "record" if is_folder else self.card.get("group")
+        if split_beats and (own is None or self.group):
+            raise InputError("split_beats is for WFDB records, or a data set with a group in its card, without a group")
+        self.owner = self.group or own
+        self.group = None if split_beats else self.owner
+        self.target = self.target or (None if self.card or record else LABEL)
+        self.id = self.id or ("beat" if is_folder else record)
+
+    @property
+    def caution(self) -> str:
+        """What every report must say of the split, or ``""``."""
+        if self.owner is None or self.external:
+            return ""
+        owners = self.samples.dropna(subset=[self.owner]).groupby("split")[self.owner].agg(set)
+        if owners.get("train", set()).isdisjoint(owners.get("test", set())):
+            return ""
+        return f"samples of one {self.owner} are in training and test: scores are optimistic for a new {self.owner}"
+
+    def read(self) -> Content:
+        """Read, check and split."""
+        other = Path(self.path.replace("_TRAIN", "_TEST"))
+        if "_TRAIN" in self.path and self.test_path is None and other.is_file():
+            log.info("there is a file of test samples; to use it, give --data.test_path %s", other)
+        return super().read()
+
+    def read_file(self, path: Path) -> pd.DataFrame:
+        """One series a row, filtered and resampled where asked for."""
+        if path.is_dir():
+            return read_beats(path, self.annotator, self.before, self.after, self._wanted(), self.band, self.resample)
+        frame = read_series(path)
+        return self._filtered(series_tables.read_any_table(path) if frame is None else frame, str(path))
+
+    def _frame(self) -> pd.DataFrame:
+        frame = super()._frame()
+        if IS_TEST in frame and self.test_path is not None:
+            raise InputError(f"{self.path} has test samples of its own; leave out test_path")
+        return self._filtered(frame, self.path) if self.card else frame
+
+    def _frame_with_test(self) -> pd.DataFrame:
+        frame = super()._frame_with_test()
+        if frame.attrs == {}:  # pandas keeps only what both have in common
+            raise InputError(
+                f"{self.path} and {self.test_path} differ in channels or rate; give --data.channels, resample"
+            )
+        return frame
+
+    def frame(self) -> pd.DataFrame:
+        """All series, filtered and resampled where asked for; no target is needed."""
+        return super().frame().drop(columns=IS_TEST, errors="ignore")
+
+    def _wanted(self) -> list[str] | None:
+        """Channels as the user or a trained model names them."""
+        return self.channels or (modality_of(self.trained).get("channels") if self.trained else None)
+
+    def _filtered(self, frame: pd.DataFrame, source: str) -> pd.DataFrame:
+        """Series gathered from the columns of a table, filtered and resampled where asked for."""
+        roles = (*self.answers(), self.id, self.owner, self.split)
+        others = [n for n in roles if n and n in frame and n != self.record]
+        ignore = [n for n in frame if n in self.ignore or n == UNNAMED]
+        if SERIES in frame:
+            if self.record:
+                raise InputError(f"{source}: one series is one row or line here; record is for long tables")
+        elif self.record:
+            frame = series_tables.long(frame, self.record, self.time, others, ignore, self._wanted(), source)
+        else:
+            frame = series_tables.wide(frame, [*others, *ignore], source)
+        check_filter(self.sampling_rate, self.band, self.resample, source)
+        if self.sampling_rate and (self.band or self.resample):
+            how = self.sampling_rate, self.band, self.resample
+            frame[SERIES] = [filtered(np.asarray(series), *how) for series in frame[SERIES]]
+        frame[SERIES] = [np.asarray(series, dtype=np.float32) for series in frame[SERIES]]
+        frame.attrs["sampling_rate"] = self.resample or self.sampling_rate
+        return frame
+
+    def modality(self, frame: pd.DataFrame) -> Modality:
+        """Channels and length of the series."""
+        self.roles(frame)
+        series = self._named(frame)[SERIES]
+        first, length = series.iloc[0], series_tables.common_length(series, self.length, self.interpolate, self.path)
+        modality = Modality(kind="series", shape=[len(first), length], features=[SERIES])
+        if names := frame.attrs.get("channels") or self.channels or self.card.get("channels"):
+            if len(names) != len(first):
+                raise InputError(f"{self.path}: {len(names)} names of channels ({', '.join(names)}) for {len(first)}")
+            modality["channels"] = list(names)
+            modality["units"] = {name: self.units[name] for name in names if name in self.units}
+        if rate := frame.attrs.get("sampling_rate"):
+            modality["sampling_rate"] = float(rate)
+        if self.length is not None:
+            modality["resize"] = True
+        if self.interpolate:
+            modality["interpolate"] = True
+        return modality
+
+    def _named(self, frame: pd.DataFrame) -> pd.DataFrame:
+        return frame.set_index(name) if (name := self._id(frame)) else frame
+
+    def check_features(self, frame: pd.DataFrame, modality: Modality) -> None:
+        """Raise an `InputError` if the series were sampled at another rate than a trained model knows."""
+        super().check_features(frame, modality)
+        rate, expected = frame.attrs.get("sampling_rate"), modality.get("sampling_rate")
+        if rate and expected and rate != expected:
+            raise InputError(
+                f"{self.path}: {rate:g} Hz, the model was trained at {expected:g} Hz; give --data.resample {expected:g}"
+            )
+
+    def values(self, frame: pd.DataFrame, modality: Modality) -> Source:
+        """Series padded to one length; errors name the sample."""
+        return to_tensor(self._named(frame), modality, self.path)
+
+    def twins(self, frame: pd.DataFrame, modality: Modality) -> pd.Series:
+        """A hash of the values."""
+        x = to_tensor(self._named(frame), modality, self.path)
+        return pd.Series([hashlib.sha256(series.numpy().tobytes()).hexdigest() for series in x])
+
+    def describe(self) -> dict[str, Any]:
+        """Name, checksum, licence and citation of the data."""
+        if self.card or not (folder := Path(self.path)).is_dir():
+            return super().describe()
+        content = "".join(f"{p.name} {files.sha256(p)}\n" for p in sorted(folder.iterdir()) if p.is_file())
+        checksum = hashlib.sha256(content.encode()).hexdigest()
+        return {"name": folder.resolve().name, "sha256": checksum, "licence": "not stated"}
+
+    def augment(self, batch: Batch, generator: Generator) -> Batch:
+        """Time warp, window, scaling and noise, where asked for."""
+        x = batch["x"]
+        if self.time_warp or self.window_slice < 1:
+            x = series_augment.warp(x, self.time_warp, self.window_slice, generator)
+        if self.scaling:
+            x = series_augment.scale(x, self.scaling, generator)
+        if self.jitter:
+            x = series_augment.jitter(x, self.jitter, generator)
+        return {**batch, "x": x}
+
+    def baseline_features(self, rows: Tensor) -> dict[str, np.ndarray]:
+        """All values, each time point of each channel standardised; padding is 0, the mean."""
+        scaler = StandardScaler().fit(self.training_inputs().flatten(1))
+        return {"": np.nan_to_num(scaler.transform(self.content.x[rows].flatten(1)))}

@@ -1,0 +1,114 @@
+"""Tables: clinical data, expression matrices, anything with one sample a row."""
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from torch import Tensor
+
+from ...encode.table import TableEncoder
+from ...errors import InputError
+from ...spec import Modality, TargetKind, modality_of
+from .. import columns
+from ..balance import smote
+from ..base import IS_TEST
+from ..frame import FrameData
+
+
+class TableData(FrameData):
+    """A table with one sample a row: CSV, TSV (also gzipped), Parquet or ``.h5ad``, or a packaged data set by name.
+
+    What is not said is detected: a text column is a category (unless most of its values are numbers, then the rest are
+    reported as errors), the target is a class or a number by its values. Exact duplicates among the samples always
+    share a split.
+
+    Args:
+        path: A file, or the name of a data set with a card (``pima``).
+        target: Column to predict; autoencoders need none. A data set's card knows its own.
+        features: Columns to learn from. Default: all but target, id, group and split columns.
+        covariates: Those of them that are conditions (centre, sex): an autoencoder is told them and does not
+            reconstruct them; to other models they are features.
+        categorical: Columns of numbers that are categories (1 = male, 2 = female).
+        ordered: Categories with an order, with their levels from low to high: ``{stage: [I, II, III]}``.
+        target_kind: binary, multiclass, regression or survival; detected by default. ``none`` leaves it out.
+        positive: The positive one of two classes; by default the last in alphabetical order.
+        missing: Numbers that stand for a missing value, by column: ``{insulin: [0]}``.
+        id: Column of unique sample names. Default: a first column without a header, else rows are counted from 1.
+        **shared: Arguments of `FrameData` (test_path, unlabelled, event) and `Data`.
+
+    Raises:
+        InputError: Anything that is wrong with the table, in one line.
+    """
+
+    kind = "table"
+
+    def __init__(
+        self,
+        path: str,
+        target: str | None = None,
+        features: list[str] | None = None,
+        covariates: list[str] | None = None,
+        categorical: list[str] | None = None,
+        ordered: dict[str, list[str]] | None = None,
+        target_kind: TargetKind | None = None,
+        positive: str | None = None,
+        missing: dict[str, list[float]] | None = None,
+        id: str | None = None,  # noqa: A002 (the word that users look for)
+        **shared: Any,
+    ) -> None:
+        super().__init__(path, target, target_kind, positive, id, **shared)
+        self.features = features
+        self.covariates = self.card.get("covariates", []) if covariates is None else covariates
+        self.categorical, self.ordered = categorical or [], ordered or {}
+        self.missing = missing or {name: fact["missing"] for name, fact in self.facts.items() if "missing" in fact}
+
+    def modality(self, frame: pd.DataFrame) -> Modality:
+        """Features and what they are; levels of categories come later, from training rows."""
+        taken = {*self.roles(frame).values(), self.target, IS_TEST}
+        features = self.features or frame.attrs.get("features") or [n for n in frame.columns if n not in taken]
+        for name in [*features, *self.covariates, *self.categorical, *self.ordered, *self.missing]:
+            self.check_column(frame, name, "feature")
+        features = [*features, *(name for name in self.covariates if name not in features)]
+        if self.target in features:
+            raise InputError(f"target {self.target!r} is among the features; a model would only copy it")
+        if not features:
+            raise InputError(f"{self.path}: there is no column to learn from beside {self.target!r}")
+        text = columns.text_columns(frame[features], self.path)
+        categorical = [n for n in features if n in {*self.categorical, *text} and n not in self.ordered]
+        known = [name for name in (self.target, self.event) if name in frame]
+        return Modality(
+            kind="table",
+            shape=[len(features)],
+            features=list(features),
+            covariates=self.covariates,
+            levels={name: [] for name in [*categorical, *self.ordered] if name in features},
+            ordered=[name for name in self.ordered if name in features],
+            missing_values={name: [float(v) for v in self.missing[name]] for name in features if name in self.missing},
+            units={name: self.units[name] for name in features if name in self.units},
+            dtypes={name: str(frame[name].dtype) for name in [*features, *known]},
+        )
+
+    def twins(self, frame: pd.DataFrame, modality: Modality) -> pd.Series:
+        """A hash of the features."""
+        features = frame[modality["features"]]
+        text = {name: str for name in features if not pd.api.types.is_numeric_dtype(features[name])}
+        return pd.util.hash_pandas_object(features.astype(text), index=False)
+
+    def complete(self, modality: Modality, frame: pd.DataFrame, training: pd.DataFrame) -> None:
+        """Levels of the categorical columns."""
+        modality["levels"] = columns.levels(frame, training, modality["levels"], self.ordered, self.path)
+
+    def synthesised(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Training rows after SMOTE."""
+        return smote(x, y, modality_of(self.spec), self.seed)
+
+    @cached_property
+    def _standardised(self) -> TableEncoder:
+        layer = TableEncoder(modality_of(self.spec))
+        layer.fit(self.training_inputs())
+        return layer
+
+    def baseline_features(self, rows: Tensor) -> dict[str, np.ndarray]:
+        """Imputed, standardised, one-hot columns."""
+        return {"": self._standardised(self.content.x[rows]).numpy()}

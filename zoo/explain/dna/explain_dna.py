@@ -1,0 +1,170 @@
+"""All that explains a model of DNA at once: what the command ``zoo explain`` writes."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from ...data import Data
+from ...data.base import Source
+from ...encode.dna import dna_text
+from ...encode.one_hot import OneHotDNA
+from ...figure import Figure
+from ...files import replacing
+from ...models import Supervised
+from ...models.predict.cnn1d import CNN1D
+from .attribution import Method, attribute
+from .filters import filter_motifs
+from .logo import draw, logos
+from .match import match
+from .motif import Motif
+from .motif_files import write_jaspar, write_meme
+from .mutagenesis import mutagenesis, output_names
+
+SHOWN = 8  # sequences in the figure
+SHOWN_MOTIFS = 32
+CHUNK = 1024  # sequences at a time
+
+
+def explain(
+    model: Supervised,
+    background: Source | Data,
+    codes: Tensor,
+    names: pd.Index,
+    folder: Path,
+    method: Method = "mutagenesis",
+) -> list[Path]:
+    """Write motifs of the filters and contributions of the bases of some sequences.
+
+    - ``motifs.png``: logos of the filters of the first convolution, the most informative first, with the known motif
+      that each resembles; ``motifs.csv`` the same as a table, ``motifs.meme`` and ``motifs.jaspar`` for other tools.
+      Only of a model with filters over one-hot DNA.
+    - ``contributions.png``: logos of what each base contributes to the prediction, of the first eight sequences.
+    - ``contributions.csv``: the same of all sequences, and the effect of each mutation: ``sequence``, ``position``
+      (from 1), ``base``, ``class`` (the predicted one of several; the positive one of two), ``contribution``, and
+      ``effect_A`` to ``effect_T``, in natural logarithms of odds, or in the unit of a predicted number.
+
+    Args:
+        model: A trained model of DNA.
+        background: Sequences that motifs are read from, such as the training rows: uint8 ``(sequences, length)``.
+        codes: Sequences to explain, uint8 ``shape=(sequences, length)``.
+        names: Of these sequences.
+        folder: Where to write; made if it does not exist.
+        method: How contributions are computed (see `attribute`).
+
+    Returns:
+        The files, in the order of writing.
+
+    Raises:
+        InputError: The model takes no DNA, or sequences of another length.
+    """
+    predictions = model.predict(dna_text(codes))
+    classes = model.target["classes"]
+    column = predictions["prediction"].to_numpy()
+    explained = column if len(classes) > 2 else np.full(len(codes), output_names(model.target)[0], dtype=object)
+    contributions = attribute(model, codes, method=method)
+    files = (
+        _motifs(model, background, folder) if isinstance(model, CNN1D) and isinstance(model.encode, OneHotDNA) else []
+    )
+    notes = [f"{name}: {told}" for name, told in zip(names[:SHOWN], _told(predictions.head(SHOWN), model), strict=True)]
+    figure = contribution_logos(contributions[:SHOWN].numpy(), notes, explained[:SHOWN], model.target["unit"])
+    files.append(_save(figure, folder / "contributions.png"))
+    with replacing(folder / "contributions.csv") as path:
+        for number, rows in enumerate(torch.arange(len(codes)).split(CHUNK)):
+            table = _table(model, codes[rows], names[rows.numpy()], contributions[rows], explained[rows.numpy()])
+            table.to_csv(path, index=False, mode="a", header=number == 0, float_format="%.5g")
+    return [*files, folder / "contributions.csv"]
+
+
+def contribution_logos(
+    contributions: np.ndarray, titles: list[str], explained: np.ndarray, unit: str, first: int = 1
+) -> Figure:
+    """Logos of contributions below one another.
+
+    Args:
+        contributions: Of A, C, G and T, ``shape=(sequences, length, 4)``.
+        titles: Of each sequence.
+        explained: What its contributions are to: a class or the name of a number.
+        unit: Of a number; ``""`` of a class, whose contributions are differences of log-odds.
+        first: Number of the first position.
+    """
+    count, length = contributions.shape[:2]
+    figure = Figure(figsize=(min(16.0, max(6.0, 0.15 * length + 1.2)), 1.5 * count + 0.5), layout="constrained")
+    figure.suptitle("Contribution of each base", x=0.01, ha="left", fontsize=11)
+    for number, axes in enumerate(figure.subplots(count, 1, sharex=True, squeeze=False)[:, 0]):
+        draw(axes, contributions[number], first)
+        axes.set_title(titles[number], loc="left", fontsize=8)
+        axes.set_ylabel(f"{explained[number]}\n[{unit or 'log-odds'}]", fontsize=8)
+        axes.tick_params(labelsize=7)
+        axes.spines[["top", "right"]].set_visible(False)
+    axes.set_xlabel("position [bases]", fontsize=8)
+    return figure
+
+
+def _motifs(model: CNN1D, background: Source | Data, folder: Path) -> list[Path]:
+    motifs = filter_motifs(model, background)
+    motifs.sort(key=lambda motif: -float(motif.information.sum()) if motif.sites else 0.0)
+    known = match(motifs).set_index("motif")
+    rows = [
+        {"motif": m.name, "consensus": m.consensus, "sites": m.sites, "information_bits": m.information.sum().round(2)}
+        for m in motifs
+    ]
+    table = pd.DataFrame(rows).join(known, on="motif")
+    with replacing(folder / "motifs.csv") as path:
+        table.to_csv(path, index=False, float_format="%.4g")
+    write_meme(motifs, folder / "motifs.meme")
+    write_jaspar(motifs, folder / "motifs.jaspar")
+    shown = motifs[:SHOWN_MOTIFS]
+    many = f", the {len(shown)} most informative of {len(motifs)}" if len(shown) < len(motifs) else ""
+    figure = logos(shown, f"Motifs of the filters of the first convolution{many}", _resemblance(shown, known))
+    picture = _save(figure, folder / "motifs.png")
+    return [picture, *(folder / f"motifs.{suffix}" for suffix in ("csv", "meme", "jaspar"))]
+
+
+def _resemblance(motifs: list[Motif], known: pd.DataFrame) -> list[str]:
+    def told(name: str) -> str:
+        if pd.isna(known.loc[name, "target"]):
+            return "too vague to compare"
+        if known.loc[name, "q_value"] > 0.05:
+            return "resembles no known motif"
+        return (
+            f"like {known.loc[name, 'target_name']} ({known.loc[name, 'target']}), q = {known.loc[name, 'q_value']:.1g}"
+        )
+
+    return [told(motif.name) for motif in motifs]
+
+
+def _told(predictions: pd.DataFrame, model: Supervised) -> list[str]:
+    if not model.target["classes"]:
+        return [f"predicted {value:.3g} {model.target['unit']}".rstrip() for value in predictions["prediction"]]
+    return [
+        f"predicted {row['prediction']} ({row['probability_' + row['prediction']]:.2f})"
+        for _, row in predictions.iterrows()
+    ]
+
+
+def _table(
+    model: Supervised, codes: Tensor, names: pd.Index, contributions: Tensor, explained: np.ndarray
+) -> pd.DataFrame:
+    effects, outputs = mutagenesis(model, codes), output_names(model.target)
+    chosen = torch.as_tensor([outputs.index(name) for name in explained])
+    own = effects[torch.arange(len(codes)), :, :, chosen].flatten(0, 1).numpy()
+    length = codes.shape[1]
+    return pd.DataFrame(
+        {
+            "sequence": np.repeat(names.to_numpy(), length),
+            "position": np.tile(np.arange(1, length + 1), len(codes)),
+            "base": list("".join(dna_text(codes))),
+            "class": np.repeat(explained, length),
+            "contribution": contributions.sum(-1).flatten().numpy(),
+            **{f"effect_{base}": own[:, number] for number, base in enumerate("ACGT")},
+        }
+    )
+
+
+def _save(figure: Figure, path: Path) -> Path:
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=160)
+    return path

@@ -1,0 +1,141 @@
+"""What every single mutation of a sequence does to a prediction."""
+
+import torch
+from torch import Tensor
+
+from ...data.base import Source
+from ...encode.one_hot import OneHotDNA
+from ...errors import InputError
+from ...latent.probe import evaluating
+from ...models import Supervised
+from ...models.predict.cnn1d import BothStrands
+from ...spec import Target, modality_of
+from .incremental import mutant_outputs, traceable
+
+BASES = 1 << 14  # of whole sequences at a time
+MUTANTS = 1024  # at a time, where they are computed in full
+
+
+def mutagenesis(model: Supervised, codes: Source) -> Tensor:
+    """Effect of each base at each position on a prediction: in-silico saturation mutagenesis.
+
+    An effect is the log-odds (see `log_odds`) of the mutant minus those of the sequence as it is. That of the base that
+    is there already is exactly 0. Where the sequence has an N or another letter of IUPAC, all four effects are relative
+    to that letter.
+
+    In a `CNN1D` over one-hot DNA only what a mutation reaches is computed, and effects equal those of a full
+    computation up to rounding. Other networks and encodings compute every mutant in full.
+
+    Paper: Zhou and Troyanskaya 2015, doi:10.1038/nmeth.3547.
+
+    Args:
+        model: A model of DNA; stays on its device.
+        codes: Sequences, uint8 ``shape=(sequences, length)``.
+
+    Returns:
+        float32 on the CPU, ``shape=(sequences, length, 4, outputs)``: bases A, C, G and T, outputs as `output_names`.
+        In natural logarithms of odds, or in the unit of a regression target.
+
+    Raises:
+        InputError: The model takes no sequences, or these are of another length.
+    """
+    check_codes(model, codes)
+    (length,) = modality_of(model.spec)["shape"]
+    rows = torch.arange(len(codes)).split(max(1, BASES // length))
+    with evaluating(model):
+        parts = [_effects(model, codes[some].to(model.device)).float().cpu() for some in rows]
+    return torch.cat(parts)
+
+
+def check_dna(model: Supervised) -> None:
+    """Raise an `InputError` unless this is a model of DNA."""
+    if (kind := modality_of(model.spec)["kind"]) != "sequence":
+        raise InputError(f"{type(model).__name__} is a model of a {kind}; this needs a model of DNA")
+
+
+def check_codes(model: Supervised, codes: Source) -> None:
+    """Raise an `InputError` unless this is a model of DNA, and these are sequences that it takes."""
+    check_dna(model)
+    (length,) = modality_of(model.spec)["shape"]
+    if not len(codes):
+        raise InputError("there are no sequences to explain")
+    first = codes[torch.arange(1)]
+    if first.dtype != torch.uint8 or first.shape != (1, length):
+        shape = ", ".join(map(str, (len(codes), *first.shape[1:])))
+        raise InputError(
+            f"codes are {str(first.dtype).removeprefix('torch.')} of shape ({shape}), the model takes uint8 of shape "
+            f"(sequences, {length}); zoo.encode.dna.dna_codes makes them of text"
+        )
+
+
+def output_names(target: Target) -> list[str]:
+    """What `log_odds` are of: the positive one of two classes, each one of more, or the number itself."""
+    if not target["classes"]:
+        return [target["name"]]
+    return target["classes"] if target["kind"] == "multiclass" else target["classes"][-1:]
+
+
+def log_odds(model: Supervised, output: Tensor) -> Tensor:
+    """Raw outputs as log-odds, log p / (1 - p), of each output in `output_names`.
+
+    Of two classes they are the raw output itself: log-odds of the positive class. Of more classes each stands against
+    all others together, so that its log-odds change by the same number in whatever way the others share the rest. A
+    number is given in its unit, less the mean of the training rows.
+
+    Args:
+        model: Model that the outputs are from.
+        output: ``shape=(..., 1 or classes)``.
+
+    Returns:
+        The same shape.
+    """
+    if not model.target["classes"]:
+        return output * model.y_scale
+    if model.target["kind"] == "binary":
+        return output
+    own = torch.eye(output.shape[-1], dtype=torch.bool, device=output.device)
+    others = output[..., None, :].masked_fill(own, -torch.inf).logsumexp(-1)
+    return output - others
+
+
+def _effects(model: Supervised, codes: Tensor) -> Tensor:
+    """Effects for sequences on the model's device."""
+    known = codes[..., None] < 4
+    count = 3 if known.all() else 4
+    numbers = torch.arange(count, device=codes.device)
+    bases = torch.where(known, (codes[..., None] + 1 + numbers) % 4, numbers)
+    outputs = _outputs(model, codes, bases)
+    effects = log_odds(model, outputs) - log_odds(model, model(codes))[:, None, None]
+    effects = effects.masked_fill((bases == codes[..., None])[..., None], 0)
+    result = effects.new_zeros(*codes.shape, 4, effects.shape[-1])
+    return result.scatter_(2, bases[..., None].expand_as(effects), effects)
+
+
+def _outputs(model: Supervised, codes: Tensor, bases: Tensor) -> Tensor:
+    """Raw outputs with each of these bases at each position: ``(sequences, length, bases, outputs)``."""
+    body, head = model.network
+    if not isinstance(model.encode, OneHotDNA):
+        return _in_full(model, codes, bases)
+    x, new = model.encode(codes), model.encode.table[bases]
+    if not isinstance(body, BothStrands):
+        layers = traceable(body, head)
+        return mutant_outputs(layers, x, new) if layers else _in_full(model, codes, bases)
+    # The head is linear: the average may as well be taken after it, which spares flattened positions.
+    layers = traceable(body.network, head) if body.how == "average" else traceable(body.network)
+    if not layers:
+        return _in_full(model, codes, bases)
+    # Channels turned around are the complement.
+    this, other = mutant_outputs(layers, x, new), mutant_outputs(layers, x.flip(1, 2), new.flip(1, 3)).flip(1)
+    return (this + other) / 2 if body.how == "average" else head(torch.maximum(this, other))
+
+
+def _in_full(model: Supervised, codes: Tensor, bases: Tensor) -> Tensor:
+    """The same for any network."""
+    positions = torch.arange(codes.shape[1], device=codes.device).repeat_interleave(bases.shape[2])
+    outputs = []
+    for sequence, new in zip(codes, bases.flatten(1).to(codes.dtype), strict=True):
+        for position, base in zip(positions.split(MUTANTS), new.split(MUTANTS), strict=True):
+            mutants = sequence.expand(len(position), -1).clone()
+            mutants[torch.arange(len(position), device=codes.device), position] = base
+            outputs.append(model(mutants))
+    return torch.cat(outputs).view(*bases.shape, -1)

@@ -1,0 +1,71 @@
+"""What `zoo explain` writes of models of expression and of several modalities: features, and modalities."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from ...data import Data
+from ...errors import check_choice
+from ...figure import Figure
+from ...files import replacing
+from ...models import Supervised
+from ...report.style import new_figure
+from ...spec import modality_of
+from .attribution import Method, feature_importance
+from .modality_weights import modality_weights, plot_modality_weights
+
+SHOWN = 25
+BLUE = "#0072B2"
+
+
+def explain_features(model: Supervised, data: Data, folder: Path, method: str | None = None) -> list[Path]:
+    """Write which features a model relies on, and of several modalities which of these.
+
+    ``features.csv`` and ``features.png`` (see `feature_importance`; training samples), ``modalities.csv`` and
+    ``modalities.png`` (see `modality_weights`; validation samples). Of other data than those of the training, all
+    samples. One model is one answer: `feature_stability` tells what of it would come back.
+
+    Args:
+        model: A trained model of expression, or of several modalities.
+        data: Its data.
+        folder: Where to write; made if it does not exist.
+        method: ``integrated_gradients`` (the default) or ``gradient_shap``.
+
+    Returns:
+        The files, in the order of writing.
+
+    Raises:
+        InputError: Another method.
+    """
+    method = method or "integrated_gradients"
+    check_choice(f"method for {modality_of(model.spec)['kind']}", method, Method.__args__)  # type: ignore[attr-defined]
+    fitted, tuned = ("train", "validation") if len(data.content.rows("train")) else ("test", "test")
+    table = feature_importance(model, data, fitted, method, by_class=bool(model.target["classes"]))  # type: ignore[arg-type]
+    rows = fitted.replace("train", "training")
+    title = f"{type(model).__name__}: the {min(SHOWN, len(table))} features it relies on most, {rows} samples"
+    target = model.target
+    unit = "log-odds" if target["classes"] else "log hazard" if target["kind"] == "survival" else target["unit"]
+    written = _write(table, plot_importance(table, title, unit), folder, "features")
+    if modality_of(model.spec)["kind"] == "joint":
+        weights = modality_weights(model, data, tuned)  # type: ignore[arg-type]
+        written += _write(weights.reset_index(), plot_modality_weights(weights), folder, "modalities")
+    return written
+
+
+def plot_importance(table: pd.DataFrame, title: str, unit: str) -> Figure:
+    """The most important features of `feature_importance`, the most important on top."""
+    shown = table.head(SHOWN)[::-1]
+    label = f"mean size of the contribution [{unit}]" if unit else "mean size of the contribution"
+    figure, axes = new_figure(title, label, "", (6.4, 1.4 + 0.2 * len(shown)))
+    axes.barh(range(len(shown)), shown["importance"], color=BLUE, height=0.7)
+    axes.set_yticks(range(len(shown)), [str(name)[:40] for name in shown["feature"]], fontsize=8)
+    return figure
+
+
+def _write(table: pd.DataFrame, figure: Figure, folder: Path, stem: str) -> list[Path]:
+    folder.mkdir(parents=True, exist_ok=True)
+    with replacing(folder / f"{stem}.csv") as path:
+        table.to_csv(path, index=False, float_format="%.5g")
+    with replacing(folder / f"{stem}.png") as path:
+        figure.savefig(path)
+    return [folder / f"{stem}.csv", folder / f"{stem}.png"]

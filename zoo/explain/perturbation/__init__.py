@@ -1,0 +1,1 @@
+"""What a generative model predicts when an input is changed in all samples."""

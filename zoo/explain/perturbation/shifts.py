@@ -1,0 +1,222 @@
+"""What an autoencoder builds otherwise when one of its inputs is set to another value."""
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.stats import ttest_rel
+from torch import Tensor
+
+from ...data import Data
+from ...encode.table import TableEncoder
+from ...errors import InputError, check_choice, suggest
+from ...latent.probe import evaluating
+from ...models import Model
+from ...models.autoencoders.base import Unsupervised
+from ...models.autoencoders.vae import VAE
+from ...spec import Modality, modality_of
+
+DRAWS = 10  # of the reconstruction of the samples as they are, for a t-test
+Value = str | float
+
+
+@dataclass
+class Columns:
+    """What is reconstructed, in the order in which it is reported.
+
+    Attributes:
+        names: A number by its name, a category as ``"NAME=LEVEL"``: the last of two levels, or each of more.
+        features: The feature that each belongs to.
+        at: Its place in the encoded content.
+        scale: Units of the data in one encoded unit.
+        deviation: Standard deviation among training rows, in encoded units.
+    """
+
+    names: list[str]
+    features: list[str]
+    at: np.ndarray
+    scale: np.ndarray
+    deviation: np.ndarray
+
+
+@dataclass
+class Shift:
+    """How reconstructions change, of each model and column: ``shape=(models, columns)``.
+
+    Attributes:
+        mean: Mean over samples, in encoded units.
+        rising: Share of the samples whose reconstruction rises.
+        p: Of a paired t-test over samples, where it was asked for.
+        samples: How many were changed.
+    """
+
+    mean: np.ndarray
+    rising: np.ndarray
+    p: np.ndarray | None
+    samples: int
+
+
+def check_table(data: Data) -> None:
+    """Raise an `InputError` unless these data are a table."""
+    if (kind := modality_of(data.spec)["kind"]) != "table":
+        raise InputError(f"these data are of the kind {kind!r}; only the features of a table can be perturbed")
+
+
+def check_models(models: list[Model], data: Data) -> list[Unsupervised]:
+    """The models, all of which can reconstruct these data.
+
+    Raises:
+        InputError: None, one without a decoder, or one that was trained on other columns, levels or units.
+    """
+    if isinstance(models, Model) or not models:
+        raise InputError("give a list of trained models, such as those of zoo.explain.ensemble")
+    check_table(data)
+    found: list[Unsupervised] = []
+    for number, model in enumerate(models, 1):
+        if not isinstance(model, Unsupervised):
+            raise InputError(f"model {number} is a {type(model).__name__}, which has no decoder; train a VAE")
+        theirs, ours = modality_of(model.spec), modality_of(data.spec)
+        if theirs != ours:
+            odd = [name for name in ours["features"] if name not in theirs.get("features", [])]
+            odd = odd or [name for name in theirs.get("features", []) if name not in ours["features"]]
+            what = f"{odd[0]!r} is in one of them only" if odd else "levels, covariates or units differ"
+            raise InputError(f"model {number} was trained on other data: {what}")
+        if not model.encode.fitted:
+            raise InputError(f"model {number} is not trained")
+        found.append(model)
+    return found
+
+
+def columns_of(encode: TableEncoder, x: Tensor) -> Columns:
+    """What is reconstructed of encoded tables; ``x`` are raw training rows."""
+    modality = encode.modality
+    content = encode.feature_names[: encode.out_features - encode.covariates]
+    numbers = [modality["features"][place] for place in encode.numeric.tolist()]
+    scales = dict(zip(numbers, encode.scale.tolist(), strict=True))
+    levels = {at for start, count in encode.levels_of.items() for at in range(start, start + count)}
+    found = [(name, name, at, scales[name], 1.0) for at, name in enumerate(content) if at not in levels]
+    with torch.inference_mode():
+        encoded = encode(x.to(encode.mean.device)).double().cpu()
+    for start, count in encode.levels_of.items():
+        known = range(start, start + count - 1)  # the last column is 'unknown'
+        counts = encoded[:, known.start : known.stop].sum(0)
+        for at in known[-1:] if len(known) == 2 else known:
+            share = float(counts[at - start] / counts.sum())
+            spread = (share * (1 - share)) ** 0.5 or 1.0
+            found.append((content[at], modality["features"][int(encode.of[at])], at, 1.0, spread))
+    order = {name: place for place, name in enumerate(modality["features"])}
+    found.sort(key=lambda column: order[column[1]])
+    names, features, at_, scale, deviation = zip(*found, strict=True)
+    return Columns(list(names), list(features), np.array(at_), np.array(scale), np.array(deviation))
+
+
+def positions(data: Data, split: str | None) -> Tensor:
+    """Positions of the samples of one split, or of all."""
+    if split is None:
+        return torch.arange(len(data.samples))
+    check_choice("split", split, ["train", "validation", "test"])
+    return data.content.rows(split)
+
+
+def check_feature(data: Data, name: str) -> int:
+    """Place of a feature among the raw values.
+
+    Raises:
+        InputError: No such feature, or a covariate or the target.
+    """
+    modality = modality_of(data.spec)
+    if name == data.spec["target"]["name"] and name:
+        raise InputError(f"{name!r} is the target, which the models do not read; name a feature")
+    if name in modality.get("covariates", []):
+        raise InputError(
+            f"{name!r} is a covariate, which decoders are told; take it out of data.covariates, and train again"
+        )
+    if name not in modality["features"]:
+        raise InputError(f"there is no feature {name!r}; {suggest(name, modality['features'])}")
+    return modality["features"].index(name)
+
+
+def step_of(value: Value) -> float | None:
+    """Standard deviations that a value such as ``"+1 sd"`` asks to go; None for a value to go to."""
+    found = re.fullmatch(r"([+-]\d*\.?\d+) ?sd", value.strip()) if isinstance(value, str) else None
+    return float(found[1]) if found else None
+
+
+def code_of(modality: Modality, name: str, value: Value) -> float:
+    """Raw value of a level or a number.
+
+    Raises:
+        InputError: No such level, or no number.
+    """
+    if levels := modality.get("levels", {}).get(name):
+        if str(value) not in levels:
+            raise InputError(f"{name!r} has no level {str(value)!r} among training rows; {suggest(str(value), levels)}")
+        return float(levels.index(str(value)))
+    try:
+        return float(value)
+    except ValueError:
+        raise InputError(f"{name!r} is a number; set it to one, or to '+1 sd', not {value!r}") from None
+
+
+def changed(data: Data, name: str, value: Value, split: str | None) -> tuple[Tensor, Tensor]:
+    """Raw values as they are and with the change, of the samples that it changes: two ``(samples, features)``.
+
+    Samples whose value is missing or is that one already are left out.
+
+    Raises:
+        InputError: No such feature or level, or nobody to be changed.
+    """
+    place, modality = check_feature(data, name), modality_of(data.spec)
+    before = data.content.x[positions(data, split)]
+    after = before.clone()
+    step = step_of(value)
+    if step is None:
+        after[:, place] = code_of(modality, name, value)
+    elif name in modality.get("levels", {}):
+        raise InputError(f"{name!r} is a category; set it to one of its levels, not {value!r}")
+    else:
+        own = data.training_inputs()[:, place]
+        after[:, place] += step * own[own.isfinite()].std(correction=0)
+    rows = before[:, place].isfinite() & (before[:, place] != after[:, place])
+    if not rows.any():
+        raise InputError(f"there is no sample whose {name!r} is known and would change to {value!r}")
+    return before[rows], after[rows]
+
+
+def shift(models: list[Unsupervised], columns: Columns, before: Tensor, after: Tensor, test: bool = False) -> Shift:
+    """Change of the reconstructions; ``test`` also compares them with what the models make of the same samples anew."""
+    mean, rising, p = [], [], []
+    for number, model in enumerate(models):
+        parts = torch.arange(len(before)).split(model.rows_at_once)
+        with evaluating(model):
+            one = torch.cat([_built(model, before[rows]) for rows in parts])
+            two = torch.cat([_built(model, after[rows]) for rows in parts])
+            difference = (two - one).numpy()[:, columns.at]
+            mean.append(difference.mean(0, dtype=np.float64))
+            rising.append((difference > 0).mean(0))
+            if test:
+                generator = torch.Generator(model.device).manual_seed(number)
+                again = torch.stack([_drawn(model, before, parts, generator) for _ in range(DRAWS)]).mean(0)
+                drawn = _drawn(model, after, parts, generator)
+                p.append(ttest_rel(drawn.numpy()[:, columns.at], again.numpy()[:, columns.at]).pvalue)
+    return Shift(np.array(mean), np.array(rising), np.nan_to_num(p, nan=1.0) if test else None, len(before))
+
+
+def _built(model: Unsupervised, x: Tensor) -> Tensor:
+    x = x.to(model.device)
+    return model.decode(model.embed(x), model.covariates_of(x)).double().cpu()
+
+
+def _drawn(model: Unsupervised, x: Tensor, parts: tuple[Tensor, ...], generator: torch.Generator) -> Tensor:
+    """As `_built`, but a VAE draws z from its distribution, as in training."""
+    if not isinstance(model, VAE):
+        return torch.cat([_built(model, x[rows]) for rows in parts])
+    built = []
+    for rows in parts:
+        encoded = model.encode(x[rows].to(model.device))
+        mean, log_variance = model.posterior(encoded)
+        noise = torch.randn(mean.shape, device=mean.device, generator=generator)
+        z = mean + noise * (log_variance / 2).exp()
+        built.append(model.decode(z, model.split(encoded)[1]).double().cpu())
+    return torch.cat(built)

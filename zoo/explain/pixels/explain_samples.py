@@ -1,0 +1,197 @@
+"""All that explains some samples of a table, series or images: what the command ``zoo explain`` writes for them."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from ...data import Data
+from ...data.base import Source
+from ...encode.gramian import GramianAngularField
+from ...encode.series import lengths
+from ...errors import InputError, check_choice
+from ...figure import Figure
+from ...files import replacing
+from ...latent.probe import evaluating, run
+from ...models import Supervised
+from ...spec import modality_of
+from ..dna.mutagenesis import output_names
+from .heat_maps import HeatMethod, channel_maps, heat_map
+from .lime import lime_image, lime_table
+from .pictures import Samples, condition_figure, image_figure, series_figure, volume_figure
+from .series_influence import series_influence
+
+SHOWN = 8  # samples in a figure
+METHODS = {
+    "table": ("lime",),
+    "series": HeatMethod.__args__,  # type: ignore[attr-defined]
+    "image": (*HeatMethod.__args__, "lime"),  # type: ignore[attr-defined]
+}
+MEANING = {  # name of the method, and what its colours mean
+    "grad_cam": ("Grad-CAM", "what speaks for (+) and against (-) {} [no unit]"),
+    "hires_cam": ("HiResCAM", "what speaks for (+) and against (-) {} [no unit]"),
+    "occlusion": ("occlusion", "what {} loses where this is hidden [{}]"),
+    "integrated_gradients": ("integrated gradients", "contribution to {} [{}]"),
+    "lime": ("LIME", "weight of the superpixel for {} [{}]"),
+}
+
+
+def explain_samples(
+    model: Supervised,
+    background: Source | Data,
+    x: Tensor,
+    names: pd.Index,
+    folder: Path,
+    method: str | None = None,
+) -> list[Path]:
+    """Write what speaks for the prediction of some samples, and what against it.
+
+    - Table: ``conditions.png`` and ``conditions.csv``, as of `lime_table`.
+    - Series: ``influence.png``, the first eight series coloured by influence (beside them the Gramian angular fields,
+      if the model reads them), and ``influence.csv`` of all: ``sample``, ``channel``, ``time`` (in seconds where the
+      sampling rate is known, else counted from 1), ``value``, ``influence``, and ``class``.
+    - Images: ``heat_maps.png``, the first eight with their maps (three slices of a volume), and ``heat_maps.npz`` of
+      all: ``maps``, ``(samples, *spatial)``, and ``names``.
+
+    Args:
+        model: A trained model of a table, of series or of images.
+        background: Training rows, or the data module that has them; it also tells the true classes.
+        x: Raw values of the samples to explain, ``shape=(samples, *shape)``.
+        names: Of these samples.
+        folder: Where to write; made if it does not exist.
+        method: ``lime`` of a table; ``hires_cam`` (the default), ``grad_cam``, ``occlusion`` (the default without
+            convolutions over images) or ``integrated_gradients`` of series and images, and ``lime`` of images.
+
+    Returns:
+        The files, in the order of writing.
+
+    Raises:
+        InputError: A method that does not fit, a model of DNA or of masks, samples of another shape, or a package that
+            is absent.
+    """
+    modality = modality_of(model.spec)
+    kind = modality["kind"]
+    if kind not in METHODS:
+        what = "use zoo.explain.explain" if kind == "sequence" else "use captum on model.network"
+        raise InputError(f"zoo explain is not for models of {kind} (it is for tables, series, images and DNA); {what}")
+    method = method or default_method(model)
+    check_choice(f"method for a {kind}" if kind != "image" else "method for an image", method, METHODS[kind])
+    if kind == "table":
+        return _explain_table(model, background, x, names, folder)
+    if kind == "series":
+        return _explain_series(model, background, x, names, folder, method)  # type: ignore[arg-type]
+    if method == "lime":
+        maps = torch.stack([lime_image(model, image) for image in x])
+    else:
+        maps = heat_map(model, x, method=method)  # type: ignore[arg-type]
+    draw = image_figure if maps.ndim == 3 else volume_figure
+    shown = _samples(model, background, x, names, method, "Influence of each pixel")
+    written = [_save(draw(shown, maps[:SHOWN].numpy()), folder / "heat_maps.png"), folder / "heat_maps.npz"]
+    with replacing(written[1]) as path:
+        np.savez_compressed(path, maps=maps.numpy(), names=names.map(str).to_numpy(dtype=str))
+    return written
+
+
+def default_method(model: Supervised) -> str:
+    """How samples of such a model are explained unless it is said."""
+    if modality_of(model.spec)["kind"] == "table":
+        return "lime"
+    return "hires_cam" if hasattr(model, "last_convolution") else "occlusion"
+
+
+def _explain_table(
+    model: Supervised, background: Source | Data, x: Tensor, names: pd.Index, folder: Path
+) -> list[Path]:
+    table = lime_table(model, background, x, names)
+    shown = table[table["sample"].isin(names[:SHOWN])]
+    titles = _titles(model, background, x[:SHOWN], names[:SHOWN])
+    figure = condition_figure(shown, titles, "LIME: weight of each condition", model.target["unit"])
+    written = [_save(figure, folder / "conditions.png"), folder / "conditions.csv"]
+    with replacing(written[1]) as path:
+        table.to_csv(path, index=False, float_format="%.5g")
+    return written
+
+
+def _explain_series(
+    model: Supervised, background: Source | Data, x: Tensor, names: pd.Index, folder: Path, method: HeatMethod
+) -> list[Path]:
+    modality = modality_of(model.spec)
+    channels = modality["shape"][0]
+    influence = series_influence(model, x, method=method)
+    fields = maps = None
+    if isinstance(model.encode, GramianAngularField):
+        with evaluating(model):
+            fields = model.encode(x[:SHOWN].to(model.device)).float().cpu().numpy()[:, :channels]
+        if method != "occlusion":  # of the series itself
+            maps = channel_maps(model, x[:SHOWN], None, method)
+            maps = maps if maps.shape[1] == 1 else maps.unflatten(1, (-1, channels)).sum(1)
+    shown = _samples(model, background, x, names, method, "Influence of each time point")
+    figure = series_figure(shown, influence[:SHOWN].numpy(), modality, fields, None if maps is None else maps.numpy())
+    written = [_save(figure, folder / "influence.png"), folder / "influence.csv"]
+    with replacing(written[1]) as path:
+        _influence_table(model, x, names, influence).to_csv(path, index=False, float_format="%.6g")
+    return written
+
+
+def _influence_table(model: Supervised, x: Tensor, names: pd.Index, influence: Tensor) -> pd.DataFrame:
+    """One row for each time point of each channel, without padding."""
+    modality = modality_of(model.spec)
+    count, channels, length = influence.shape
+    rate = modality.get("sampling_rate")
+    told = modality.get("channels") or [str(number + 1) for number in range(channels)]
+    times = np.arange(length) / rate if rate else np.arange(1, length + 1)
+    table = pd.DataFrame(
+        {
+            "sample": np.repeat(names.to_numpy(), channels * length),
+            "channel": np.tile(np.repeat(told, length), count),
+            "time": np.tile(times, count * channels),
+            "value": x.flatten().numpy(),
+            "influence": influence.flatten().numpy(),
+            "class": np.repeat(_explained_names(model, x), channels * length),
+        }
+    )
+    inside = torch.arange(length) < lengths(x)[:, None]
+    return table[inside[:, None].expand(-1, channels, -1).flatten().numpy()]
+
+
+def _explained_names(model: Supervised, x: Tensor) -> np.ndarray:
+    """What the influence on each sample is on: the positive class of two, the predicted one of more, or the number."""
+    outputs = output_names(model.target)
+    codes = run(model, x, None)[1].argmax(1).numpy()
+    names: np.ndarray = np.array(outputs, dtype=object)[codes]
+    return names
+
+
+def _samples(
+    model: Supervised, background: Source | Data, x: Tensor, names: pd.Index, method: str, title: str
+) -> Samples:
+    outputs, unit = output_names(model.target), model.target["unit"]
+    of = outputs[0] if len(outputs) == 1 else "the predicted class"
+    label, what = MEANING[method]
+    titles = _titles(model, background, x[:SHOWN], names[:SHOWN])
+    return Samples(x[:SHOWN].numpy(), titles, what.format(of, unit or "log-odds"), f"{title}: {label}")
+
+
+def _titles(model: Supervised, background: Source | Data, x: Tensor, names: pd.Index) -> list[str]:
+    """Name, truth where it is known, prediction and its probability."""
+    table, target = model.table(run(model, x, None)[1], names), model.target
+    truth = pd.Series(None, index=names, dtype=object)
+    if isinstance(background, Data) and target["name"] in background.samples:
+        truth = background.samples[target["name"]].reindex(names)
+    titles = []
+    for (name, row), true in zip(table.iterrows(), truth, strict=True):
+        if target["classes"]:
+            told = f"predicted {row['prediction']} ({row['probability_' + row['prediction']]:.2f})"
+        else:
+            told = f"predicted {row['prediction']:.3g} {target['unit']}".rstrip()
+        known = "" if pd.isna(true) else f"truth {true}, "
+        titles.append(f"{name}: {known}{told}")
+    return titles
+
+
+def _save(figure: Figure, path: Path) -> Path:
+    with replacing(path) as temporary:
+        figure.savefig(temporary)
+    return path

@@ -1,0 +1,194 @@
+"""LIME: a linear model of what a model does in the neighbourhood of one sample.
+
+Paper: Ribeiro et al. 2016, doi:10.1145/2939672.2939778; package lime, and scikit-image for superpixels.
+"""
+
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ...data import Data
+from ...data.base import Source
+from ...errors import InputError
+from ...latent.probe import evaluating
+from ...models import Supervised
+from ...spec import modality_of
+from ..dna.attribution import _column
+from ..dna.mutagenesis import log_odds
+from .heat_maps import check_samples
+
+SIDE, KERNEL = 112, 2  # pixels: images are cut into superpixels at one size, so that large and small ones get as many
+CONDITIONS = 10  # of each sample that are kept
+
+
+def lime_image(
+    model: Supervised, image: Tensor, target: int | str | None = None, samples: int = 1000, seed: int = 0
+) -> Tensor:
+    """Weight of each superpixel of an image: what its presence adds to the log-odds of a class.
+
+    The image is cut into superpixels by quickshift (Vedaldi and Soatto 2008, doi:10.1007/978-3-540-88693-8_52), random
+    sets of which are hidden under the mean of the training images; the weights are those of a linear model of the
+    log-odds of the results.
+
+    Args:
+        model: A model of images in two dimensions; stays on its device.
+        image: Raw, ``shape=(channels, height, width)``.
+        target: Class, by name or number; by default the positive one of two, the most probable one of more.
+        samples: Images with hidden superpixels.
+        seed: Of what is hidden; the same seed gives the same weights.
+
+    Returns:
+        float32 on the CPU, ``shape=(height, width)``: each pixel has the weight of its superpixel, in natural
+        logarithms of odds, or in the unit of a predicted number.
+
+    Raises:
+        InputError: No such class; no model of images, or of volumes; the package is absent.
+    """
+    check_samples(model, image[None])
+    if modality_of(model.spec)["kind"] != "image" or image.ndim != 3:
+        raise InputError(
+            f"lime explains tables and images in two dimensions; {type(model).__name__} takes samples of the shape "
+            f"{tuple(image.shape)}; use occlusion"
+        )
+    module = _lime("lime_image")
+    column, sign = _column(model, target)
+    with evaluating(model):
+        encoded = model.encode(image[None].to(model.device))
+        whole = log_odds(model, model.network(encoded))
+        chosen = int(whole.argmax()) if column is None else column
+        superpixels = _superpixels(encoded[0].float().cpu())
+
+        def answers(images: np.ndarray) -> np.ndarray:
+            x = torch.from_numpy(images).movedim(-1, 1).to(encoded)
+            return sign * log_odds(model, model.network(x))[:, [chosen]].float().cpu().numpy()
+
+        with patch.object(module, "tqdm", iter):  # no bar
+            explanation = module.LimeImageExplainer(random_state=seed).explain_instance(
+                encoded[0].movedim(0, -1).float().cpu().numpy(),
+                answers,
+                labels=(0,),
+                top_labels=None,
+                hide_color=0,
+                num_samples=samples,
+                batch_size=min(samples, model.rows_at_once),
+                segmentation_fn=lambda _: superpixels,
+            )
+    weights = np.zeros(superpixels.max() + 1, dtype=np.float32)
+    for number, weight in explanation.local_exp[0]:
+        weights[number] = weight
+    return torch.from_numpy(weights[superpixels])
+
+
+def lime_table(
+    model: Supervised,
+    background: Source | Data,
+    x: Tensor,
+    names: pd.Index | None = None,
+    target: int | str | None = None,
+    samples: int = 5000,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """What conditions on the features of a sample add to the log-odds of a class.
+
+    Around each sample, rows are drawn from the distribution of each feature in the training rows, on its own; the
+    weights are those of a linear model of their log-odds, near rows counting most. Numbers are cut at the quartiles of
+    the training rows. A missing number is taken for the mean of the training rows, a missing level for an unknown one.
+
+    Args:
+        model: A model of a table; stays on its device.
+        background: Training rows, or the data module that has them; one without any gives all its rows.
+        x: Raw rows to explain, ``shape=(samples, features)``.
+        names: Of these rows; counted from 1 by default.
+        target: Class, by name or number; by default the positive one of two, and of more the most probable one of each
+            row.
+        samples: Rows drawn around each.
+        seed: Of the draw; the same seed gives the same weights.
+
+    Returns:
+        The ten conditions with the largest weights of each row, the largest first: ``sample``, ``class`` (or the name
+        of the predicted number), ``feature``, ``condition``, and ``weight`` in natural logarithms of odds, or in the
+        unit of the number.
+
+    Raises:
+        InputError: No such class; no model of a table, or rows with other features; the package is absent.
+    """
+    modality, (column, sign) = modality_of(model.spec), _column(model, target)
+    if modality["kind"] != "table":
+        raise InputError(f"this needs a model of a table; {type(model).__name__} takes the kind {modality['kind']!r}")
+    if x.ndim != 2 or x.shape[1:] != (len(modality["features"]),) or not len(x):
+        raise InputError(f"rows have the shape {tuple(x.shape)}, the model takes (rows, {len(modality['features'])})")
+    lime_tabular = _lime("lime_tabular")
+    if isinstance(background, Data):
+        trained = len(background.content.rows("train"))
+        background = background.training_inputs() if trained else background.content.x
+    rows = background[torch.arange(len(background))]
+    features, known = modality["features"], modality.get("levels", {})
+    levels = {number: [*known[name], "unknown"] for number, name in enumerate(features) if name in known}
+    unknown = torch.tensor([float(len(levels[i]) - 1) if i in levels else torch.nan for i in range(len(features))])
+    mean = torch.where(unknown.isnan(), rows.nanmean(0).nan_to_num(), unknown)
+    ordered = [features.index(name) for name in modality.get("ordered", [])]
+
+    def outputs(values: np.ndarray) -> Tensor:
+        raw = torch.as_tensor(values, dtype=torch.float32)
+        raw[:, ordered] = raw[:, ordered].masked_fill(raw[:, ordered] == unknown[ordered], torch.nan)
+        parts = raw.split(model.rows_at_once)
+        return torch.cat([log_odds(model, model(part.to(model.device))).float().cpu() for part in parts])
+
+    explainer = lime_tabular.LimeTabularExplainer(
+        torch.where(rows.isnan(), mean, rows).double().numpy(),
+        mode="regression",  # of log-odds
+        feature_names=features,
+        categorical_features=list(levels),
+        categorical_names=levels,
+        random_state=seed,
+    )
+    names = pd.RangeIndex(1, len(x) + 1) if names is None else names
+    told = model.target["classes"] or [model.target["name"]]
+    found = []
+    with evaluating(model):
+        for name, row in zip(names, torch.where(x.isnan(), mean, x).double().numpy(), strict=True):
+            explainer.random_state.seed(seed)  # what is said of a row depends on no other row
+            chosen = int(outputs(row[None]).argmax()) if column is None else column
+
+            def answers(values: np.ndarray, chosen: int = chosen) -> np.ndarray:
+                return sign * outputs(values)[:, chosen].double().numpy()
+
+            explanation = explainer.explain_instance(row, answers, num_features=CONDITIONS, num_samples=samples)
+            of = told[chosen] if len(told) > 2 else told[-1 if sign > 0 else 0]
+            for (number, weight), (condition, _) in zip(explanation.local_exp[1], explanation.as_list(), strict=True):
+                found.append((name, of, features[number], condition, weight))
+    return pd.DataFrame(found, columns=["sample", "class", "feature", "condition", "weight"])
+
+
+def _superpixels(image: Tensor) -> np.ndarray:
+    """Number of the superpixel of each pixel, from 0 without gaps: ``(channels, height, width) -> (height, width)``."""
+    from skimage.segmentation import quickshift
+
+    low, high = image.amin(), image.amax()
+    colours = (image if len(image) == 3 else image.mean(0, keepdim=True).expand(3, -1, -1)) - low
+    scaled = F.interpolate(colours[None] / (high - low).clamp(min=1e-9), (SIDE, SIDE), mode="bilinear", antialias=True)
+    found = quickshift(  # type: ignore[no-untyped-call]
+        scaled[0].movedim(0, -1).double().numpy(), kernel_size=KERNEL, max_dist=200, ratio=0.2
+    )
+    rows, columns = ((np.arange(size) + 0.5) * SIDE / size for size in image.shape[1:])
+    there = found[np.ix_(rows.astype(int), columns.astype(int))]
+    numbers: np.ndarray = np.unique(there, return_inverse=True)[1].reshape(there.shape)
+    return numbers
+
+
+def _lime(module: str) -> Any:
+    """A module of the package lime."""
+    from importlib import import_module
+
+    try:
+        import_module("skimage.segmentation")
+        return import_module(f"lime.{module}")
+    except ImportError:
+        raise InputError(
+            "LIME needs the packages lime and scikit-image, which are not installed: pip install 'biozoo[lime]'"
+        ) from None

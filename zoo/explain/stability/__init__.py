@@ -1,0 +1,1 @@
+"""Which important features return in models trained independently."""

@@ -1,0 +1,176 @@
+"""What models that find anomalies share: they learn from normal samples only, and call unusual scores anomalies."""
+
+from abc import abstractmethod
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import InputError, check_range, suggest
+from ..spec import of_samples
+from ..training.metrics import Outputs
+from .base import Batch, Model
+
+QUANTILE = 0.95  # of the scores of normal validation samples, above which a sample is called an anomaly
+MOST = 200  # training samples that the scales of the score are learnt from
+
+
+class AnomalyDetector(Model, abstract=True):
+    """A model that knows normal samples, and scores how far others are from them.
+
+    The encoding, the network and the scales of the score learn from training samples of the normal class, the threshold
+    from its validation samples: it is the score that 5 % of those exceed. Samples of other classes are only judged.
+    Scales and threshold are fitted before a checkpoint is written and when training ends; they belong to the weights.
+
+    Args:
+        normal: Class of the normal samples.
+        reconstruction_weight: Share of the first part of the score, a reconstruction error; the other has the rest.
+            Each is in standard units of normal training samples.
+        **shared: Arguments of `Model`.
+
+    Attributes:
+        code: Of the normal class.
+        centre: Mean of both parts of the score over normal training samples, ``(2,)``.
+        spread: Their standard deviations, ``(2,)``.
+        threshold: Score above which a sample is an anomaly; NaN while it is not known.
+
+    Raises:
+        InputError: No classes, no such class, or one without training or validation samples.
+    """
+
+    centre: Tensor
+    spread: Tensor
+    threshold: Tensor
+    kept: tuple[str, ...] = ("centre", "spread", "threshold")  # buffers that are fitted before a checkpoint is written
+
+    def __init__(self, normal: str = "", reconstruction_weight: float = 1.0, **shared: Any) -> None:
+        super().__init__(**shared)
+        check_range("reconstruction_weight", reconstruction_weight, 0, 1)
+        name, classes = type(self).__name__, self.target["classes"]
+        if not of_samples(self.target):
+            raise InputError(f"{name} needs a class that tells which samples are normal: give --data.target")
+        if normal not in classes:
+            hint = suggest(normal, classes)
+            raise InputError(f"normal: {normal!r} is no class of {self.target['name']!r}; {hint}")
+        self.code, self.part_weights = classes.index(normal), [reconstruction_weight, 1 - reconstruction_weight]
+        self.register_buffer("centre", torch.zeros(2))
+        self.register_buffer("spread", torch.ones(2))
+        self.register_buffer("threshold", torch.tensor(torch.nan))
+        self.outputs, self._fitted_step = Outputs(), -1
+
+    @abstractmethod
+    def validation_loss(self, x: Tensor) -> Tensor:
+        """What is to be low for normal samples, from raw values: ``(batch, *shape) -> (any number,)``."""
+
+    def fit_parts(self, x: Tensor) -> Tensor:
+        """Learn what `summarise` needs from raw normal training samples; what it then tells of them, ``(batch, 2)``."""
+        return self.summarise(x)
+
+    @property
+    def task(self) -> str:
+        """To find anomalies."""
+        return "anomaly"
+
+    def is_normal(self, y: Tensor) -> Tensor:
+        """Which class codes are those of normal samples."""
+        return y == self.code
+
+    def lacking(self, split: str) -> InputError:
+        """That a split has no normal sample."""
+        name = self.target["classes"][self.code]
+        return InputError(
+            f"no {split} sample is of the class {name!r}, which is normal; change data.fractions, data.seed or normal"
+        )
+
+    def fit_encoders(self, x: Tensor, y: Tensor | None = None) -> None:
+        """As in `Model`, from normal samples only; without classes all are taken for normal."""
+        if y is not None and not (x := x[self.is_normal(y)]).numel():
+            raise self.lacking("training")
+        super().fit_encoders(x)
+
+    def setup(self, stage: str) -> None:
+        """As in `Model`; before hours of training, see that there are normal validation samples."""
+        super().setup(stage)
+        data = getattr(self.trainer, "datamodule", None)
+        if stage != "fit" or data is None:
+            return
+        if not self.is_normal(data.content.y[data.content.rows("validation")]).any():
+            raise self.lacking("validation")
+
+    def scores(self, parts: Tensor) -> Tensor:
+        """The weighted sum of the parts in standard units: ``(batch, 2, ...) -> (batch, ...)``."""
+        shape = -1, *[1] * (parts.ndim - 2)
+        standard = (parts - self.centre.view(shape)) / self.spread.view(shape)
+        return (standard * standard.new_tensor(self.part_weights).view(shape)).sum(1)
+
+    @torch.no_grad()
+    def fit_score(self, train: Iterable[Batch], validation: Iterable[Batch]) -> None:
+        """Learn the scales of the score from normal training samples, the threshold from normal validation samples.
+
+        Args:
+            train: Batches with ``x`` and ``y``; at most 200 normal samples are used.
+            validation: The same of validation samples; all normal ones are used.
+
+        Raises:
+            InputError: No normal sample among them.
+        """
+        was, _ = self.training, self.eval()
+        known, held_out = self._normal_of(train, "training")[:MOST], self._normal_of(validation, "validation")
+        parts = self.fit_parts(known)
+        self.centre.copy_(parts.mean(0))
+        self.spread.copy_(parts.std(0, correction=0).clamp(min=1e-6))
+        parts = torch.cat([self.summarise(x) for x in held_out.split(self.rows_at_once)])
+        self.threshold.copy_(torch.quantile(self.scores(parts), QUANTILE))
+        self.train(was)
+
+    def _normal_of(self, batches: Iterable[Batch], split: str) -> Tensor:
+        found = [batch["x"][self.is_normal(batch["y"])] for batch in batches]
+        if not sum(map(len, found)):
+            raise self.lacking(split)
+        return torch.cat(found).to(self.device)
+
+    def _fit_score_of_training(self) -> None:
+        data, step = getattr(self.trainer, "datamodule", None), self.trainer.global_step
+        if data is not None and step != self._fitted_step:  # best and last checkpoint may be of the same weights
+            self.fit_score(data.loader("train"), data.loader("validation"))
+            self._fitted_step = step
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Let scales and threshold belong to the weights that are saved."""
+        super().on_save_checkpoint(checkpoint)
+        self._fit_score_of_training()
+        checkpoint["state_dict"].update({name: getattr(self, name) for name in self.kept})
+
+    def on_train_end(self) -> None:
+        """Let them belong to the last weights."""
+        super().on_train_end()
+        self._fit_score_of_training()
+        self._fitted_step = -1
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Keep the loss of normal samples."""
+        if (normal := self.is_normal(batch["y"])).any():
+            loss = self.validation_loss(batch["x"][normal])
+            self.outputs.update(loss, loss)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """As in validation."""
+        self.validation_step(batch, batch_idx)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the mean loss of normal samples."""
+        self._log_epoch("validation")
+
+    def on_test_epoch_end(self) -> None:
+        """Log the mean loss of normal samples."""
+        self._log_epoch("test")
+
+    def _log_epoch(self, split: str) -> None:
+        if not self.outputs.output:
+            raise self.lacking(split)
+        loss = self.outputs.compute()[0].mean()
+        self.outputs.reset()
+        if split == "validation":
+            self.stop_if_not_finite(split, loss)
+        self.log(f"{split}_loss", loss, sync_dist=True)

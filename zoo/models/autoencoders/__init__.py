@@ -1,0 +1,1 @@
+"""Autoencoders: samples through a small latent space and back."""

@@ -1,0 +1,215 @@
+"""Variational autoencoder, conditional and semi-supervised too."""
+
+import logging
+import math
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from ...encode import from_tensor
+from ...errors import InputError, check_choice, check_range
+from ...spec import modality_of, output_width
+from ..base import Batch, Frame
+from ..predict.supervised import Predicting
+from .base import Unsupervised
+
+log = logging.getLogger("zoo")
+ACTIVE = 0.01  # variance of a unit's mean over samples above which it is used
+
+
+class VAE(Predicting, Unsupervised):
+    """Variational autoencoder (Kingma and Welling 2014, arXiv:1312.6114).
+
+    The encoder gives a normal distribution for each sample, z = mu + sigma * noise, and the decoder the likelihood of
+    the sample given z. The loss is minus the evidence lower bound in nats: minus the log-likelihood, plus the
+    divergence of that distribution from a standard normal one, summed over latent dimensions, averaged over samples.
+    Counts are modelled as in scVI (Lopez et al. 2018, doi:10.1038/s41592-018-0229-2). With covariates
+    (``--data.covariates``) it is a conditional VAE (Sohn et al. 2015): encoder and decoder are told them, so that the
+    latent space need not hold them.
+
+    Args:
+        beta: Weight of the divergence (Higgins et al. 2017).
+        warm_up: Epochs over which that weight rises from near 0 to ``beta`` (Sonderby et al. 2016, arXiv:1602.02282).
+        free_bits: Nats of each latent dimension that cost nothing (Kingma et al. 2016, arXiv:1606.04934).
+        variance: Of a gaussian likelihood: ``"shared"``: one, learnt; ``"feature"``: one for each value, learnt;
+            ``"unit"``: 1.
+        supervision: Weight of the loss of a linear head that predicts the target from mu, where it is known; 0 for
+            none (Kingma et al. 2014, arXiv:1406.5298). ``data.unlabelled: keep`` lets the other samples train too.
+        **shared: Arguments of `Unsupervised` and `Model`.
+
+    Shape:
+        ``(batch, *shape) -> (batch, *content)``, the expected encoded samples
+    """
+
+    def __init__(
+        self,
+        beta: float = 1.0,
+        warm_up: int = 0,
+        free_bits: float = 0.0,
+        variance: Literal["unit", "shared", "feature"] = "shared",
+        supervision: float = 0.0,
+        **shared: Any,
+    ) -> None:
+        check_choice("variance", variance, ["unit", "shared", "feature"])
+        for name, value in {
+            "beta": beta,
+            "warm_up": warm_up,
+            "free_bits": free_bits,
+            "supervision": supervision,
+        }.items():
+            check_range(name, value, 0)
+        self.variance = variance
+        super().__init__(**shared)
+        self.beta, self.warm_up, self.free_bits, self.supervision = beta, warm_up, free_bits, supervision
+        self.body = self.coder.encoder()
+        self.mean = nn.Linear(self.coder.width, self.latent)
+        self.log_variance = nn.Linear(self.coder.width, self.latent)
+        self.decoder = self.coder.decoder(self.latent, self.likelihood.maps)
+        if supervision:
+            if self.target["kind"] in ("none", "segmentation"):
+                raise InputError("supervision needs a class, a number or a time to predict: give --data.target")
+            self.set_target("auto")
+            self.head = nn.Linear(self.latent, output_width(self.target))
+
+    def fit_encoders(self, x: Tensor, y: Tensor | None = None) -> None:
+        """As in `Unsupervised`; a number to predict also gives its mean and standard deviation."""
+        super().fit_encoders(x, y)
+        if self.supervision and y is not None:
+            self.fit_target(y)
+
+    def embed(self, x: Tensor) -> Tensor:
+        """The means mu: ``(batch, *shape) -> (batch, latent)``."""
+        return self.posterior(self.encode(x))[0]
+
+    def posterior(self, encoded: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and logarithm of the variance of z for encoded samples, ``(batch, latent)`` each."""
+        hidden = self.body(encoded)
+        # Beyond these ends float32 overflows, in the first steps of a wild start.
+        return self.mean(hidden), self.log_variance(hidden).clamp(-20, 20)
+
+    def _bound(self, x: Tensor, noise: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """Log-likelihood ``(batch,)``, divergence of each dimension ``(batch, latent)``, and mu."""
+        encoded = self.encode(x)
+        content, covariates = self.split(encoded)
+        mean, log_variance = self.posterior(encoded)
+        noise = torch.randn_like(mean) if noise is None else noise
+        z = mean + noise * (log_variance / 2).exp()
+        log_prob = self.likelihood.log_prob(self.output(z, covariates), x, content, self.encode.observed(x))
+        return log_prob, (mean.square() + log_variance.exp() - 1 - log_variance) / 2, mean
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Minus the evidence lower bound, with the weighted loss of the head."""
+        log_prob, divergence, mean = self._bound(batch["x"])
+        weight = self.beta * (min(1.0, (self.current_epoch + 1) / self.warm_up) if self.warm_up else 1.0)
+        loss = weight * divergence.mean(0).clamp(min=self.free_bits).sum() - log_prob.mean()
+        if self.supervision and (known := self._known(batch["y"])).any():
+            rows = self.loss_of_rows(self.head(mean[known]), self.standardised(batch["y"][known]))
+            loss = loss + self.supervision * (rows * batch["weight"][known] if "weight" in batch else rows).mean()
+        return loss
+
+    def _known(self, y: Tensor) -> Tensor:
+        return y >= 0 if self.target["classes"] else y.isfinite() if y.ndim == 1 else y.isfinite().all(1)
+
+    def terms(self, x: Tensor, step: int) -> Tensor:
+        """Minus the bound with the whole ``beta``, minus log-likelihood, each divergence: ``(batch, 2 + latent)``."""
+        generator = torch.Generator(x.device).manual_seed(step)
+        noise = torch.randn(len(x), self.latent, device=x.device, generator=generator)
+        log_prob, divergence, _ = self._bound(x, noise)
+        loss = self.beta * divergence.sum(1) - log_prob
+        return torch.cat([loss.unsqueeze(1), -log_prob.unsqueeze(1), divergence], 1)
+
+    def log_terms(self, split: str, terms: Tensor, latent: Tensor) -> None:
+        """Log-likelihood, divergence, and how many latent units are used (Burda et al. 2016, arXiv:1509.00519)."""
+        active = int((latent.var(0) > ACTIVE).sum()) if len(latent) > 1 else self.latent
+        self.log(f"{split}_log_likelihood", -terms[:, 1].mean(), sync_dist=True)
+        self.log(f"{split}_divergence", terms[:, 2:].sum(1).mean(), sync_dist=True)
+        self.log(f"{split}_active_units", float(active), sync_dist=True)
+
+    def on_train_end(self) -> None:
+        """Tell of a posterior that collapsed onto the prior."""
+        super().on_train_end()
+        used = self.trainer.callback_metrics.get("validation_active_units")
+        if used is not None and used < self.latent:
+            log.warning(
+                "%d of %d latent units are used (the mean of the others hardly differs between samples); lower beta or "
+                "latent, or set warm_up or free_bits, if more were expected",
+                int(used),
+                self.latent,
+            )
+
+    def summarise(self, x: Tensor) -> Tensor:
+        """Reconstruction error and mu, then the raw outputs of the head: ``(batch, 1 + latent + head)``."""
+        told = Unsupervised.summarise(self, x)
+        return torch.cat([told, self.head(told[:, 1:])], 1) if self.supervision else told
+
+    def table(self, summary: Tensor, index: pd.Index) -> pd.DataFrame:
+        """The answer of the head, if there is one, then ``reconstruction_error`` and ``latent_0``, ..."""
+        told = Unsupervised.table(self, summary, index)
+        if not self.supervision:
+            return told
+        return Predicting.table(self, summary[:, 1 + self.latent :], index).join(told)
+
+    @torch.inference_mode()
+    def log_likelihood(self, frame: Frame, samples: int = 100, seed: int = 0) -> pd.Series:
+        """Importance-weighted log-likelihood of each sample, in nats (Burda et al. 2016, arXiv:1509.00519).
+
+        Args:
+            frame: As for `predict`.
+            samples: Draws of z; the more, the nearer below the true log-likelihood.
+            seed: Of the draws.
+
+        Returns:
+            One value a sample. Of numbers, it is the density in standard units.
+        """
+        x, index = self.raw(frame)
+        generator = torch.Generator(self.device).manual_seed(seed)
+        was, _ = self.training, self.eval()
+        parts = [
+            self.importance_weighted(x[rows].to(self.device), samples, generator)
+            for rows in torch.arange(len(x)).split(self.rows_at_once)
+        ]
+        self.train(was)
+        return pd.Series(torch.cat(parts).cpu().numpy(), index, name="log_likelihood")
+
+    def importance_weighted(self, x: Tensor, samples: int, generator: torch.Generator | None = None) -> Tensor:
+        """The same for raw values, ``(batch,)``."""
+        check_range("samples", samples, 1)
+        encoded = self.encode(x)
+        content, covariates = self.split(encoded)
+        mean, log_variance = self.posterior(encoded)
+        observed = self.encode.observed(x)
+        total = mean.new_full((len(x),), -torch.inf)
+        for _ in range(samples):
+            noise = torch.randn(mean.shape, device=mean.device, generator=generator)
+            z = mean + noise * (log_variance / 2).exp()
+            log_ratio = ((noise.square() + log_variance - z.square()) / 2).sum(1)  # log prior - log posterior
+            log_prob = self.likelihood.log_prob(self.output(z, covariates), x, content, observed)
+            total = torch.logaddexp(total, log_prob + log_ratio)
+        return total - math.log(samples)
+
+    @torch.inference_mode()
+    def sample(self, n: int, seed: int = 0, covariates: dict[str, Any] | None = None) -> pd.DataFrame | np.ndarray:
+        """Made-up samples: z from a standard normal distribution, then a draw from the likelihood.
+
+        Args:
+            n: Number of samples.
+            seed: Of both draws.
+            covariates: Their values, such as ``{"batch": "b1"}``. Levels of those not named are drawn by their share of
+                the training samples, numbers are at their mean.
+
+        Returns:
+            A table of the features (counts of expression, letters of DNA), or an array of series or images.
+        """
+        check_range("n", n, 1)
+        was, _ = self.training, self.eval()
+        devices = [self.device] if self.device.type == "cuda" else []
+        with torch.random.fork_rng(devices):
+            torch.manual_seed(seed)
+            z = torch.randn(n, self.latent, device=self.device)
+            conditions = self.conditions(covariates or {}, n, draw=True)
+            made = self.likelihood.draw(self.output(z, conditions), self.encode)
+        self.train(was)
+        return from_tensor(made, modality_of(self.spec), pd.RangeIndex(1, n + 1, name="sample"))

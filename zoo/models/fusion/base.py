@@ -1,0 +1,209 @@
+"""What models of several modalities share: missing modalities, several targets, one network a modality."""
+
+from typing import Any, cast
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from ...encode.joint import JointEncoder
+from ...errors import InputError, check_range
+from ...spec import HEADLINE, Spec, Target, labelled, output_width
+from ...training.metrics import Outputs, headline
+from ..base import REGISTRY, Batch
+from ..predict.supervised import Predicting, Supervised
+
+BRANCHES = {"sequence": "CNN1D", "series": "CNN1D", "image": "CNN2D"}  # of other kinds: MLP
+
+
+class FurtherTarget(Predicting):
+    """A further target, predicted by a head of its own from the same latent space.
+
+    Args:
+        name: What it is called.
+        target: What it is, and the weight of its loss.
+        head: From the latent space to raw outputs: ``(batch, latent) -> (batch, 1 or classes)``.
+    """
+
+    def __init__(self, name: str, target: Target, head: nn.Module) -> None:
+        super().__init__()
+        self.target, self.column, self.weight = target, f"y {name}", target.get("weight", 1.0)
+        self.set_target("auto")
+        self.head, self.outputs = head, Outputs()
+
+
+class Fusion(Supervised, abstract=True):
+    """A model of several modalities, of which a sample needs to have but one, and of one or more targets.
+
+    Args:
+        modality_dropout: Chance of each modality to be hidden in a training step, so that the model gets used to
+            samples that lack some (Neverova et al. 2016, doi:10.1109/TPAMI.2015.2461544); at least one is left.
+        target_weight: What the loss of the first target is multiplied by; further ones have weights of their own.
+        **shared: Arguments of `Supervised` and `Model`.
+
+    Attributes:
+        names: The modalities.
+        further: Further targets, by name.
+
+    Raises:
+        InputError: Data of one modality.
+    """
+
+    several_targets = True
+    encode: JointEncoder
+
+    def __init__(self, modality_dropout: float = 0.2, target_weight: float = 1.0, **shared: Any) -> None:
+        check_range("modality_dropout", modality_dropout, 0, 0.99)
+        check_range("target_weight", target_weight, 0)
+        super().__init__(**shared)
+        if not isinstance(self.encode, JointEncoder):
+            raise InputError(
+                f"{type(self).__name__} takes several modalities: use MultiOmicsData, or an MLP for one table"
+            )
+        self.modality_dropout, self.target_weight = modality_dropout, target_weight
+        self.names = list(self.encode.layers)
+
+    def make_heads(self, width: int) -> None:
+        """A linear head for each target, from a latent space of this width."""
+        self.head = self.new_head(width, self.target)
+        also = self.spec.get("also", {})
+        self.further = nn.ModuleDict(
+            {name: FurtherTarget(name, target, self.new_head(width, target)) for name, target in also.items()}
+        )
+
+    def new_head(self, width: int, target: Target) -> nn.Module:
+        """From the latent space to the raw outputs of one target."""
+        return nn.Linear(width, output_width(target))
+
+    def targets(self) -> dict[str, FurtherTarget]:
+        """The further targets, by name."""
+        return cast(dict[str, FurtherTarget], dict(self.further.items()))
+
+    def all_targets(self) -> dict[str, Predicting]:
+        """The first target, called "", and the further ones."""
+        return {"": self, **self.targets()}
+
+    def weight_of(self, part: Predicting) -> float:
+        """What the loss of a target is multiplied by."""
+        return part.weight if isinstance(part, FurtherTarget) else self.target_weight
+
+    def of_survival(self) -> dict[str, Predicting]:
+        """As in `Predicting`, with further targets."""
+        found = {f"further.{name}.": part for name, part in self.targets().items()}
+        return super().of_survival() | {key: part for key, part in found.items() if part.of_survival()}
+
+    def branch(self, name: str, options: dict[str, Any] | None, usual: dict[str, Any]) -> tuple[nn.Module, int]:
+        """A network for one modality, the body of any model of the zoo, and the width of what it puts out.
+
+        Args:
+            name: Of the modality.
+            options: ``model``, such as ``CNN1D``, and its arguments. Default: an MLP, of sequences, series and images a
+                convolutional network.
+            usual: Arguments of an MLP, where ``options`` does not say otherwise.
+
+        Raises:
+            InputError: No such model, or options that it does not take.
+        """
+        modality, options = self.spec["modalities"][name], dict(options or {})
+        chosen = options.pop("model", BRANCHES.get(modality["kind"], "MLP"))
+        options = {**usual, **options} if chosen == "MLP" else options
+        if chosen not in REGISTRY or not issubclass(REGISTRY[chosen], Supervised):
+            raise InputError(f"branch {name}: {chosen!r} is no model that predicts")
+        target = Target(**{**self.target, "unlabelled": False})
+        spec = Spec(modalities={name: modality}, target=target, id=self.spec["id"])
+        try:
+            model = REGISTRY[chosen](spec=spec, **options)
+        except TypeError as error:
+            raise InputError(f"branch {name}: {str(error).partition('() ')[2]} ({chosen})") from None
+        model.fit_encoders(x := model.encode.example(2))
+        with torch.no_grad():
+            width = model.eval().embed(x).shape[1]
+        return model.train().body, width
+
+    def kept(self, measured: Tensor) -> Tensor:
+        """Which modalities are looked at: while training some are hidden, ``(batch, modalities)``, the same shape."""
+        if not self.training or not self.modality_dropout:
+            return measured
+        kept = measured * (torch.rand_like(measured) >= self.modality_dropout)
+        # A sample that would lose all keeps one of those it has.
+        one = torch.zeros_like(measured).scatter_(1, torch.multinomial(measured + 1e-9, 1), 1.0) * measured
+        return torch.where(kept.sum(1, keepdim=True) > 0, kept, one)
+
+    def visible(self, encoded: Tensor) -> Tensor:
+        """Encoded samples without the modalities that are hidden, the same shape."""
+        kept = self.kept(self.encode.measured(encoded))
+        widths = torch.tensor([place.stop - place.start for place in self.encode.places.values()], device=kept.device)
+        return torch.cat([encoded[:, : -len(self.names)] * kept.repeat_interleave(widths, 1), kept], 1)
+
+    def setup(self, stage: str) -> None:
+        """As in `Model`; further targets that are numbers get their mean and standard deviation too."""
+        new = stage == "fit" and not self.encode.fitted
+        super().setup(stage)
+        if new:
+            content = self.trainer.datamodule.content  # type: ignore[attr-defined]
+            for name, part in self.targets().items():
+                part.fit_target(content.also[name][content.rows("train")])
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Losses of all targets, each over the samples that have it."""
+        return self.loss_of(self.body(self.visible(self.encode(batch["x"]))), batch)
+
+    def loss_of(self, z: Tensor, batch: Batch) -> Tensor:
+        """The same from places in latent space, ``(batch, latent)``."""
+        total = torch.zeros((), device=z.device)
+        for part in self.all_targets().values():
+            weight = batch.get("weight") if part is self else None  # of the classes of the first target
+            loss = self.loss_of_target(part, part.head(z), batch[part.column], weight)
+            total = total + self.weight_of(part) * loss
+        return total
+
+    def loss_of_target(self, part: Predicting, output: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
+        """Mean loss of the samples that have a target, 0 if none has."""
+        if part.target.get("unlabelled"):
+            if not (known := labelled(y)).any():
+                return output.sum() * 0.0
+            output, y, weight = output[known], y[known], None if weight is None else weight[known]
+        rows = part.loss_of_rows(output, part.standardised(y))
+        return (rows * weight).mean() if weight is not None else rows.mean()
+
+    def summarise(self, x: Tensor) -> Tensor:
+        """Raw outputs of all targets: ``(batch, outputs)``."""
+        z = self.embed(x)
+        return torch.cat([part.head(z) for part in self.all_targets().values()], 1)
+
+    def table(self, summary: Tensor, index: pd.Index) -> pd.DataFrame:
+        """Answers to all targets; columns of further ones begin with their names."""
+        width = output_width(self.target)
+        tables = [super().table(summary[:, :width], index)]
+        for name, part in self.targets().items():
+            start, width = width, width + output_width(part.target)
+            tables.append(part.table(summary[:, start:width], index).add_prefix(f"{name}_"))
+        return pd.concat(tables, axis=1)
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Keep places in latent space; metrics of all targets are computed once, on the whole epoch."""
+        z = self.embed(batch["x"])
+        for part in self.all_targets().values():
+            part.outputs.update(z, batch[part.column])
+
+    def tune(self, part: Predicting, z: Tensor, y: Tensor) -> None:
+        """What a head may learn from validation samples, before they are scored; by default nothing."""
+
+    def _log_epoch(self, split: str) -> None:
+        total = torch.zeros((), device=self.device)
+        for name, part in self.all_targets().items():
+            z, y = part.outputs.compute()
+            part.outputs.reset()
+            z = z.float()  # whatever precision the batches had; there is none asked for between them
+            known = labelled(y)
+            if split == "validation" and known.any():
+                self.tune(part, z[known], y[known])
+            output = part.head(z)
+            total = total + self.weight_of(part) * self.loss_of_target(part, output, y)
+            if known.any():
+                value = headline(part.answer(output[known]), y[known], part.target)
+                metric = HEADLINE[part.target["kind"]]
+                self.log(f"{split}_{name}_{metric}" if name else f"{split}_{metric}", value, sync_dist=True)
+        if split == "validation":
+            self.stop_if_not_finite(split, total)
+        self.log(f"{split}_loss", total, sync_dist=True)

@@ -1,0 +1,405 @@
+"""Anomalies in time series, found by networks that learnt against each other what normal series look like."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import pad
+
+from ...errors import InputError, check_range
+from ...figure import Figure
+from ...spec import modality_of
+from ..anomaly import AnomalyDetector
+from ..base import Batch
+from .base import Adversarial
+
+SMALLEST = 0.01  # deviation that is divided by, in standard units of a channel and of the hidden states
+SHOWN = 6  # windows in a picture of what is made
+
+
+class Frames(nn.Module):
+    """A long short-term memory (Hochreiter and Schmidhuber 1997, doi:10.1162/neco.1997.9.8.1735) that reads both ways.
+
+    Args:
+        inputs: Numbers that a step takes.
+        hidden: Units in each direction.
+        outputs: Numbers that a step puts out.
+
+    Shape:
+        ``(batch, steps, inputs) -> (batch, steps, outputs)``
+    """
+
+    def __init__(self, inputs: int, hidden: int, outputs: int) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(inputs, hidden, batch_first=True, bidirectional=True)
+        self.output = nn.Linear(2 * hidden, outputs)
+
+    def states(self, x: Tensor) -> Tensor:
+        """Hidden states: ``(batch, steps, inputs) -> (batch, steps, 2 * hidden)``."""
+        # cuDNN's has no second derivative, which a gradient penalty needs, nor a first one in evaluation mode.
+        with torch.backends.cudnn.flags(enabled=False):
+            return self.lstm(x)[0]  # type: ignore[no-any-return]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Output of each step."""
+        return self.output(self.states(x))  # type: ignore[no-any-return]
+
+
+class SeriesGenerator(nn.Module):
+    """Noise to a window of a series, a frame of several time points at each step.
+
+    Args:
+        channels: Of the series.
+        window: Time points of a window.
+        frame_length: Time points that a step makes.
+        noise: Numbers that a step takes.
+        hidden: Units of the long short-term memory in each direction.
+        inverse: Also learn to `guess` the noise that a window is made of.
+
+    Attributes:
+        steps: Of a window; what the last one makes beyond its end is cut off.
+
+    Shape:
+        ``(batch, steps, noise) -> (batch, channels, window)``
+    """
+
+    def __init__(self, channels: int, window: int, frame_length: int, noise: int, hidden: int, inverse: bool) -> None:
+        super().__init__()
+        self.channels, self.window, self.frame_length, self.noise = channels, window, frame_length, noise
+        self.steps = math.ceil(window / frame_length)
+        self.network = Frames(noise, hidden, channels * frame_length)
+        self.inverse = Frames(channels * frame_length, hidden, noise) if inverse else None
+
+    def forward(self, noise: Tensor) -> Tensor:
+        """Windows."""
+        made = self.network(noise).unflatten(2, (self.channels, self.frame_length)).transpose(1, 2).flatten(2)
+        return made[..., : self.window]  # type: ignore[no-any-return]
+
+    def guess(self, x: Tensor) -> Tensor:
+        """Noise that may make these windows, zeros if that was not learnt: ``-> (batch, steps, noise)``."""
+        if self.inverse is None:
+            return x.new_zeros(len(x), self.steps, self.noise)
+        return self.inverse(as_frames(x, self.frame_length))  # type: ignore[no-any-return]
+
+
+class SeriesDiscriminator(Frames):
+    """How real each step of a window is: ``(batch, channels, window) -> (batch, steps)``; high means real.
+
+    Args:
+        channels: Of the series.
+        frame_length: Time points that a step reads.
+        hidden: Units of the long short-term memory in each direction.
+    """
+
+    def __init__(self, channels: int, frame_length: int, hidden: int) -> None:
+        super().__init__(channels * frame_length, hidden, 1)
+        self.frame_length = frame_length
+
+    def states(self, x: Tensor) -> Tensor:
+        """Hidden states of windows, ``(batch, steps, 2 * hidden)``."""
+        return super().states(as_frames(x, self.frame_length))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """A score a step."""
+        return super().forward(x).squeeze(2)
+
+
+def as_frames(x: Tensor, frame_length: int) -> Tensor:
+    """Windows as steps of several time points: ``-> (batch, steps, channels * frame_length)``; the last has zeros.
+
+    Args:
+        x: ``shape=(batch, channels, window)``.
+        frame_length: Time points of a step.
+    """
+    steps: Tensor = pad(x, (0, -x.shape[2] % frame_length)).unflatten(2, (-1, frame_length)).transpose(1, 2)
+    return steps.flatten(2)
+
+
+class Windows:
+    """Windows of one length that cover series, and may overlap.
+
+    Args:
+        length: Time points of a series.
+        window: Time points of a window.
+        stride: Time points between the starts of two windows, at most ``window``; the last one ends with the series.
+    """
+
+    def __init__(self, length: int, window: int, stride: int) -> None:
+        last = length - window
+        self.length, self.window, self.starts = length, window, sorted({*range(0, last, stride), last})
+
+    def cut(self, series: Tensor) -> Tensor:
+        """``(batch, channels, length) -> (batch * windows, channels, window)``."""
+        return torch.stack([series[..., at : at + self.window] for at in self.starts], 1).flatten(0, 1)
+
+    def join(self, values: Tensor) -> Tensor:
+        """Means over the windows that cover a time point: ``(batch * windows, n, window) -> (batch, n, length)``."""
+        parts = values.unflatten(0, (-1, len(self.starts)))
+        total, count = values.new_zeros(len(parts), values.shape[1], self.length), values.new_zeros(self.length)
+        for number, at in enumerate(self.starts):
+            total[..., at : at + self.window] += parts[:, number]
+            count[at : at + self.window] += 1
+        return total / count
+
+
+def mismatch(made: Tensor, goal: Tensor, z: Tensor, prior: float) -> Tensor:
+    """``mean((goal - made)^2) + prior * mean(z^2)`` of each sample, ``(batch,)``."""
+    return (made - goal).square().flatten(1).mean(1) + prior * z.square().flatten(1).mean(1)
+
+
+def invert(
+    generator: Callable[[Tensor], Tensor], x: Tensor, start: Tensor, steps: int, lr: float, prior: float
+) -> tuple[Tensor, Tensor]:
+    """Noise whose sample is nearest to each given one, by gradient descent on the noise of all samples at once.
+
+    What is minimised, by Adam with a learning rate that falls to 0, is ``mean((x - generator(z))^2) + prior *
+    mean(z^2)`` of each sample by itself: the logarithm of the posterior of z up to a constant, if what is made is off
+    by Gaussian noise. The generator is not changed. It works within `torch.inference_mode`.
+
+    Args:
+        generator: From noise to samples, without dependence between the samples of a batch.
+        x: Samples, ``shape=(batch, *shape)``.
+        start: Noise to start from, ``shape=(batch, *noise)``.
+        steps: Of gradient descent; 0 leaves the start.
+        lr: Learning rate of the first step.
+        prior: Weight of the squared noise.
+
+    Returns:
+        The noise ``(batch, *noise)``, and what is minimised, ``(batch,)``.
+    """
+    with torch.inference_mode(False), torch.enable_grad():
+        goal, z = x.clone(), start.detach().clone().requires_grad_()
+        optimiser = torch.optim.Adam([z], lr)
+        for step in range(steps):
+            optimiser.param_groups[0]["lr"] = lr * (1 - step / steps)
+            (z.grad,) = torch.autograd.grad(mismatch(generator(z), goal, z, prior).sum(), z)
+            optimiser.step()
+    with torch.no_grad():
+        found = z.detach()
+        return found, mismatch(generator(found), x, found, prior)
+
+
+class MADGAN(AnomalyDetector, Adversarial):
+    """Generative adversarial network for multivariate anomaly detection (Li et al. 2019, arXiv:1901.04997).
+
+    A recurrent generator makes windows of series out of noise, a recurrent discriminator tells at each step whether a
+    window is real. Both, and the encoding, see normal training series only. The score of a series is the mean over its
+    time points of
+
+        reconstruction_weight * reconstruction + (1 - reconstruction_weight) * discrimination
+
+    where `reconstruction` is the squared difference from the nearest window that the generator can make, found by
+    gradient descent on the noise (`zoo.models.gans.madgan`), and `discrimination` the squared difference of the
+    discriminator's hidden state from its mean, each in units of those of normal training windows at the same place.
+    (The paper takes the discriminator's output. That only tells real windows from made ones, and for windows that are
+    neither it was anything between best and worse than chance.) Both parts are put in standard units of normal training
+    series; where windows overlap, they are averaged. A series is an anomaly if its score is above 95 % of those of the
+    normal validation series.
+
+    Beyond the paper, an encoder learns to guess the noise of a window, and the generator to build training windows
+    from that guess (as in f-AnoGAN, Schlegl et al. 2019, doi:10.1016/j.media.2019.01.010, and TadGAN, Geiger et al.
+    2020, arXiv:2009.07769): without, the generator leaves out some normal series, and descent does not find the rest.
+
+    It differs from the paper in more: networks of one layer read both ways, and a step may be a frame of several time
+    points; the descent minimises squared differences and a penalty on the noise, not one minus a similarity; the score
+    squares differences, where the paper sums absolute ones; no principal components replace the channels; and ``prior``
+    also holds the encoder's guesses near what is drawn, from which they strayed in some trainings, to worse scores.
+
+    Args:
+        normal: Class of the normal series.
+        window: Time points of a window; by default the whole series.
+        stride: Time points between the starts of two windows; by default half a window.
+        frame_length: Time points that a step of the recurrent networks makes or reads; 1 as in the paper. Together with
+            ``noise`` it limits what can be made: a window is made of ``noise * window / frame_length`` numbers.
+        noise: Numbers drawn for each step, from a standard normal distribution.
+        hidden: Units of each recurrent network in each direction.
+        cycle: Weight of what the descent minimises, for training windows and their guessed noise; 0 as in the paper: no
+            encoder, and the descent starts from zeros.
+        inversion_steps: Steps of gradient descent for the noise of a window.
+        inversion_lr: Learning rate of these steps.
+        prior: Weight of the squared noise in that descent, which keeps it to noise that is likely to be drawn.
+        reconstruction_weight: Share of the reconstruction in the score, lambda of the paper.
+        **shared: Arguments of `Adversarial` and `Model`.
+
+    Attributes:
+        residual_scale: Root mean square of what is left of normal training windows, ``(channels, window)``.
+        state_mean: Mean hidden states of the discriminator for them, ``(steps, 2 * hidden)``.
+        state_scale: Their standard deviations.
+
+    Raises:
+        InputError: No series, no such class, a window longer than the series; see also `AnomalyDetector`.
+    """
+
+    generator: SeriesGenerator
+    discriminator: SeriesDiscriminator
+    residual_scale: Tensor
+    state_mean: Tensor
+    state_scale: Tensor
+    kept = ("residual_scale", "state_mean", "state_scale", *AnomalyDetector.kept)
+
+    def __init__(
+        self,
+        normal: str = "",
+        window: int | None = None,
+        stride: int | None = None,
+        frame_length: int = 10,
+        noise: int = 2,
+        hidden: int = 64,
+        cycle: float = 10.0,
+        inversion_steps: int = 20,
+        inversion_lr: float = 0.1,
+        prior: float = 0.2,
+        reconstruction_weight: float = 0.8,
+        **shared: Any,
+    ) -> None:
+        super().__init__(normal=normal, reconstruction_weight=reconstruction_weight, **shared)
+        if (kind := modality_of(self.spec)["kind"]) != "series" or len(self.encode.out_shape) != 2:
+            raise InputError(f"MADGAN takes series, no {'images of them' if kind == 'series' else f'{kind} data'}")
+        channels, length = self.encode.out_shape
+        window = length if window is None else window
+        stride = max(1, window // 2) if stride is None else stride
+        for name, size in {"window": window, "frame_length": frame_length, "noise": noise, "hidden": hidden}.items():
+            check_range(name, size, 1)
+        check_range("stride", stride, 1, window)
+        for name, value in {"cycle": cycle, "prior": prior, "inversion_steps": inversion_steps}.items():
+            check_range(name, value, 0)
+        check_range("inversion_lr", inversion_lr, 1e-12)
+        if window > length:
+            raise InputError(f"a window of {window} time points is longer than the series, which have {length}")
+        self.windows, self.cycle, self.prior = Windows(length, window, stride), cycle, prior
+        self.inversion_steps, self.inversion_lr = inversion_steps, inversion_lr
+        generator = SeriesGenerator(channels, window, frame_length, noise, hidden, inverse=cycle > 0)
+        self.set_networks(generator, SeriesDiscriminator(channels, frame_length, hidden))
+        self.register_buffer("residual_scale", torch.ones(channels, window))
+        self.register_buffer("state_mean", torch.zeros(generator.steps, 2 * hidden))
+        self.register_buffer("state_scale", torch.ones(generator.steps, 2 * hidden))
+
+    def training_step(self, batch: Batch, batch_idx: int) -> None:  # type: ignore[override]
+        """As in `Adversarial`, with the normal series of the batch; one without any is passed over."""
+        normal = self.is_normal(batch["y"])
+        if normal.any():
+            super().training_step({name: values[normal] for name, values in batch.items()}, batch_idx)
+        else:
+            self.seed_epoch(batch_idx)
+            self._step_schedules()
+
+    def noise(self, windows: int) -> Tensor:
+        """Noise to make windows of, ``(windows, steps, noise)``."""
+        return torch.randn(windows, self.generator.steps, self.generator.noise, device=self.device)
+
+    def make(self, batch: Batch) -> Tensor:
+        """As many windows as the series of the batch have."""
+        return self.generator(self.noise(len(batch["x"]) * len(self.windows.starts)))  # type: ignore[no-any-return]
+
+    def real(self, batch: Batch) -> Tensor:
+        """The windows of the series."""
+        return self.windows.cut(self.encode(batch["x"]))
+
+    def judge(self, sample: Tensor, batch: Batch) -> list[Tensor]:
+        """A score of each step of each window."""
+        return [self.discriminator(sample)]
+
+    def generator_terms(self, batch: Batch, made: Tensor) -> Tensor | float:
+        """What the descent would minimise, of windows and the noise that the encoder guesses."""
+        if not self.cycle:
+            return 0.0
+        real = self.real(batch)
+        guess = self.generator.guess(real)
+        return self.cycle * mismatch(self.generator(guess), real, guess, self.prior).mean()
+
+    def nearest(self, windows: Tensor) -> tuple[Tensor, Tensor]:
+        """The nearest windows that the generator can make, and what the descent ended at.
+
+        Args:
+            windows: Encoded, ``shape=(batch, channels, window)``.
+
+        Returns:
+            ``(batch, channels, window)``, and ``(batch,)``.
+        """
+        sampler: Any = self.sampler
+        with torch.no_grad():
+            start = sampler.guess(windows)
+        noise, loss = invert(sampler, windows, start, self.inversion_steps, self.inversion_lr, self.prior)
+        with torch.no_grad():
+            return sampler(noise), loss
+
+    def validation_loss(self, x: Tensor) -> Tensor:
+        """What the descent ends at for each window."""
+        return self.nearest(self.windows.cut(self.encode(x)))[1]
+
+    def fit_parts(self, x: Tensor) -> Tensor:
+        """Learn what is left of normal training windows, and the hidden states that belong to them."""
+        windows = self.windows.cut(self.encode(x))
+        left, states = windows - self.nearest(windows)[0], self.discriminator.states(windows)
+        self.residual_scale.copy_(left.square().mean(0).sqrt().clamp(min=SMALLEST))
+        self.state_mean.copy_(states.mean(0))
+        self.state_scale.copy_(states.std(0, correction=0).clamp(min=SMALLEST))
+        return self._over_time(left, states).mean(2)
+
+    def over_time(self, x: Tensor) -> Tensor:
+        """Reconstruction and discrimination at each time point, means over the windows that cover it.
+
+        Args:
+            x: Raw series, ``shape=(batch, channels, length)``.
+
+        Returns:
+            ``(batch, 2, length)``; `scores` makes ``(batch, length)`` of it.
+        """
+        windows = self.windows.cut(self.encode(x))
+        return self._over_time(windows - self.nearest(windows)[0], self.discriminator.states(windows))
+
+    def _over_time(self, left: Tensor, states: Tensor) -> Tensor:
+        """The same of the differences from the nearest windows, and of hidden states."""
+        error = (left / self.residual_scale).square().mean(1)
+        strange = self._strange(states).repeat_interleave(self.discriminator.frame_length, 1)[:, : error.shape[1]]
+        return self.windows.join(torch.stack([error, strange], 1))
+
+    def _strange(self, states: Tensor) -> Tensor:
+        """Mean squared difference of hidden states from those of normal windows: ``-> (batch * windows, steps)``."""
+        return ((states - self.state_mean) / self.state_scale).square().mean(2)
+
+    def summarise(self, x: Tensor) -> Tensor:
+        """Reconstruction and discrimination, means over time: ``(batch, *shape) -> (batch, 2)``."""
+        return self.over_time(x).mean(2)
+
+    def table(self, summary: Tensor, index: pd.Index) -> pd.DataFrame:
+        """``anomaly_score``, ``anomaly`` (True or False), ``reconstruction_error`` and ``discrimination``."""
+        summary = summary.to(self.device)
+        score = self.scores(summary)
+        columns = {"anomaly_score": score} | ({} if self.threshold.isnan() else {"anomaly": score > self.threshold})
+        columns |= {"reconstruction_error": summary[:, 0], "discrimination": summary[:, 1]}
+        return pd.DataFrame({name: values.cpu().numpy() for name, values in columns.items()}, index)
+
+    def embed(self, x: Tensor) -> Tensor:
+        """Mean hidden state of the discriminator over time and windows: ``(batch, *shape) -> (batch, 2 * hidden)``."""
+        return self._mean(self.discriminator.states(self.windows.cut(self.encode(x))))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """How unusual the discriminator's states are, without descent: ``(batch, *shape) -> (batch, 1)``."""
+        states = self.discriminator.states(self.windows.cut(self.encode(x)))
+        return self._mean(self._strange(states).unsqueeze(2))
+
+    def _mean(self, values: Tensor) -> Tensor:
+        """Over steps and windows: ``(batch * windows, steps, width) -> (batch, width)``."""
+        by_window: Tensor = values.mean(1).unflatten(0, (-1, len(self.windows.starts)))
+        return by_window.mean(1)
+
+    def every_layer(self, x: Tensor) -> Any:
+        """Windows judged, and built again."""
+        windows = self.windows.cut(self.encode(x))
+        return self.discriminator(windows), self.generator(self.generator.guess(windows))
+
+    def sample_figure(self) -> Figure:
+        """Windows that are made of noise, all channels of each."""
+        made = self.sampler(self.noise(SHOWN)).cpu()
+        figure = Figure(figsize=(8.4, 4.2), layout="constrained", dpi=150)
+        for axes, window in zip(figure.subplots(2, SHOWN // 2, sharex=True, sharey=True).flat, made, strict=True):
+            axes.plot(window.T, linewidth=1)
+            axes.spines[["top", "right"]].set_visible(False)
+        figure.supxlabel("time point of the window", fontsize=9)
+        figure.supylabel("standard units of the channel", fontsize=9)
+        figure.suptitle(f"MADGAN: windows made in epoch {self.current_epoch + 1}", x=0.01, ha="left", fontsize=10)
+        return figure

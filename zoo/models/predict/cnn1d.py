@@ -1,0 +1,196 @@
+"""One-dimensional convolutional network."""
+
+from collections import OrderedDict
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from ...encode.one_hot import OneHotDNA
+from ...errors import InputError, check_choice, check_range
+from ...spec import output_width
+from ..layers import ACTIVATIONS, Activation, BatchNorm
+from .supervised import Supervised
+
+Pooling = Literal["max", "average", "both"]
+
+
+class FirstConvolution(nn.Conv1d):
+    """`torch.nn.Conv1d` written as one matrix product, which a CPU does faster where channels are few.
+
+    Each window of the input is laid out as a row and multiplied by all filters at once. The weights, and the output up
+    to rounding, are those of `Conv1d`.
+
+    Shape:
+        ``(batch, channels, length) -> (batch, filters, length - dilation * (width - 1))``
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """As `Conv1d`."""
+        if x.device.type != "cpu" or x.dtype != self.weight.dtype or torch.is_autocast_enabled("cpu"):
+            return super().forward(x)
+        (width,), (dilation,) = self.kernel_size, self.dilation
+        windows = x.unfold(2, dilation * (width - 1) + 1, 1)[..., ::dilation]  # (batch, channels, positions, width)
+        rows = windows.permute(0, 2, 3, 1).flatten(2)
+        return nn.functional.linear(rows, self.weight.permute(0, 2, 1).flatten(1), self.bias).transpose(1, 2)
+
+
+class Exponential(nn.Module):
+    """exp(x), which lets filters read as motifs (Koo and Ploenzke 2021, doi:10.1038/s42256-020-00291-x)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """exp(x)."""
+        return x.exp()
+
+
+class MaxAndAverage(nn.Module):
+    """Maximum and average of each channel, side by side.
+
+    Args:
+        width: Positions pooled into one; None pools all.
+
+    Shape:
+        ``(batch, channels, length) -> (batch, 2 * channels, length // width)``
+    """
+
+    def __init__(self, width: int | None = None) -> None:
+        super().__init__()
+        self.maximum = nn.AdaptiveMaxPool1d(1) if width is None else nn.MaxPool1d(width)
+        self.average = nn.AdaptiveAvgPool1d(1) if width is None else nn.AvgPool1d(width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Both pools."""
+        return torch.cat([self.maximum(x), self.average(x)], 1)
+
+
+class BothStrands(nn.Module):
+    """Read one-hot DNA from both strands with the same weights.
+
+    Args:
+        network: From one-hot DNA to a latent space.
+        how: ``"average"`` of both (Siamese; Zhou et al. 2022, doi:10.1038/s42256-022-00445-9), or ``"shared"``: the
+            larger one, unit by unit, as DeepBind does (Alipanahi et al. 2015, doi:10.1038/nbt.3300).
+
+    Shape:
+        ``(batch, 4, length) -> (batch, latent)``, the same for a sequence and its reverse complement
+    """
+
+    def __init__(self, network: nn.Sequential, how: Literal["average", "shared"]) -> None:
+        super().__init__()
+        self.network, self.how = network, how
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Channels A, C, G, T turned around are T, G, C, A: the complement."""
+        both = self.network(torch.cat([x, x.flip(1, 2)]))
+        this, other = both.chunk(2)
+        return (this + other) / 2 if self.how == "average" else torch.maximum(this, other)
+
+
+class CNN1D(Supervised):
+    """Convolutions over a sequence, pooling, and dense layers (Zou et al. 2019, doi:10.1038/s41588-018-0295-5).
+
+    On one-hot DNA the filters of the first convolution are motif detectors: `zoo.explain.filter_motifs` reads them.
+
+    Args:
+        filters: Number of filters of each convolution.
+        widths: Width of the filters of each convolution, in positions.
+        dilations: Distance between the positions that a filter sees, for each convolution; 1 by default.
+        activation: sigmoid, tanh, relu, leaky_relu, elu, selu or gelu.
+        first_activation: Of the first convolution: ``exponential``, or one of the others; as ``activation`` by default.
+        pooling: How positions are pooled: by their maximum, their average, or both.
+        pool_widths: Positions that are pooled into one after each convolution; 1 (none) by default.
+        global_pooling: Pool all positions that are left, so that it no longer matters where a motif lies; if false,
+            they are flattened, and it does.
+        hidden: Width of each dense layer before the output.
+        dropout: Share of the units before each dense layer and the output silenced in each training step.
+        normalisation: none or batch, after each convolution.
+        reverse_complement: Both strands of DNA are read with the same weights: ``average`` or ``shared`` (the larger
+            answer of the two); none by default.
+        **shared: Arguments of `Supervised` and `Model`.
+
+    Shape:
+        ``(batch, *shape) -> (batch, 1 or classes)``
+
+    Raises:
+        InputError: Lists of unequal length, or a sequence shorter than what the convolutions need.
+    """
+
+    def __init__(
+        self,
+        filters: list[int] = [32],  # noqa: B006 (never changed; shown by --help)
+        widths: list[int] = [12],  # noqa: B006
+        dilations: list[int] | None = None,
+        activation: Activation = "relu",
+        first_activation: Activation | Literal["exponential"] | None = None,
+        pooling: Pooling = "max",
+        pool_widths: list[int] | None = None,
+        global_pooling: bool = True,
+        hidden: list[int] = [],  # noqa: B006
+        dropout: float = 0.0,
+        normalisation: Literal["none", "batch"] = "none",
+        reverse_complement: Literal["none", "average", "shared"] = "none",
+        **shared: Any,
+    ) -> None:
+        super().__init__(**shared)
+        activations = {**ACTIVATIONS, "exponential": Exponential}
+        check_choice("activation", activation, ACTIVATIONS)
+        check_choice("first_activation", first_activation or activation, activations)
+        check_choice("pooling", pooling, ["max", "average", "both"])
+        check_choice("normalisation", normalisation, ["none", "batch"])
+        check_choice("reverse_complement", reverse_complement, ["none", "average", "shared"])
+        check_range("dropout", dropout, 0, 1)
+        dilations, pool_widths = dilations or [1] * len(filters), pool_widths or [1] * len(filters)
+        for name, values in {"widths": widths, "dilations": dilations, "pool_widths": pool_widths}.items():
+            if len(values) != len(filters) or not filters:
+                raise InputError(f"{name} must list one number for each of the {len(filters)} convolutions: {values}")
+            check_range(f"each of {name}", min(values), 1)
+        check_range("number of filters", min(filters), 1)
+        channels, length = self.encode.out_shape
+        layers: OrderedDict[str, nn.Module] = OrderedDict()
+        for number, (count, width, dilation, pool) in enumerate(
+            zip(filters, widths, dilations, pool_widths, strict=True), 1
+        ):
+            if length < (span := dilation * (width - 1) + 1) or length - span + 1 < pool:
+                raise InputError(
+                    f"sequences of {self.encode.out_shape[1]} are too short: convolution {number} gets {length}, needs "
+                    f"{span + pool - 1}; lower widths, dilations or pool_widths"
+                )
+            kind = FirstConvolution if number == 1 else nn.Conv1d
+            layers[f"convolution{number}"] = kind(channels, count, width, dilation=dilation)
+            if normalisation == "batch":
+                layers[f"norm{number}"] = BatchNorm(count)
+            name = (first_activation or activation) if number == 1 else activation
+            layers[f"{name}{number}"] = activations[name]()
+            channels, length = count, length - span + 1
+            if pool > 1:
+                layers[f"pool{number}"] = _pool(pooling, pool)
+                channels, length = channels * (2 if pooling == "both" else 1), length // pool
+        if global_pooling:
+            layers["pool"] = _pool(pooling, None)
+            channels, length = channels * (2 if pooling == "both" else 1), 1
+        layers["flatten"] = nn.Flatten()
+        below = channels * length
+        for number, width in enumerate(hidden, 1):
+            if dropout:
+                layers[f"dropout{number}"] = nn.Dropout(dropout)
+            layers[f"linear{number}"] = nn.Linear(below, width)
+            layers[f"dense_{activation}{number}"] = ACTIVATIONS[activation]()
+            below = width
+        network = nn.Sequential(layers)
+        if reverse_complement != "none" and not (isinstance(self.encode, OneHotDNA) and self.encode.out_shape[0] == 4):
+            raise InputError("reverse_complement needs DNA with the one-hot encoding")
+        self.body = network if reverse_complement == "none" else BothStrands(network, reverse_complement)
+        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(below, output_width(self.target)))
+
+    @property
+    def first_convolution(self) -> nn.Conv1d:
+        """The convolution that reads the encoded sequence; ``weight`` is ``(filters, channels, width)``."""
+        return next(layer for layer in self.body.modules() if isinstance(layer, nn.Conv1d))
+
+
+def _pool(how: Pooling, width: int | None) -> nn.Module:
+    if how == "both":
+        return MaxAndAverage(width)
+    if width is None:
+        return nn.AdaptiveMaxPool1d(1) if how == "max" else nn.AdaptiveAvgPool1d(1)
+    return nn.MaxPool1d(width) if how == "max" else nn.AvgPool1d(width)

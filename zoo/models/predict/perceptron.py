@@ -1,0 +1,74 @@
+"""The historical start: one threshold logic unit."""
+
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from ...errors import InputError, check_choice
+from ...training.optimisers import OptimizerName
+from .supervised import Supervised
+
+
+class Perceptron(Supervised):
+    """One threshold logic unit: the class is the side of a line on which a sample lies.
+
+    With z = w.x + b, the unit answers step(z). The perceptron rule (Rosenblatt 1958, doi:10.1037/h0042519) moves the
+    line only for a sample on the wrong side, ``w += lr * (y - step(z)) * x``; the delta rule (Widrow and Hoff 1960)
+    moves it for each, by how far z is from the truth, ``w += lr * (y - z) * x`` with y = -1 or 1. Both are written
+    below as a loss whose gradient is the rule, so that plain gradient descent (SGD without momentum) applies them,
+    sample by sample with ``batch_size: 1`` as in the papers.
+
+    The unit knows no degrees: its "probabilities" are 0 and 1, and its ROC has a single corner.
+
+    Args:
+        step: ``heaviside``: classes are 0 and 1; ``sign``: they are -1 and 1.
+        rule: ``perceptron`` or ``delta``.
+        optimizer: The rules are plain ``sgd``; any other is an experiment.
+        lr: Learning rate.
+        momentum: 0 in the rules.
+        weight_decay: 0 in the rules.
+        **shared: Arguments of `Supervised` and `Model`.
+
+    Shape:
+        ``(batch, features) -> (batch, 1)``: z, before the step
+
+    Raises:
+        InputError: The target has not two classes.
+    """
+
+    def __init__(
+        self,
+        step: Literal["heaviside", "sign"] = "heaviside",
+        rule: Literal["perceptron", "delta"] = "perceptron",
+        optimizer: OptimizerName = "sgd",
+        lr: float = 0.01,
+        momentum: float = 0.0,
+        weight_decay: float = 0.0,
+        **shared: Any,
+    ) -> None:
+        super().__init__(optimizer=optimizer, lr=lr, momentum=momentum, weight_decay=weight_decay, **shared)
+        if self.target["kind"] != "binary":
+            raise InputError(f"a Perceptron tells two classes apart; {self.target['name']!r} is {self.target['kind']}")
+        check_choice("step", step, ["heaviside", "sign"])
+        check_choice("rule", rule, ["perceptron", "delta"])
+        self.low, self.rule = (0.0 if step == "heaviside" else -1.0), rule
+        self.body = nn.Identity()
+        self.head = nn.Linear(self.encode.out_features, 1)
+        self.loss_of_rows = self.rule_as_loss
+
+    def step(self, z: Tensor) -> Tensor:
+        """1 for z >= 0, else 0 (Heaviside) or -1 (sign)."""
+        return torch.where(z >= 0, 1.0, self.low)
+
+    def rule_as_loss(self, output: Tensor, y: Tensor) -> Tensor:
+        """One value a row; its gradient with respect to w is the learning rule with its sign turned."""
+        z = output.squeeze(1)
+        if self.rule == "delta":
+            return (torch.where(y > 0, 1.0, -1.0) - z).square() / 2
+        return (self.step(z.detach()) - torch.where(y > 0, 1.0, self.low)) * z
+
+    def answer(self, output: Tensor) -> Tensor:
+        """0 or 1 for each class: ``(batch, 1) -> (batch, 2)``."""
+        positive = (output >= 0).to(output.dtype)
+        return torch.cat([1 - positive, positive], 1)

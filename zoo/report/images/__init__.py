@@ -1,0 +1,1 @@
+"""Reports on generated images, translated images and masks."""

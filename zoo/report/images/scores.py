@@ -1,0 +1,218 @@
+"""Scores of made images beside simple ways to make some, against real ones that nothing was learnt from."""
+
+from math import prod
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from ...data import Data
+from ...data.target import decode
+from ...errors import InputError
+from ...figure import Figure, mosaic, show
+from ...models.gans.image_gan import ImageGAN
+from ...spec import modality_of, of_samples
+from ..evaluation import Evaluation
+from ..style import CLASS_COLOURS, legend_outside, new_figure
+from .features import Seer, distances, gaussian_images, nearest
+
+COLUMNS, CLASSES = 6, 10  # images of a class, and classes, that are shown
+MOST, MOST_VALUES = 5000, 1 << 26  # images of a split, and their pixels
+GAUSSIAN, TRAINING = "Gaussian of pixels", "training images"  # what stands beside the model
+
+
+class Images(NamedTuple):
+    """Images, real or made.
+
+    Attributes:
+        x: Raw, ``shape=(images, channels, height, width)``.
+        y: Class codes, ``shape=(images,)``; zeros without classes.
+    """
+
+    x: Tensor
+    y: Tensor
+
+
+@torch.inference_mode()
+def evaluate_made_images(model: ImageGAN, data: Data, present: list[str]) -> Evaluation:
+    """How like the real images of each split those are that a model makes.
+
+    As many are made as there are training images, of their classes by share. What an image shows is told by a `Seer`,
+    a small network that learns from the training images here; nothing is downloaded. The metrics:
+
+    - ``fid`` and ``kid``, see `distances`; 0 is best.
+    - ``nearest_ratio``: median distance of a made image to its nearest training image over that of a real image of the
+      split. 1 is ideal; far below, training images are copied. ``nearer_share``: share of the made images that lie
+      nearer to a training image than half of the real ones do; 0.5 is ideal. Both of splits not learnt from.
+    - ``tstr_accuracy``: of a network like the `Seer` that learns from the made images and their classes alone (train on
+      synthetic, test on real); ``class_agreement``: share of the made images that the `Seer` takes for the class they
+      were to be. Both only with classes.
+
+    Beside the model stand a Gaussian of the principal components of the pixels, one for each class, and the training
+    images themselves: the best that distances can be, though every image is a copy.
+
+    Args:
+        model: In evaluation mode.
+        data: Its data.
+        present: Splits that have images.
+
+    Returns:
+        Predictions have ``split``, the target, and ``realism``, the score of the discriminator.
+
+    Raises:
+        InputError: Fewer than two images in a split.
+    """
+    source = "train" if len(data.content.rows("train")) else present[0]
+    training, real = images_of(data, source), {split: images_of(data, split) for split in present}
+    for split, images in real.items():
+        if len(images.x) < 2:
+            raise InputError(f"one {split} image is too few to compare with; raise its share in data.fractions")
+    seer = Seer(model.spec, *training)
+    made = made_by(model, len(training.x))
+    sets = {
+        type(model).__name__: made,
+        GAUSSIAN: Images(gaussian_images(*training, made.y), made.y),
+        TRAINING: training,
+    }
+    learnt, seen = seer(training.x), {split: seer(images.x) for split, images in real.items()}
+    near = {split: nearest(learnt, features)[0] for split, features in seen.items() if split != source}
+    scores, curves = [], {}
+    for name, images in sets.items():
+        features = seer(images.x)
+        distance, places = nearest(learnt, features)
+        if images is made:
+            example_places = places
+        if images is not training:
+            curves[name] = distance
+        found = {split: distances(seen[split], features) for split in present}
+        for split, reference in near.items():
+            found[split] |= _copied(distance, reference)
+        if of_samples(model.target):
+            pupil = seer if images is training else Seer(model.spec, *images)
+            for split in present:
+                found[split]["tstr_accuracy"] = pupil.right(*real[split])
+                found[split]["class_agreement"] = seer.right(*images)
+        scores += [(name, split, metric, value) for split in present for metric, value in found[split].items()]
+    last = present[-1]
+    if last in near:
+        curves[f"real images, {last}"] = near[last]
+    shown = Examples(made, example_places, training, real[last], model.target["classes"] if model.classes else [])
+    return Evaluation(
+        _predictions(model, data, present),
+        pd.DataFrame(scores, columns=["model", "split", "metric", "value"]),
+        model.target,
+        figures={
+            "made_images": lambda name: example_figure(shown, f"{name}: images made, and real ones ({last})"),
+            "nearest_distance": lambda name: distance_figure(curves, f"{name}: distance to the nearest training image"),
+        },
+    )
+
+
+def images_of(data: Data, split: str) -> Images:
+    """Images of a split, at most 5,000 drawn at random; fewer where they are large."""
+    rows, most = data.content.rows(split), min(MOST, max(2, MOST_VALUES // prod(modality_of(data.spec)["shape"])))
+    drawn = torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))[:most]
+    rows = rows[torch.sort(drawn)[0]]
+    y = data.content.y[rows]
+    return Images(data.content.x[rows], y if of_samples(data.spec["target"]) else torch.zeros(len(rows)).long())
+
+
+def made_by(model: ImageGAN, n: int, seed: int = 0) -> Images:
+    """As many images as asked for, as `synthesise` makes them."""
+    frame, target = model.synthesise(n, seed=seed), model.target
+    x = torch.from_numpy(np.stack(list(frame[modality_of(model.spec)["features"][0]])))
+    codes = [target["classes"].index(name) for name in frame[target["name"]]] if model.classes else [0] * n
+    return Images(x, torch.tensor(codes))
+
+
+def _copied(distance: np.ndarray, reference: np.ndarray) -> dict[str, float]:
+    """How near to training images made ones lie, from distances of made and of real images ``(images,)``."""
+    median = float(np.median(reference))
+    share = (distance < median).mean() + (distance == median).mean() / 2
+    return {"nearest_ratio": float(np.median(distance)) / max(median, 1e-9), "nearer_share": float(share)}
+
+
+def _predictions(model: ImageGAN, data: Data, present: list[str]) -> pd.DataFrame:
+    tables = []
+    for split in present:
+        rows = data.content.rows(split)
+        summary = torch.cat([model.summarise(batch["x"].to(model.device)).cpu() for batch in data.loader(split)])
+        table = model.table(summary, data.content.samples.index[rows.numpy()])
+        for place, (column, values) in enumerate(decode(data.content.y[rows], model.target).items()):
+            table.insert(place, column, values)
+        table.insert(0, "split", split)
+        tables.append(table)
+    return pd.concat(tables)
+
+
+class Examples(NamedTuple):
+    """What is shown; images are pairs of raw values ``(images, *shape)`` and class codes ``(images,)``.
+
+    Attributes:
+        made: By the model.
+        nearest: Position among the training images of that nearest to each made one.
+        training: Images and codes.
+        real: Of the split that is compared with.
+        classes: Names; empty without classes.
+    """
+
+    made: tuple[Tensor, Tensor]
+    nearest: np.ndarray
+    training: tuple[Tensor, Tensor]
+    real: tuple[Tensor, Tensor]
+    classes: list[str]
+
+
+def example_figure(found: Examples, title: str) -> Figure:
+    """A row of images for each class: made ones, the training image nearest to each of these, real ones."""
+    made, real = (_places(images[1], bool(found.classes)) for images in (found.made, found.real))
+    codes = sorted(made.keys() & real.keys())[:CLASSES]
+    columns = min([COLUMNS, *(len(places[code]) for places in (made, real) for code in codes)])
+    ours, theirs = (torch.cat([places[code][:columns] for code in codes]) for places in (made, real))
+    blocks = {
+        "made": found.made[0][ours],
+        "nearest training image": found.training[0][torch.from_numpy(found.nearest)[ours]],
+        "real": found.real[0][theirs],
+    }
+    ends = float(found.training[0].min()), float(found.training[0].max())
+    height, width = found.made[0].shape[2:]
+    figure = Figure(figsize=(9.6, 1.0 + 3.0 * len(codes) * height / (columns * width)), layout="constrained", dpi=150)
+    for axes, (label, images) in zip(figure.subplots(1, len(blocks)), blocks.items(), strict=True):
+        names = [found.classes[code] if found.classes else "" for code in codes]
+        show(axes, mosaic(images.numpy(), columns, *ends), names, label)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=10)
+    return figure
+
+
+def distance_figure(curves: dict[str, np.ndarray], title: str) -> Figure:
+    """Share of the images at most so far from their nearest training image; a curve left of that of real ones copies.
+
+    Args:
+        curves: Distances ``(images,)`` by the name of the images.
+        title: Of the figure.
+    """
+    x, y = "distance to the nearest training image (features of mean square 1)", "share of images within this distance"
+    figure, axes = new_figure(title, x, y, (6.8, 4.0))
+    for (name, distance), colour in zip(curves.items(), CLASS_COLOURS, strict=False):
+        share = np.arange(1, len(distance) + 1) / len(distance)
+        real = name.startswith("real")
+        axes.step(
+            np.sort(distance),
+            share,
+            where="post",
+            color="black" if real else colour,
+            linestyle="--" if real else "-",
+            label=name,
+        )
+    axes.set_xlim(left=0)
+    axes.set_ylim(0, 1.02)
+    legend_outside(axes)
+    return figure
+
+
+def _places(codes: Tensor, of_classes: bool) -> dict[int, Tensor]:
+    """Positions of the images of each class; without classes they are dealt out to three rows."""
+    codes = codes if of_classes else torch.arange(len(codes)) % 3
+    return {int(code): (codes == code).nonzero()[:, 0] for code in codes.unique()}

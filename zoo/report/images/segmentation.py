@@ -1,0 +1,162 @@
+"""Scores of predicted masks beside simple models of pixels, a batch of images at a time."""
+
+from itertools import combinations_with_replacement
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from torch import Tensor
+
+from ...data import Data
+from ...models.predict.segmenter import Segmenter
+from ...training.segmentation import scores_of_masks
+
+MOST_PIXELS, FOREST_PIXELS = 200_000, 20_000  # that the simple models learn from
+EXAMPLES = 6
+
+
+class Example(NamedTuple):
+    """An image to look at: its name, raw values ``(channels, *spatial)``, true and predicted mask ``(*spatial)``."""
+
+    name: str
+    image: np.ndarray
+    truth: np.ndarray
+    prediction: np.ndarray
+
+
+def evaluate_masks(model: Segmenter, data: Data, splits: list[str]) -> tuple[pd.DataFrame, pd.DataFrame, list[Example]]:
+    """Predict the masks of some splits and score them; no more than a batch of maps is held.
+
+    Args:
+        model: In evaluation mode.
+        data: Images and masks.
+        splits: Each with at least one image.
+
+    Returns:
+        - Predictions, one row an image: ``split``, and ``METRIC_CLASS`` for each metric of
+          `zoo.training.segmentation.scores_of_masks` and each foreground class.
+        - Scores, one row a value: ``model``, ``split``, ``metric``, ``value``: the mean over images and foreground
+          classes that are not NaN; where there are several such classes also ``dice_CLASS``, the mean over images.
+        - Six images of the last split, evenly spaced.
+    """
+    content, classes = data.content, model.spec["target"]["classes"]
+    simple = pixel_models(data)
+    parts: dict[tuple[str, str], list[pd.DataFrame]] = {
+        (name, split): [] for name in [type(model).__name__, *simple] for split in splits
+    }
+    shown = content.rows(splits[-1])
+    shown = shown[torch.linspace(0, len(shown) - 1, min(EXAMPLES, len(shown))).long()]
+    examples: list[Example] = []
+    for split in splits:
+        for batch in data.loader(split):
+            x, y, rows = batch["x"], batch["y"], batch["row"]
+            masks = {type(model).__name__: model.masks(model(x.to(model.device))).cpu()} | _predict(simple, x)
+            names = content.samples.index[rows.numpy()]
+            for name, mask in masks.items():
+                parts[name, split].append(_by_class(scores_of_masks(mask, y, len(classes)), classes, names))
+            ours = masks[type(model).__name__]
+            for i in torch.isin(rows, shown).nonzero()[:, 0].tolist() if split == splits[-1] else []:
+                examples.append(Example(str(names[i]), x[i].numpy(), y[i].numpy(), ours[i].numpy()))
+    tables = {key: pd.concat(some) for key, some in parts.items()}
+    scores = [
+        (name, split, metric, value)
+        for (name, split), table in tables.items()
+        for metric, value in _means(table, classes).items()
+    ]
+    predictions = pd.concat([tables[type(model).__name__, split].assign(split=split) for split in splits])
+    predictions.insert(0, "split", predictions.pop("split"))
+    return predictions, pd.DataFrame(scores, columns=["model", "split", "metric", "value"]), examples
+
+
+def _by_class(values: dict[str, Tensor], classes: list[str], names: pd.Index) -> pd.DataFrame:
+    columns = {
+        f"{metric}_{name}": value[:, number].numpy()
+        for metric, value in values.items()
+        for number, name in enumerate(classes[1:])
+    }
+    return pd.DataFrame(columns, index=names)
+
+
+def _means(table: pd.DataFrame, classes: list[str]) -> dict[str, float]:
+    """Means over the images and foreground classes that have a value; ``dice_CLASS`` where there are several."""
+    foreground, count = classes[1:], len(classes) - 1
+    metrics = [name.removesuffix(f"_{foreground[0]}") for name in table.columns[::count]]
+    means = {
+        metric: float(pd.Series(table[[f"{metric}_{name}" for name in foreground]].to_numpy().ravel()).mean())
+        for metric in metrics
+    }
+    return means | ({f"dice_{name}": float(table[f"dice_{name}"].mean()) for name in foreground} if count > 1 else {})
+
+
+def pixel_models(data: Data) -> dict[str, Any]:
+    """Models of single pixels, fitted on pixels drawn from the training images; none without such images.
+
+    Args:
+        data: Images and masks.
+
+    Returns:
+        ``"pixel logistic regression"`` on at most 200,000 pixels, the same number from each image, and ``"pixel random
+        forest"``, 100 trees no deeper than 10, on 20,000 of these.
+    """
+    images, generator = len(data.content.rows("train")), np.random.default_rng(0)
+    features, labels = [], []
+    for batch in data.loader("train") if images else []:
+        for x, y in zip(pixel_features(batch["x"]), batch["y"].flatten(1).numpy(), strict=True):
+            drawn = generator.choice(len(y), min(len(y), max(1, MOST_PIXELS // images)), replace=False)
+            features.append(x[drawn])
+            labels.append(y[drawn])
+    if not images or len(np.unique(y := np.concatenate(labels))) < 2:
+        return {}
+    x = np.concatenate(features)
+    some = generator.permutation(len(y))[:FOREST_PIXELS]
+    forest = RandomForestClassifier(100, max_depth=10, random_state=0, n_jobs=-1)
+    return {
+        "pixel logistic regression": make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)).fit(x, y),
+        "pixel random forest": forest.fit(x[some], y[some]),
+    }
+
+
+def pixel_features(x: Tensor) -> np.ndarray:
+    """What a pixel and its surroundings look like.
+
+    Args:
+        x: Raw images, ``shape=(batch, channels, *spatial)``.
+
+    Returns:
+        float32, ``shape=(batch, pixels, features)``. For each channel: its value; the value smoothed by a Gaussian of
+        1, 2 and 4 pixels; at 1 and 2 pixels the magnitude of the gradient, and the eigenvalues of the Hessian, which
+        tell a ridge from a blob and from an edge (Frangi et al. 1998, doi:10.1007/BFb0056195).
+    """
+    from scipy.ndimage import gaussian_filter
+
+    images = x.numpy().astype(np.float32)
+    axes = range(2, images.ndim)
+
+    def smooth(sigma: float, *derivatives: int) -> np.ndarray:
+        order = [derivatives.count(axis) for axis in range(images.ndim)]
+        result: np.ndarray = gaussian_filter(images, [0 if axis < 2 else sigma for axis in range(images.ndim)], order)
+        return result
+
+    features = [images, *(smooth(sigma) for sigma in (1, 2, 4))]
+    for sigma in (1, 2):
+        features.append(np.sqrt(sum(smooth(sigma, axis) ** 2 for axis in axes)))
+        hessian = np.empty((*images.shape, len(axes), len(axes)), np.float32)
+        for one, two in combinations_with_replacement(axes, 2):
+            hessian[..., one - 2, two - 2] = hessian[..., two - 2, one - 2] = smooth(sigma, one, two)
+        features += list(np.moveaxis(np.linalg.eigvalsh(hessian), -1, 0))
+    stacked = np.stack(features, -1)  # (batch, channels, *spatial, features)
+    return np.moveaxis(stacked, 1, -2).reshape(len(x), -1, images.shape[1] * len(features))
+
+
+def _predict(models: dict[str, Any], x: Tensor) -> dict[str, Tensor]:
+    """Masks of a batch of raw images by each of the simple models."""
+    if not models:
+        return {}
+    features, shape = pixel_features(x), (len(x), *x.shape[2:])
+    pixels = features.reshape(-1, features.shape[-1])
+    return {name: torch.from_numpy(model.predict(pixels).reshape(shape)) for name, model in models.items()}

@@ -1,0 +1,1 @@
+"""Reports on models that predict a target of each sample."""

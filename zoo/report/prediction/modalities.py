@@ -1,0 +1,102 @@
+"""Several modalities: what a model loses without some of them, and which samples have which."""
+
+from itertools import compress
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from ...data import Data
+from ...data.multiomics.join import combinations
+from ...encode.joint import MEASURED
+from ...figure import Figure
+from ...models.fusion.base import Fusion
+from ...spec import HEADLINE, labelled, output_width
+from ...training.metrics import headline
+
+BLUE, ORANGE, PALE = "#0072B2", "#E69F00", "#DDDDDD"
+MOST_COMBINATIONS = 20
+
+
+@torch.inference_mode()
+def subset_scores(model: Fusion, data: Data, split: str) -> list[tuple[str, str, str, float]]:
+    """The headline metric of each target if each modality is hidden in turn, and if it is the only one.
+
+    Samples that have none of the modalities that are left are not scored.
+
+    Args:
+        model: In evaluation mode.
+        data: Its data.
+        split: Whose samples are scored.
+
+    Returns:
+        Model, split, metric, value; metrics such as ``"roc_auc without rna"`` and ``"roc_auc with rna alone"``.
+    """
+    content, names = data.content, model.names
+    rows, result = content.rows(split), []
+    every = {"without": 1 - torch.eye(len(names)), "with": torch.eye(len(names))}
+    there = cast(Any, content.x[rows])[MEASURED].any(0)  # other data may lack one
+    for how, masks in every.items():
+        for name, mask in compress(zip(names, masks.bool(), strict=True), there):
+            output, seen = _outputs(model, data, rows, mask)
+            start = 0
+            for target, part in model.all_targets().items():
+                width, y = output_width(part.target), (content.also[target] if target else content.y)[rows]
+                scored = seen & labelled(y)
+                own, start = output[scored, start : start + width], start + width
+                metric = f"{target}_" * bool(target) + HEADLINE[part.target["kind"]]
+                metric += f" without {name}" if how == "without" else f" with {name} alone"
+                value = (
+                    headline(part.answer(own.to(model.device)).cpu(), y[scored], part.target) if len(own) else np.nan
+                )
+                result.append((type(model).__name__, split, metric, value))
+    return result
+
+
+def _outputs(model: Fusion, data: Data, rows: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Raw outputs of samples that are left these modalities, and which of them have one of these."""
+    outputs, seen = [], []
+    for some in rows.split(model.rows_at_once):
+        x: Any = data.content.x[some].clone()  # a TensorDict
+        x[MEASURED] = x[MEASURED] & mask
+        outputs.append(model.summarise(x.to(model.device)).float().cpu())
+        seen.append(x[MEASURED].any(1))
+    return torch.cat(outputs), torch.cat(seen)
+
+
+def combination_figure(measured: pd.DataFrame, title: str) -> Figure:
+    """How many samples have which modalities: an UpSet plot (Lex et al. 2014, doi:10.1109/TVCG.2014.2346248).
+
+    Args:
+        measured: One row a sample, one column a modality, True where it was measured.
+        title: Above.
+    """
+    counts, totals = combinations(measured).head(MOST_COMBINATIONS), measured.sum()
+    names, columns = list(measured), len(counts)
+    figure = Figure(figsize=(max(5.0, 2.6 + 0.42 * columns), 2.4 + 0.32 * len(names)), layout="constrained", dpi=150)
+    grid = figure.subplots(
+        2, 2, width_ratios=[1.1, max(2.2, 0.32 * columns)], height_ratios=[1.6, 0.32 * len(names)], squeeze=False
+    )
+    grid[0, 0].axis("off")
+    bars, sizes, dots = grid[0, 1], grid[1, 0], grid[1, 1]
+    bars.bar(range(columns), counts["samples"], color=BLUE, width=0.6)
+    bars.bar_label(bars.containers[0], fontsize=8)
+    bars.set(ylabel="samples", xticks=[], xlim=(-0.6, max(columns, 4) - 0.4))
+    sizes.barh(range(len(names)), totals, color=ORANGE, height=0.6)
+    sizes.bar_label(sizes.containers[0], fontsize=8, padding=2)
+    sizes.set(yticks=range(len(names)), yticklabels=names, xlabel="samples that have it")
+    sizes.set_xlim(0, float(totals.max()) * 1.25)
+    dots.set(xlim=(-0.6, max(columns, 4) - 0.4), xticks=[], yticks=[], xlabel="combinations, commonest first")
+    for column, row in enumerate(counts[names].to_numpy(bool)):
+        has = np.flatnonzero(row)
+        dots.plot([column] * len(names), range(len(names)), "o", color=PALE, markersize=7)
+        dots.plot([column] * len(has), has, "-o", color="black", markersize=7, linewidth=1.5)
+    for axes in (sizes, dots):
+        axes.set_ylim(len(names) - 0.4, -0.6)
+    for axes in (bars, sizes, dots):
+        axes.spines[["top", "right"]].set_visible(False)
+    dots.spines[["left", "bottom"]].set_visible(False)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=10)
+    return figure

@@ -1,0 +1,1 @@
+"""Reports on models without a target: what their latent space keeps."""

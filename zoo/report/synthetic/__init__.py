@@ -1,0 +1,1 @@
+"""Reports on synthetic tables: likeness, use and privacy."""

@@ -1,0 +1,189 @@
+"""How good, how useful and how private synthetic tables are, beside a Gaussian copula and real rows."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pandas as pd
+import torch
+
+from ...data import Data
+from ...data.target import decode
+from ...encode import from_tensor
+from ...errors import InputError
+from ...figure import Figure
+from ...models.gans.generative import Generative
+from ...spec import modality_of
+from ..evaluation import Evaluation
+from .columns import Columns
+from .comparison import COPULA, REAL, Comparison
+from .copula import GaussianCopula
+from .likeness import likeness
+from .privacy import copies, privacy, privacy_of_real
+from .utility import two_sample_test, utility
+
+FEWEST, MOST_ROWS = 4, 5000  # rows of a kind; of more, as many are drawn for distances and for models
+
+
+def synthetic_scores(
+    real_train: pd.DataFrame,
+    synthetic: pd.DataFrame,
+    holdout: pd.DataFrame | None,
+    target: str | None = None,
+    seed: int = 0,
+    **about: Any,
+) -> dict[str, float]:
+    """All scores of any synthetic table.
+
+    Args:
+        real_train: Rows that the synthetic ones were learnt from; missing values are empty in all tables.
+        synthetic: Synthetic rows with the same columns.
+        holdout: Real rows that were not learnt from.
+        target: Column to predict.
+        seed: Of subsets and folds.
+        **about: Further arguments of `zoo.report.synthetic.columns.Columns.of`.
+
+    Returns:
+        - Likeness to the training rows: see `zoo.report.synthetic.likeness.likeness`.
+        - ``c2st``: see `zoo.report.synthetic.utility.two_sample_test`.
+        - ``tstr``: see `zoo.report.synthetic.utility.utility`; no more synthetic rows are learnt from than there are
+          training rows. ``trtr`` is the same of the training rows.
+        - ``dcr_share``, ``membership_inference``: see `zoo.report.synthetic.privacy.Privacy`; and ``copies``, the
+          number of synthetic rows that are exact copies of a training row.
+
+    Raises:
+        InputError: There are no hold-out rows; a column is absent; fewer than 4 rows of a kind.
+    """
+    found = compare(real_train, {"synthetic": synthetic}, holdout, target, seed, **about)
+    ours = [row for row in found.scores if row[0] == "synthetic"]
+    scores = {what: value for _, _, what, value in reversed(ours)}  # likeness to the training rows comes first
+    real = {f"tr{what[2:]}": value for who, _, what, value in found.scores if who == REAL and what.startswith("tstr")}
+    return scores | real
+
+
+def compare(
+    real_train: pd.DataFrame,
+    tables: dict[str, pd.DataFrame],
+    holdout: pd.DataFrame | None,
+    target: str | None = None,
+    seed: int = 0,
+    split: str = "holdout",
+    **about: Any,
+) -> Comparison:
+    """Score several synthetic tables, and the training rows in their place, against the hold-out rows.
+
+    Arguments and errors are those of `synthetic_scores`; ``split`` is what scores call the hold-out rows.
+    """
+    if holdout is None or not len(holdout):
+        raise InputError(
+            "privacy figures need hold-out rows, real ones that were not learnt from: keep a share of validation or "
+            "test rows in data.fractions"
+        )
+    columns = Columns.of(real_train, target, **about)
+    given = {"training": real_train, "hold-out": holdout, **tables}
+    tidy = {name: columns.tidy(frame, f"the {name} rows") for name, frame in given.items()}
+    if short := [name for name, frame in tidy.items() if len(frame) < FEWEST]:
+        raise InputError(f"at least {FEWEST} {short[0]} rows are needed to compare tables, not {len(tidy[short[0]])}")
+    drawn = {name: rows.sample(min(len(rows), MOST_ROWS), random_state=seed) for name, rows in tidy.items()}
+    encode = columns.encoder().fit(drawn["training"])
+    points = {name: encode.transform(rows) for name, rows in drawn.items()}
+    found = Comparison(columns, tidy["training"], tidy["hold-out"], {name: tidy[name] for name in tables})
+    for name, rows in found.tables.items():
+        found.scores += [(name, "train", metric, v) for metric, v in likeness(found.train, rows, columns).items()]
+    for name, own in [*((name, name) for name in tables), (REAL, "training")]:
+        scores = likeness(found.holdout, tidy[own], columns)
+        scores |= two_sample_test(points["hold-out"], points[own], seed)
+        scores |= utility(drawn[own].head(len(found.train)), drawn["training"], drawn["hold-out"], columns)
+        if name == REAL:
+            found.privacy[name] = privacy_of_real(points["training"], points["hold-out"], seed)
+        else:
+            found.privacy[name] = privacy(points["training"], points["hold-out"], points[name], seed)
+        scores |= {key: getattr(found.privacy[name], key) for key in ("dcr_share", "membership_inference")}
+        scores["copies"] = copies(found.train, tidy["hold-out" if name == REAL else name])
+        found.scores += [(name, split, metric, value) for metric, value in scores.items()]
+    return found
+
+
+def real_rows(data: Data, split: str) -> pd.DataFrame:
+    """Rows of a split as a model synthesises them: features, categories by name, missing values NaN, and the target."""
+    rows, target = data.content.rows(split), data.spec["target"]
+    frame = from_tensor(data.content.x[rows], modality_of(data.spec), data.samples.index[rows.numpy()])
+    assert isinstance(frame, pd.DataFrame)
+    answers = decode(data.content.y[rows], target)
+    return frame.assign(**{target["name"]: answers["target"]}) if "target" in answers else frame
+
+
+def against_data(
+    tables: dict[str, pd.DataFrame], data: Data, split: str, conditions: dict[str, Any] | None = None, seed: int = 0
+) -> Comparison:
+    """Compare synthetic tables, and a Gaussian copula, with the rows of a data module.
+
+    Args:
+        tables: Synthetic rows by name.
+        data: What they were learnt from.
+        split: Whose rows are held out.
+        conditions: The class that the synthetic rows are of; real rows of the others are left out then.
+        seed: Of the copula, subsets and folds.
+
+    Raises:
+        InputError: There are no training rows or no hold-out rows.
+    """
+    target, modality = data.spec["target"], modality_of(data.spec)
+    train, holdout = (real_rows(data, part) for part in ("train", split))
+    if not len(train):
+        raise InputError("synthetic rows are compared with the training rows, and these data have none")
+    for name, wanted in (conditions or {}).items():
+        train, holdout = (rows[rows[name] == str(wanted)].drop(columns=name) for rows in (train, holdout))
+    first = next(iter(tables.values()))
+    shared = [name for name in train if name in first]
+    asked = target["name"] if target["name"] in shared and target["kind"] != "survival" else None
+    about = {
+        "kind": target["kind"] if asked else None,
+        "categorical": [level for level in modality.get("levels", {}) if level in shared],
+    }
+    copula = GaussianCopula(train[shared], asked, **about).sample(len(first), seed=seed)
+    found = compare(train[shared], {**tables, COPULA: copula}, holdout, asked, seed, split, **about)
+    found.units = modality.get("units", {}) | ({target["name"]: target["unit"]} if target["unit"] else {})
+    return found
+
+
+def evaluate_synthetic(model: Generative, data: Data, present: list[str]) -> Evaluation:
+    """Synthesise as many rows as there are training rows and score them, beside a Gaussian copula and real rows.
+
+    Args:
+        model: In evaluation mode.
+        data: Its data.
+        present: Splits that have samples; the last is held out for use and privacy.
+
+    Returns:
+        Predictions: the ``realism`` of each real sample. Scores: likeness to the rows of each split, and all others of
+        `synthetic_scores` on the last; models are that of the zoo, ``"Gaussian copula"`` and ``"real rows"`` (training
+        rows against hold-out rows).
+
+    Raises:
+        InputError: There are no training rows, or fewer than 4 rows of a kind.
+    """
+    name, content = type(model).__name__, data.content
+    made = model.synthesise(max(FEWEST, len(content.rows("train"))))
+    found = against_data({name: made}, data, present[-1])
+    scores = [row for row in found.scores if row[1] in present]
+    for split in present[:-1]:
+        if split != "train":
+            rows = found.columns.tidy(real_rows(data, split), f"the {split} rows")
+            more = [(name, split, key, v) for key, v in likeness(rows, found.tables[name], found.columns).items()]
+            scores = [*(row for row in scores if row[1] == "train"), *more, *(r for r in scores if r[1] != "train")]
+    parts = []
+    for split in present:
+        index = data.samples.index[content.rows(split).numpy()]
+        told = torch.cat([model.summarise(batch["x"].to(model.device)).float().cpu() for batch in data.loader(split)])
+        answers = decode(content.y[content.rows(split)], model.target)
+        parts.append(pd.DataFrame({"split": split, **answers}, index).join(model.table(told, index)))
+    table = pd.DataFrame(scores, columns=["model", "split", "metric", "value"])
+    return Evaluation(pd.concat(parts), table, model.target, figures=figures_of(found))
+
+
+def figures_of(found: Comparison) -> dict[str, Callable[[str], Figure]]:
+    """Figures by the stem of their file; each is drawn when it is called with the name for its title."""
+    from .figures import figures
+
+    return {stem: partial(draw, found) for stem, draw in figures(found).items()}
