@@ -30,7 +30,7 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from zoo.data import MultiOmicsData
 from zoo.models.fusion.customics import CustOmics
 from zoo.runs import quieten
-from zoo.training.survival import breslow, efron
+from zoo.training.cox import breslow, efron
 
 PATIENCE, LONGER = 20, 4  # of who stops early, and may train so many times as long as others
 COX = {"efron": efron, "breslow": breslow}
@@ -101,7 +101,7 @@ def train(job: Job) -> Job:
     with torch.inference_mode():
         z = model.embed(content.x[rows])
         classes = [model.target["classes"][code] for code in model.head(z).argmax(1).tolist()]
-        risk = model.targets()["survival"](z)[:, 0].tolist() if job["survival"] else [0.0] * len(rows)
+        risk = model.target_heads["survival"].network(z)[:, 0].tolist() if job["survival"] else [0.0] * len(rows)
     return {
         "seconds": seconds,
         "epochs": epochs,
@@ -135,7 +135,7 @@ def check(job: Job) -> Job:
         optimiser.step()
         losses.append(loss.item())
     with torch.inference_mode():
-        output = model.eval().summarise(content.x[test])
+        output = model.eval().raw_predictions(content.x[test])
     return {"losses": losses, "output": output.tolist()}
 
 

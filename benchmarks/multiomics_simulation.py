@@ -35,7 +35,7 @@ from zoo.data import MultiOmicsData
 from zoo.data.simulated.multiomics import CLASSES, FEATURES, HAZARD, SHARED, Truth, multiomics, truth
 from zoo.models.fusion.customics import CustOmics
 from zoo.parsing import CLI
-from zoo.report.prediction.baselines import _cox
+from zoo.report.prediction.survival import _cox
 from zoo.training.survival_metrics import concordance, structured
 
 PATIENTS, COHORTS, SHARES = 2000, (10, 11, 12), (0.0, 0.1, 0.2, 0.3, 0.5)
@@ -166,7 +166,7 @@ def of_answers(classes: np.ndarray, risk: np.ndarray, data: MultiOmicsData) -> S
 def of_model(model: CustOmics, data: MultiOmicsData) -> Scores:
     """The same of CustOmics."""
     z = model.eval().embed(data.content.x[data.content.rows("test")])
-    return of_answers(model.head(z).argmax(1).numpy(), model.targets()["survival"](z)[:, 0].numpy(), data)
+    return of_answers(model.head(z).argmax(1).numpy(), model.target_heads["survival"].network(z)[:, 0].numpy(), data)
 
 
 def of_simple(data: MultiOmicsData) -> Scores:

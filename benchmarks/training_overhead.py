@@ -67,10 +67,10 @@ class Bare(pl.LightningModule):
         self.model, self.make, self.clock = model, make, Clock()
 
     def training_step(self, batch: dict[str, Tensor], index: int) -> Tensor:
-        return self.model.loss_of_rows(self.model(batch["x"]), batch["y"]).mean()
+        return self.model.target_head.loss(self.model(batch["x"]), batch["y"]).mean()
 
     def validation_step(self, batch: dict[str, Tensor], index: int) -> None:
-        self.model.loss_of_rows(self.model(batch["x"]), batch["y"]).mean()
+        self.model.target_head.loss(self.model(batch["x"]), batch["y"]).mean()
 
     def on_train_epoch_start(self) -> None:
         self.clock.on_train_epoch_start(self.trainer, self)
@@ -133,12 +133,12 @@ def bare(data: TableData, epochs: int, tight: bool, make: MakeOptimizer) -> list
         model.train()
         for xb, yb in ((x[i], y[i]) for i in torch.randperm(len(x)).split(data.batch_size)) if tight else loader:
             optimiser.zero_grad()
-            model.loss_of_rows(model(xb), yb).mean().backward()
+            model.target_head.loss(model(xb), yb).mean().backward()
             optimiser.step()
         model.eval()
         with torch.inference_mode():
             parts = zip(x_valid.split(size), y_valid.split(size), strict=True) if tight else valid
-            torch.cat([model.loss_of_rows(model(xb), yb) for xb, yb in parts]).mean().item()
+            torch.cat([model.target_head.loss(model(xb), yb) for xb, yb in parts]).mean().item()
     return [*times, time.perf_counter()]
 
 

@@ -18,7 +18,7 @@ from zoo.data import ImageData, TableData
 from zoo.errors import InputError
 from zoo.models import MLP
 from zoo.report.images import segmentation
-from zoo.report.prediction import baselines as survival_baseline
+from zoo.report.prediction import survival as survival_baseline
 from zoo.spec import Spec
 
 os.environ["OMP_NUM_THREADS"] = "1"  # of the processes that tests start; two test processes share two cores

@@ -20,7 +20,8 @@ from .parsing import CLI
 from .report import Evaluation, evaluate
 from .report.tables import show_crossval
 from .runs import fit_fold, quieten, run_of, title_of, write_report
-from .spec import modality_of, of_samples
+from .spec import modality_of
+from .training.tasks import task_of
 
 log = logging.getLogger("zoo")
 
@@ -49,7 +50,7 @@ def predict(args: list[str]) -> pd.DataFrame:
     cli = CLI(args)
     output = Path(cli.output) if cli.output else None
     model, _ = _trained(cli)
-    drawn = {"segmentation": "mask", "image": "image"}.get(model.target["kind"], "")
+    drawn = task_of(model.target).array
     kinds = [*([] if drawn == "image" else [".csv", ".tsv", ".parquet"]), *([".npz"] if drawn else [])]
     if (output or drawn == "image") and (output is None or output.suffix not in kinds):
         raise InputError(
@@ -150,7 +151,7 @@ def explain(args: list[str], fasta: str | None, vcf: str | None, genome: str | N
             f"zoo explain is for models that predict a target; look at a {type(model).__name__} with 'zoo explore'"
         )
     features = modality_of(model.spec)["kind"] in ("expression", "joint")
-    if model.target["kind"] == "survival" and not features:
+    if task_of(model.target).needs_event and not features:
         raise InputError(
             "zoo explain tells of classes and numbers, not of survival; see 'zoo predict' and 'zoo explore'"
         )
@@ -189,7 +190,7 @@ def _examples(data: Data) -> Tensor:
     """Two validation samples of each class, or eight of a number; test samples if there are no others."""
     rows = next(found for split in ("validation", "test") if len(found := data.content.rows(split)))
     y = data.content.y[rows]
-    if not of_samples(data.spec["target"]):
+    if not task_of(data.spec["target"]).classified:
         return rows[:8]
     return torch.cat([rows[y == code][turn : turn + 1] for turn in range(2) for code in y.unique()])
 

@@ -5,7 +5,6 @@ from typing import Any
 
 from . import files
 from .errors import InputError, suggest
-from .spec import HEADLINE
 
 OWN_TASKS = ("representation", "synthesis", "translation", "anomaly")
 
@@ -22,8 +21,7 @@ def recipe_table() -> str:
         card, model = cards[name], recipe["model"]["class_path"]
         task = card["task"] if card else own.get(model) or files.card(data)["task"]
         test = card["scores"][card["model"]]["test"] if card else {}
-        metric = wanted if (wanted := HEADLINE.get(task, "")) in test else next(iter(test), "")
-        score = f"{metric} {test[metric]:.3f}" if card else "-"
+        score = f"{card['headline']} {test[card['headline']]:.3f}" if card else "-"
         size = f"{card['parameters']:,}" if card else "-"
         rows.append((name, model, data, task, score, size, "yes" if card else "no"))
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]

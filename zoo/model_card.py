@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from .spec import HEADLINE, Modality, joined
+from .spec import Modality, joined
 
 TASKS = {
     "table": "tabular",
@@ -104,14 +104,15 @@ Recipe: `recipe.yaml`. Made with {versions}.
 
 def _verdict(card: dict[str, Any]) -> str:
     """Of an adversarial network: a first line that says so if a simple model scores as well on the test samples."""
-    metric, reference = HEADLINE.get(card["task"], ""), ("real rows", "training images")
+    metric, reference = card["headline"], ("real rows", "training images")
     if card["task"] not in ("synthesis", "translation", "anomaly"):
         return ""
     found = {model: scores.get("test", {}).get(metric) for model, scores in card["scores"].items()}
     ours = found.pop(card["model"])
     others = {model: value for model, value in found.items() if value is not None and model not in reference}
-    best = max(others, key=others.__getitem__, default="")
-    if ours is None or not best or others[best] < ours:
+    sign = -1 if metric == "fid" else 1  # a distance: lower is better
+    best = max(others, key=lambda model: sign * others[model], default="")
+    if ours is None or not best or sign * others[best] < sign * ours:
         return ""
     return f"**A simple model does as well or better: {best}, {metric} {others[best]:.3f}; here {ours:.3f}.**\n\n"
 

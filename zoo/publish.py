@@ -77,6 +77,7 @@ def _write(model: Model, run: Path, folder: Path, name: str) -> None:
         "name": name,
         "model": type(model).__name__,
         "task": model.task,
+        "headline": model.headline,
         "parameters": sum(p.numel() for p in model.parameters()),
         "sha256": {file: files.sha256(folder / file) for file in (WEIGHTS, GOLDEN)},
         **_facts(run),

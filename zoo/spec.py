@@ -1,22 +1,7 @@
 """What a model must know of its data: one plain dict of JSON values, saved with the weights."""
 
 from math import prod
-from typing import TYPE_CHECKING, Literal, NotRequired, TypedDict
-
-if TYPE_CHECKING:
-    from torch import Tensor  # it needs seconds to import, and `zoo list` does without
-
-TargetKind = Literal["none", "binary", "multiclass", "regression", "survival", "segmentation", "image"]
-HEADLINE = {  # the one metric that is followed, by task
-    "binary": "roc_auc",
-    "multiclass": "roc_auc",
-    "regression": "r2",
-    "survival": "c_index",
-    "segmentation": "dice",
-    "synthesis": "tstr",
-    "anomaly": "roc_auc",
-    "translation": "ssim",
-}
+from typing import NotRequired, TypedDict
 
 
 class Modality(TypedDict):
@@ -71,7 +56,7 @@ class Target(TypedDict):
     Attributes:
         kind: ``"binary"``, ``"multiclass"``, ``"regression"``, ``"survival"`` (time to an event, which not all samples
             have), ``"segmentation"`` (a class for each pixel), ``"image"`` (another image of the same size) or
-            ``"none"``.
+            ``"none"``; it chooses the task (`zoo.training.tasks`).
         name: Its column, or ``""``; of survival the column of times.
         classes: Names of the classes; the last of two is the positive one, the first of a segmentation is the
             background. Empty for a regression.
@@ -83,7 +68,7 @@ class Target(TypedDict):
         shape: Of an image: ``[channels, *spatial]``.
     """
 
-    kind: TargetKind
+    kind: str
     name: str
     classes: list[str]
     unit: str
@@ -121,19 +106,3 @@ def joined(parts: dict[str, Modality]) -> Modality:
         return next(iter(parts.values()))
     features = [f"{name}:{feature}" for name, part in parts.items() for feature in part.get("features", [])]
     return Modality(kind="joint", shape=[sum(prod(p["shape"]) for p in parts.values())], features=features, parts=parts)
-
-
-def output_width(target: Target) -> int:
-    """Output nodes (or maps): one for two classes (logistic), a number or a log hazard, else one a class (softmax)."""
-    return len(target["classes"]) if len(target["classes"]) > 2 else 1
-
-
-def of_samples(target: Target) -> bool:
-    """True if each sample has one class, as opposed to a number, or a class for each pixel."""
-    return target["kind"] in ("binary", "multiclass")
-
-
-def labelled(y: "Tensor") -> "Tensor":
-    """Which samples have a value of the target (of survival both, of a mask each pixel), ``shape=(samples,)``."""
-    known = y.isfinite() if y.is_floating_point() else y >= 0
-    return known.flatten(1).all(1) if known.ndim > 1 else known

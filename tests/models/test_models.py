@@ -15,8 +15,7 @@ from zoo.errors import InputError
 from zoo.models import MLP, REGISTRY, Model, Perceptron
 from zoo.models.layers import ACTIVATIONS
 from zoo.spec import Spec, Target
-from zoo.training.losses import LOSSES, loss_function
-from zoo.training.metrics import scores
+from zoo.training.tasks import TASKS
 
 QUIET = {
     "logger": False,
@@ -64,19 +63,19 @@ def test_batch_norm_trains_on_a_single_row() -> None:
     assert model.loss(batch_of("binary", 1)).isfinite()
 
 
-CASES = [(kind, name) for kind, named in LOSSES.items() if kind not in ("segmentation", "survival") for name in named]
+CASES = [(kind, name) for kind in ("binary", "multiclass", "regression") for name in TASKS[kind].losses]
 
 
 @pytest.mark.parametrize(("kind", "name"), CASES)
 def test_losses_are_one_value_a_row(kind: str, name: str) -> None:
     batch = batch_of(kind)
     output = torch.randn(8, 3 if kind == "multiclass" else 1)
-    assert loss_function(name, kind)(output, batch["y"]).shape == (8,)
+    assert TASKS[kind].loss(name)(output, batch["y"]).shape == (8,)
 
 
 def test_focal_loss_is_small_for_what_is_already_right() -> None:
     output, y = torch.tensor([[4.0], [0.0]]), torch.tensor([1, 1])
-    easy, hard = (LOSSES["binary"]["focal"](output, y) / LOSSES["binary"]["bce"](output, y)).tolist()
+    easy, hard = (TASKS["binary"].losses["focal"](output, y) / TASKS["binary"].losses["bce"](output, y)).tolist()
     assert easy == pytest.approx((1 - 1 / (1 + np.exp(-4))) ** 2, rel=1e-4)
     assert hard == pytest.approx(0.25)
 
@@ -200,6 +199,10 @@ def test_hyperparameters_rebuild_the_model(mlp: MLP) -> None:
     assert Perceptron(**Perceptron(spec=mlp.spec, rule="delta").init_args).rule == "delta"
 
 
+def scores(answer: torch.Tensor, y: torch.Tensor, target: Target) -> dict[str, float]:
+    return TASKS[target["kind"]].scores(answer, y, target, y)
+
+
 def test_binary_scores_agree_with_scikit_learn() -> None:
     rng = np.random.default_rng(0)
     y, p = rng.integers(0, 2, 200), rng.random(200).astype(np.float32)
@@ -253,4 +256,6 @@ def test_a_number_is_learnt_in_standard_units_and_answered_in_its_own() -> None:
         model.head.bias.fill_(1.0)
     predicted = model.answer(model(torch.randn(2, 4)))
     torch.testing.assert_close(predicted, (y.mean() + y.std(correction=0)).repeat(2))
-    torch.testing.assert_close(model.standardised(y), (y - 200) / y.std(correction=0))
+    torch.testing.assert_close(
+        model.target_head.task.standardised(model.target_head, y), (y - 200) / y.std(correction=0)
+    )

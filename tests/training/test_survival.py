@@ -9,7 +9,7 @@ from sksurv.metrics import concordance_index_censored, integrated_brier_score
 
 from zoo import files
 from zoo.data.simulated.patients import patients, planted_log_hazard
-from zoo.training.survival import KNOTS, baseline_hazard, breslow, efron, survival
+from zoo.training.cox import KNOTS, baseline_hazard, breslow, efron, survival
 from zoo.training.survival_metrics import concordance, scored_times, structured, survival_scores
 
 LOSSES = {"efron": efron, "breslow": breslow}

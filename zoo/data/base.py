@@ -17,7 +17,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, RandomSampler, SequentialSampler
 
 from ..errors import InputError, check_choice, check_range
-from ..spec import Spec, labelled, of_samples
+from ..spec import Spec
+from ..training.tasks import task_of
 from . import split as splitting
 from .balance import Balance, class_weights, resample
 
@@ -67,7 +68,7 @@ class Content:
 
     def labelled(self, rows: Tensor) -> Tensor:
         """Which of these samples have a value of the target, ``shape=(rows,)``."""
-        return labelled(self.y[rows])
+        return task_of(self.spec["target"]).labelled(self.y[rows])
 
 
 class Rows(Dataset[Batch]):
@@ -191,6 +192,14 @@ class Data(LightningDataModule):
             Sets of features, ``shape=(rows, features)``; the key comes before the name of a model.
         """
 
+    def baseline_modalities(self, rows: Tensor) -> dict[str, np.ndarray]:
+        """Of several modalities: the features of each, NaN where it was not measured."""
+        return {}
+
+    def who_has_what(self) -> pd.DataFrame | None:
+        """Of several modalities: one row a sample, one column a modality, True where it was measured."""
+        return None
+
     def describe(self) -> dict[str, Any]:
         """Name, checksum and licence of the data, for the card of the weights."""
         return {}
@@ -276,8 +285,9 @@ class Data(LightningDataModule):
         """Training rows, after balance."""
         rows = (content := self.content).rows("train")
         y, columns = content.y[rows], content.targets(rows)
-        if self.balance != "none" and not of_samples(target := self.spec["target"]):
-            what = "a mask" if target["classes"] else "a number" if target["name"] else "not given"
+        task = task_of(target := self.spec["target"])
+        if self.balance != "none" and not task.classified:
+            what = task.noun if target["name"] else "not given"
             raise InputError(f"balance {self.balance!r} is for classes of samples; target {target['name']!r} is {what}")
         if self.balance != "none" and target.get("unlabelled"):
             raise InputError(f"balance {self.balance!r} needs a class for each sample; drop the unlabelled")

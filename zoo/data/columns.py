@@ -4,12 +4,12 @@ import logging
 
 import numpy as np
 import pandas as pd
-import torch
 from torch import Tensor
 
 from ..encode.table import as_text
 from ..errors import InputError
-from ..spec import Target, of_samples
+from ..spec import Target
+from ..training.tasks import task_of
 
 log = logging.getLogger("zoo")
 
@@ -88,18 +88,4 @@ def check_training(split: np.ndarray, target: Target, y: Tensor, source: str) ->
             f"{source}: {training.sum()} training and {validation} validation samples are too few; change fractions, "
             "split or folds"
         )
-    if of_samples(target):
-        known = y.numpy()[training]
-        counts = np.bincount(known[known >= 0], minlength=len(target["classes"]))
-        if counts.min() == 0:
-            raise InputError(
-                f"{source}: class {target['classes'][int(counts.argmin())]!r} of {target['name']!r} has no training "
-                "sample (its samples are too few, or all of one group); remove it or merge it with another"
-            )
-    if target["kind"] == "survival":
-        for part in ("train", "validation"):
-            if not (y[torch.from_numpy(split == part), 1] > 0).any():
-                raise InputError(
-                    f"{source}: no {part.replace('train', 'training')} sample has the event {target['event']!r} "
-                    f"({target['event_levels'][1]}); at least one is needed to learn from"
-                )
+    task_of(target).check_split(y, split, target, source)

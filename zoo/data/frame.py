@@ -14,12 +14,13 @@ from .. import files
 from ..encode import to_tensor
 from ..encode.table import check_features
 from ..errors import InputError, check_choice, suggest
-from ..spec import Modality, Spec, Target, TargetKind, labelled, modality_of, of_samples
+from ..spec import Modality, Spec, Target, modality_of
+from ..training.tasks import task_of
 from . import columns
-from . import target as targets
 from .base import IS_TEST, Content, Data, Source
 from .datasets import read_dataset
 from .reading import UNNAMED, read_table
+from .target import detect
 
 log = logging.getLogger("zoo")
 
@@ -47,7 +48,7 @@ class FrameData(Data):
         self,
         path: str,
         target: str | None = None,
-        target_kind: TargetKind | None = None,
+        target_kind: str | None = None,
         positive: str | None = None,
         id: str | None = None,  # noqa: A002 (the word that users look for)
         test_path: str | None = None,
@@ -93,41 +94,20 @@ class FrameData(Data):
         if self.target is None or self.target_kind == "none":
             return Target(kind="none", name="", classes=[], unit="")
         self.check_column(frame, self.target, "target")
-        if self.event or self.target_kind == "survival":
-            return self._find_survival(frame, self.target)
-        column = frame[self.target].replace([np.inf, -np.inf], np.nan)
-        if len(column.dropna()) < len(frame[self.target].dropna()):
-            raise InputError(f"{self.path}: target {self.target!r} has an infinite value")
-        found = targets.detect(column, self.target_kind, self.positive, self.units.get(self.target, ""))
-        if self.unlabelled == "keep" and column.isna().any():
-            found["unlabelled"] = True
-        return found
-
-    def _find_survival(self, frame: pd.DataFrame, time: str) -> Target:
-        if not self.event or self.event == time:
-            raise InputError(
-                f"target_kind 'survival' needs --data.event, the column that says if it happened at {time!r}"
-            )
-        if self.target_kind not in (None, "survival"):
-            raise InputError(
-                f"target_kind {self.target_kind!r} contradicts event {self.event!r}: {time!r} is a time of survival"
-            )
-        self.check_column(frame, self.event, "event")
-        found = targets.detect_survival(frame, time, self.event, self.positive, self.units.get(time, ""))
-        if self.unlabelled == "keep" and frame[[time, self.event]].isna().any(axis=None):
+        if self.event and self.event != self.target:
+            self.check_column(frame, self.event, "event")
+        column = frame[self.target]
+        if (infinite := column.isin([np.inf, -np.inf])).any():
+            raise InputError(f"{self.path}: target {self.target!r}, row {infinite.idxmax()}: an infinite value")
+        unit = self.units.get(self.target, "")
+        found = detect(frame, self.target, self.target_kind, self.positive, unit, self.event)
+        if self.unlabelled == "keep" and frame[[self.target, *filter(None, [self.event])]].isna().any(axis=None):
             found["unlabelled"] = True
         return found
 
     def encode_target(self, frame: pd.DataFrame, target: Target) -> Tensor:
-        """Class codes (-1 if missing), numbers (NaN if missing or none is asked for), or masks, one a sample.
-
-        Of survival time and event, ``shape=(samples, 2)``.
-        """
-        if target["kind"] == "survival":
-            return targets.encode_survival(frame, target, self.path)
-        if target["kind"] == "none":
-            return torch.full((len(frame),), torch.nan)
-        return targets.encode(frame[target["name"]], target, self.path)
+        """Targets of all samples, see the task of the target in `zoo.training.tasks`."""
+        return task_of(target).encode(frame, target, self.path)
 
     def read_file(self, path: Path) -> pd.DataFrame:
         """The table in a file."""
@@ -152,20 +132,15 @@ class FrameData(Data):
             if self.event in modality["features"]:
                 raise InputError(f"event {self.event!r} is among the features; a model would only copy it")
         y = self.encode_target(frame, target)
-        has_target = target["kind"] != "none" and not target.get("unlabelled")
-        if has_target and target["kind"] != "segmentation" and (unlabelled := ~labelled(y).numpy()).any():
+        task = task_of(target)
+        if not target.get("unlabelled") and (unlabelled := ~task.labelled(y).numpy()).any():
             log.info("%d samples without a value of %s are left out", unlabelled.sum(), " or ".join(self.answers()))
             frame, y = frame[~unlabelled], y[torch.from_numpy(~unlabelled)]
         is_test = frame[IS_TEST].to_numpy(dtype=bool) if IS_TEST in frame else None
         twins = self.twins(frame, modality)
         if not self.trained:
             self._report_twins(twins, frame, target)
-        labels = None
-        if of_samples(target):  # those without a class are one more class to the split
-            labels = y.where(y >= 0, len(target["classes"])).numpy()
-        if target["kind"] == "survival":
-            labels = y[:, 1].nan_to_num(2).long().numpy()
-        split = self.split_samples(frame, twins, labels, is_test)
+        split = self.split_samples(frame, twins, task.strata(y, target), is_test)
         if not self.trained:
             columns.check_training(split, target, y, self.path)
             self.complete(modality, frame, frame[split == "train"])
@@ -187,7 +162,7 @@ class FrameData(Data):
         how = f"{copies - reversed_} samples are exact duplicates of others"
         how += f" and {reversed_} are reverse complements" if reversed_ else ""
         log.info("%s; duplicates share a split", how)
-        if not of_samples(target):
+        if not task_of(target).classified:
             return
         same, labels = twins.to_numpy(), frame[target["name"]].to_numpy()
         odd = (pd.Series(labels).groupby(same).transform("nunique") > 1).to_numpy()

@@ -15,6 +15,14 @@ from .base import Encoder
 log = logging.getLogger("zoo")
 
 
+def natural_order(value: str) -> tuple[int, float, str]:
+    """Key that sorts numbers by size, then text by alphabet."""
+    try:
+        return 0, float(value), value
+    except ValueError:
+        return 1, 0.0, value
+
+
 def as_text(column: pd.Series) -> pd.Series:
     """Levels as text; 1.0 and 1 are the same level, for a missing value turns integers into floats."""
     if pd.api.types.is_float_dtype(column):

@@ -14,6 +14,7 @@ from ..encode.table import as_text, numbers
 from ..errors import InputError
 from ..models import Model, Supervised
 from ..spec import Spec, Target, modality_of
+from ..training.tasks import task_of
 from .probe import run
 
 
@@ -75,7 +76,7 @@ def embed(model: Model, data: Data | pd.DataFrame | AnnData | dict[str, Any], la
     if isinstance(data, Data):
         _check_same(data.spec, model.spec)
         x, samples, about = data.content.x, data.samples, data.spec["target"]
-        target = None if about["kind"] in ("none", "image") else _decode(data.content.y.numpy(), about)
+        target = task_of(about).one_value(data.content.y, about)
     else:
         x, names = model.raw(data)
         table = data.obs if isinstance(data, AnnData) else pd.DataFrame(index=names) if isinstance(data, dict) else data
@@ -83,21 +84,12 @@ def embed(model: Model, data: Data | pd.DataFrame | AnnData | dict[str, Any], la
             genes = set(modality["features"]).difference(modality.get("covariates", []))
             table = table.loc[:, [name not in genes for name in table.columns]]  # thousands, and no sample table
         samples, about = table.set_axis(names, axis=0), model.spec["target"]
-        target = (
-            _column(samples, about)
-            if about["name"] in samples and about["kind"] not in ("segmentation", "image")
-            else None
-        )
+        known = about["name"] in samples and not task_of(about).per_pixel
+        target = _column(samples, about) if known else None
     values, output = run(model, x, layer)
     obs = _writable(samples, modality_of(model.spec).get("missing_values", {}))
-    answers = model.table(output, obs.index)
-    classes = model.spec["target"]["classes"]
-    if about["kind"] == "segmentation":
-        answers = answers.drop(columns="mask").assign(prediction=1 - answers[f"share_{classes[0]}"])
-    elif about["kind"] == "image":
-        answers = answers.drop(columns="image")
-    elif classes and "prediction" in answers:
-        answers["prediction"] = pd.Categorical(answers["prediction"], classes)
+    answers = model.prediction_frame(output, obs.index)
+    answers = task_of(about).without_arrays(answers, about)
     answers = answers.loc[:, ~answers.columns.str.startswith("latent_")]  # they are X, or follow from it
     obs = obs.drop(columns=["target", *answers.columns], errors="ignore")
     if target is not None:
@@ -134,15 +126,6 @@ def _check_same(data: Spec, model: Spec) -> None:
                     f"the data are not what the model was trained on: the levels of {column!r} differ; call "
                     "data.conform(model.spec) before the data are read"
                 )
-
-
-def _decode(y: np.ndarray, target: Target) -> pd.Series:
-    """Codes (-1 if missing) as classes, numbers as they are, times of survival, of masks the share of foreground."""
-    if target["kind"] == "segmentation":
-        return pd.Series((y > 0).reshape(len(y), -1).mean(1))
-    if target["kind"] == "survival":
-        return pd.Series(y[:, 0])
-    return pd.Series(pd.Categorical.from_codes(y.tolist(), pd.Index(target["classes"])) if target["classes"] else y)
 
 
 def _column(frame: pd.DataFrame, target: Target) -> pd.Series:

@@ -73,7 +73,7 @@ def run(model: Model, x: Source, layer: str | None) -> tuple[np.ndarray, Tensor]
         layer: A name given by `layers`; None is ``model.embed``.
 
     Returns:
-        The layer's output, float32 ``shape=(samples, width)``, and what ``model.summarise`` tells of each sample.
+        The layer's output, float32 ``shape=(samples, width)``, and what ``model.raw_predictions`` tells of each sample.
 
     Raises:
         InputError: No such layer, or it gives nothing for each sample.
@@ -89,7 +89,7 @@ def run(model: Model, x: Source, layer: str | None) -> tuple[np.ndarray, Tensor]
         with evaluating(model):
             for rows in torch.arange(len(x)).split(model.rows_at_once):
                 part = x[rows].to(model.device)
-                outputs.append(model.summarise(part).float().cpu())
+                outputs.append(model.raw_predictions(part).float().cpu())
                 latents.append((flat(caught[-1], layer) if layer else model.embed(part)).float().cpu())
                 caught.clear()
     finally:

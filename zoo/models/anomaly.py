@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError, check_range, suggest
-from ..spec import of_samples
-from ..training.metrics import Outputs
+from ..training.outputs import Outputs
+from ..training.tasks import task_of
 from .base import Batch, Model
 
 QUANTILE = 0.95  # of the scores of normal validation samples, above which a sample is called an anomaly
@@ -48,7 +48,7 @@ class AnomalyDetector(Model, abstract=True):
         super().__init__(**shared)
         check_range("reconstruction_weight", reconstruction_weight, 0, 1)
         name, classes = type(self).__name__, self.target["classes"]
-        if not of_samples(self.target):
+        if not task_of(self.target).classified:
             raise InputError(f"{name} needs a class that tells which samples are normal: give --data.target")
         if normal not in classes:
             hint = suggest(normal, classes)
@@ -57,20 +57,25 @@ class AnomalyDetector(Model, abstract=True):
         self.register_buffer("centre", torch.zeros(2))
         self.register_buffer("spread", torch.ones(2))
         self.register_buffer("threshold", torch.tensor(torch.nan))
-        self.outputs, self._fitted_step = Outputs(), -1
+        self.outputs = Outputs()
 
     @abstractmethod
     def validation_loss(self, x: Tensor) -> Tensor:
         """What is to be low for normal samples, from raw values: ``(batch, *shape) -> (any number,)``."""
 
     def fit_parts(self, x: Tensor) -> Tensor:
-        """Learn what `summarise` needs from raw normal training samples; what it then tells of them, ``(batch, 2)``."""
-        return self.summarise(x)
+        """Learn what `raw_predictions` needs from raw normal training samples; returns theirs, ``(batch, 2)``."""
+        return self.raw_predictions(x)
 
     @property
     def task(self) -> str:
         """To find anomalies."""
         return "anomaly"
+
+    @property
+    def headline(self) -> str:
+        """How well scores rank anomalous samples above normal ones."""
+        return "roc_auc"
 
     def is_normal(self, y: Tensor) -> Tensor:
         """Which class codes are those of normal samples."""
@@ -120,7 +125,7 @@ class AnomalyDetector(Model, abstract=True):
         parts = self.fit_parts(known)
         self.centre.copy_(parts.mean(0))
         self.spread.copy_(parts.std(0, correction=0).clamp(min=1e-6))
-        parts = torch.cat([self.summarise(x) for x in held_out.split(self.rows_at_once)])
+        parts = torch.cat([self.raw_predictions(x) for x in held_out.split(self.rows_at_once)])
         self.threshold.copy_(torch.quantile(self.scores(parts), QUANTILE))
         self.train(was)
 
@@ -130,47 +135,19 @@ class AnomalyDetector(Model, abstract=True):
             raise self.lacking(split)
         return torch.cat(found).to(self.device)
 
-    def _fit_score_of_training(self) -> None:
-        data, step = getattr(self.trainer, "datamodule", None), self.trainer.global_step
-        if data is not None and step != self._fitted_step:  # best and last checkpoint may be of the same weights
-            self.fit_score(data.loader("train"), data.loader("validation"))
-            self._fitted_step = step
+    def finish(self, data: Any) -> list[str]:
+        """Learn scales and threshold from the normal training and validation samples."""
+        self.fit_score(data.loader("train"), data.loader("validation"))
+        return list(self.kept)
 
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Let scales and threshold belong to the weights that are saved."""
-        super().on_save_checkpoint(checkpoint)
-        self._fit_score_of_training()
-        checkpoint["state_dict"].update({name: getattr(self, name) for name in self.kept})
-
-    def on_train_end(self) -> None:
-        """Let them belong to the last weights."""
-        super().on_train_end()
-        self._fit_score_of_training()
-        self._fitted_step = -1
-
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+    def collect(self, batch: Batch, batch_idx: int) -> None:
         """Keep the loss of normal samples."""
         if (normal := self.is_normal(batch["y"])).any():
             loss = self.validation_loss(batch["x"][normal])
             self.outputs.update(loss, loss)
 
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """As in validation."""
-        self.validation_step(batch, batch_idx)
-
-    def on_validation_epoch_end(self) -> None:
+    def log_epoch(self, split: str) -> None:
         """Log the mean loss of normal samples."""
-        self._log_epoch("validation")
-
-    def on_test_epoch_end(self) -> None:
-        """Log the mean loss of normal samples."""
-        self._log_epoch("test")
-
-    def _log_epoch(self, split: str) -> None:
         if not self.outputs.output:
             raise self.lacking(split)
-        loss = self.outputs.compute()[0].mean()
-        self.outputs.reset()
-        if split == "validation":
-            self.stop_if_not_finite(split, loss)
-        self.log(f"{split}_loss", loss, sync_dist=True)
+        self.log_scores(split, self.outputs.take()[0].mean())

@@ -3,7 +3,7 @@
 import os
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -14,9 +14,11 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from ..encode import Encoder, encoder, sample_names, to_tensor
-from ..errors import InputError, check_choice, check_range
+from ..errors import InputError, check_choice, check_range, suggest
 from ..spec import Spec, modality_of
 from ..training.optimisers import OptimizerName, ScheduleName, optimizer, schedule
+from ..training.tasks import TASKS, TargetHead
+from ..training.tasks.survival import Survival
 
 # Lightning makes torch look for GPUs by loading a driver library, at every step of Adam, which doubles small steps.
 if not torch.cuda.is_available():
@@ -31,7 +33,8 @@ MOST_ROWS, MOST_VALUES = 4096, 1 << 21  # predicted at a time
 class Model(LightningModule):
     """Base of all models: raw values -> ``encode`` -> ``embed`` -> ``head`` or ``decode``.
 
-    Those that predict are `Supervised`, those that learn to describe their samples `Unsupervised`.
+    Those that predict are `Supervised`, those that learn to describe their samples `Unsupervised`. A family says what
+    it keeps of each validation or test batch (`collect`) and what it logs at the end of an epoch (`log_epoch`).
 
     Args:
         spec: What the data look like, given by ``data.spec``.
@@ -55,6 +58,7 @@ class Model(LightningModule):
 
     encode: Encoder
     body: nn.Module
+    target_kinds: ClassVar[tuple[str, ...]] = ()  # that a model can be trained on; empty for any
 
     def __init_subclass__(cls, abstract: bool = False, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -86,9 +90,17 @@ class Model(LightningModule):
             check_range(name, value, low)
         check_range("schedule_factor", schedule_factor, 0, 1)
         self.spec, self.target, self.l1, self.l2 = spec, spec["target"], l1, l2
+        if self.target_kinds and (kind := self.target["kind"]) not in self.target_kinds:
+            wanted, given = TASKS[self.target_kinds[0]], f"target {self.target['name']!r} is {TASKS[kind].noun}"
+            raise InputError(
+                f"{type(self).__name__} predicts {wanted.noun}; {given if kind != 'none' else 'there is no target'}: "
+                f"{wanted.how_given}"
+            )
         self.encode = encoder(modality_of(spec), encoding)
         self.card: dict[str, Any] = {}
         self._loss_sum, self._steps = torch.tensor(0.0), 0
+        self._finished: list[str] = []
+        self._finished_step = -1
 
     def __setattr__(self, name: str, value: Any) -> None:
         """As every module; what Lightning notes forty times a step takes the short way, a tenth of a small step."""
@@ -106,13 +118,71 @@ class Model(LightningModule):
     def task(self) -> str:
         """What the model is for: the kind of its target, or ``"representation"``."""
 
+    @property
     @abstractmethod
-    def summarise(self, x: Tensor) -> Tensor:
-        """What `table` tells of each sample, from raw values: ``(batch, *shape) -> (batch, numbers)``."""
+    def headline(self) -> str:
+        """The one metric of test samples that lists and cards show."""
 
     @abstractmethod
-    def table(self, summary: Tensor, index: pd.Index) -> pd.DataFrame:
-        """Answers of `summarise` as users read them, one row a sample."""
+    def raw_predictions(self, x: Tensor) -> Tensor:
+        """What `prediction_frame` is made of, from raw values: ``(batch, *shape) -> (batch, values)``."""
+
+    @abstractmethod
+    def prediction_frame(self, raw: Tensor, index: pd.Index) -> pd.DataFrame:
+        """Raw predictions as users read them, one row a sample."""
+
+    @abstractmethod
+    def collect(self, batch: Batch, batch_idx: int) -> None:
+        """Keep what `log_epoch` needs of a validation or test batch."""
+
+    @abstractmethod
+    def log_epoch(self, split: str) -> None:
+        """Log the loss and the metrics of the batches that were collected, by `log_scores`."""
+
+    @property
+    def target_heads(self) -> dict[str, TargetHead]:
+        """What the model predicts: the first target as "", extra ones by name; empty if it predicts none."""
+        return {}
+
+    def finish(self, data: Any) -> list[str]:
+        """Learn from the training samples what only final weights tell, such as a baseline hazard.
+
+        It is called before a checkpoint is written and when training ends.
+
+        Args:
+            data: The data module of the training.
+
+        Returns:
+            Names of the buffers that were changed.
+        """
+        unfinished = any(head.task.needs_training_outputs for head in self.target_heads.values())
+        return self.finish_heads(data.loader("train")) if unfinished else []
+
+    @torch.no_grad()
+    def finish_heads(self, batches: Iterable[Batch]) -> list[str]:
+        """Let the heads learn from their outputs for all training samples, in evaluation mode.
+
+        Of survival it is the hazard of the mean training sample (Breslow's estimate).
+
+        Args:
+            batches: All training samples, with ``x`` and the targets.
+
+        Returns:
+            Names of the buffers that were changed.
+        """
+        was, _ = self.training, self.eval()
+        heads = {name: head for name, head in self.target_heads.items() if head.task.needs_training_outputs}
+        found: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in heads}
+        for batch in batches:
+            z = self.embed(batch["x"].to(self.device))
+            for name, head in heads.items():
+                found[name].append((head.network(z).cpu(), batch[head.column]))
+        self.train(was)
+        changed = []
+        for name, head in heads.items():
+            outputs, y = (torch.cat(values) for values in zip(*found[name], strict=True))
+            changed += [head.prefix + buffer for buffer in head.task.finish(head, outputs, y)]
+        return changed
 
     def embed(self, x: Tensor) -> Tensor:
         """Latent representation of raw values: ``(batch, *shape) -> (batch, latent)``."""
@@ -148,9 +218,35 @@ class Model(LightningModule):
         x, index = self.raw(frame)
         training, _ = self.training, self.eval()
         parts = torch.arange(len(x)).split(self.rows_at_once)
-        tables = [self.table(self.summarise(x[rows].to(self.device)), index[rows.numpy()]) for rows in parts]
+        tables = [
+            self.prediction_frame(self.raw_predictions(x[rows].to(self.device)), index[rows.numpy()]) for rows in parts
+        ]
         self.train(training)
         return pd.concat(tables)
+
+    @torch.inference_mode()
+    def predict_survival(self, frame: Frame, times: Iterable[float]) -> pd.DataFrame:
+        """Survival curves of samples, by Cox's model with the baseline hazard of the training rows.
+
+        Args:
+            frame: As for `predict`.
+            times: In the unit of the training data. The curve stays level after the last training event.
+
+        Returns:
+            One row a sample, one column a time: the probability that the event has not happened by then.
+
+        Raises:
+            InputError: No model of survival, or one that was not trained with a `zoo.data` module.
+        """
+        head = self.target_heads.get("")
+        if head is None or not isinstance(head.task, Survival):
+            raise InputError(f"{type(self).__name__} predicts no survival; give --data.event when it is trained")
+        if not head.task.is_finished(head):
+            raise InputError("the baseline hazard is not known: call model.finish_heads(data.loader('train'))")
+        wanted = list(times)
+        risk = torch.from_numpy(self.predict(frame)["risk"].to_numpy())
+        curves = head.task.curve(head, risk.to(self.device), torch.tensor(wanted, device=self.device))
+        return pd.DataFrame(curves.cpu().numpy(), self.raw(frame)[1], wanted)
 
     def raw(self, frame: Frame) -> tuple[Any, pd.Index]:
         """Raw values of a user's samples, a tensor or what reads them a batch at a time, and their names."""
@@ -164,8 +260,8 @@ class Model(LightningModule):
         return to_tensor(frame, modality), sample_names(frame, self.spec["id"])
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """What `table` tells of a batch, before it is put into words."""
-        return self.summarise(batch["x"])
+        """Raw predictions of a batch."""
+        return self.raw_predictions(batch["x"])
 
     def fit_encoders(self, x: Tensor, y: Tensor | None = None) -> None:
         """Let the encoding learn from raw training rows ``(rows, *shape)`` and targets ``(rows,)``, as in `setup`."""
@@ -206,6 +302,29 @@ class Model(LightningModule):
         if self.hparams["schedule"] == "reduce_on_plateau":
             self.lr_schedulers().step(self.trainer.callback_metrics["validation_loss"])  # type: ignore[union-attr, arg-type]
 
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Keep what the epoch is judged by."""
+        self.collect(batch, batch_idx)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """As in validation."""
+        self.collect(batch, batch_idx)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log loss and metrics of the validation rows."""
+        self.log_epoch("validation")
+
+    def on_test_epoch_end(self) -> None:
+        """Log loss and metrics of the test rows."""
+        self.log_epoch("test")
+
+    def log_scores(self, split: str, loss: Tensor, **metrics: Tensor | float) -> None:
+        """Log the loss of a split and its metrics; a validation loss that is not finite stops the training."""
+        if split == "validation":
+            self.stop_if_not_finite(split, loss)
+        for name, value in {"loss": loss, **metrics}.items():
+            self.log(f"{split}_{name}", value, sync_dist=True)
+
     def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
         """Step a schedule, but not one for plateaus: Lightning would, after the checkpoint that must contain it."""
         if not isinstance(scheduler, ReduceLROnPlateau):
@@ -239,10 +358,122 @@ class Model(LightningModule):
         return {"optimizer": optimiser, "lr_scheduler": plan} if plan else {"optimizer": optimiser}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Note the class by name, so that a checkpoint can be read without importing what it says."""
+        """Note the class by name, for nothing that a checkpoint names is imported, and what `finish` learns."""
         checkpoint["model"] = type(self).__name__
+        changed = self._finish()
+        state = self.state_dict() if changed else {}
+        checkpoint["state_dict"].update({name: state[name] for name in changed})
+
+    def on_train_end(self) -> None:
+        """Let what `finish` learns belong to the last weights."""
+        self._finish()
+        self._finished_step = -1
+
+    def _finish(self) -> list[str]:
+        data, step = getattr(self.trainer, "datamodule", None), self.trainer.global_step
+        if data is not None and step != self._finished_step:  # best and last checkpoint may be of the same weights
+            self._finished_step, self._finished = step, self.finish(data)
+        return self._finished
 
     @property
     def init_args(self) -> dict[str, Any]:
         """Arguments that build this model again, JSON values only."""
         return dict(self.hparams)
+
+
+class Supervised(Model, abstract=True):
+    """A model of one target: ``head(embed(x))``.
+
+    What its raw outputs mean, its losses and its metrics are those of the target's task (`zoo.training.tasks`).
+
+    Args:
+        loss: ``"auto"`` (the usual one), or for two classes ``bce`` or ``focal``, for more ``cce`` or ``focal``, for a
+            continuous target ``mse``, ``mae`` or ``huber``, for survival ``efron`` or ``breslow`` (how equal times are
+            handled; samples of a batch are compared with each other, so that batches should hold some events).
+        **shared: Arguments of `Model`.
+
+    Attributes:
+        head: From the latent space to raw outputs.
+        target_head: Loss and predictions of these.
+
+    Raises:
+        InputError: No target, or more than one.
+    """
+
+    head: nn.Module
+    several_targets: ClassVar[bool] = False
+    head_class: ClassVar[type[TargetHead]] = TargetHead
+
+    def __init__(self, loss: str = "auto", **shared: Any) -> None:
+        super().__init__(**shared)
+        name = type(self).__name__
+        if not self.target["name"]:
+            columns = modality_of(self.spec).get("features", [])
+            raise InputError(f"{name}: which column is to be predicted? Give --data.target; {suggest('', columns)}")
+        if TASKS[self.target["kind"]].per_pixel and not self.target_kinds:
+            raise InputError(f"{name} predicts one value an image; masks need the model Segmenter")
+        if self.spec.get("also") and not self.several_targets:
+            raise InputError(f"{name} predicts one target; leave out data.also, or use MultiModal")
+        if self.target.get("unlabelled") and not self.several_targets:
+            raise InputError(f"{name} needs a target for each sample; leave out data.unlabelled")
+        self.target_head = self.head_class(self, self.target, loss)
+
+    @property
+    def target_heads(self) -> dict[str, TargetHead]:
+        """The target."""
+        return {"": self.target_head}
+
+    @property
+    def task(self) -> str:
+        """The kind of target."""
+        return self.target["kind"]
+
+    @property
+    def headline(self) -> str:
+        """That of the task."""
+        return self.target_head.task.headline
+
+    @property
+    def network(self) -> nn.Sequential:
+        """From encoded values to raw outputs, as a plain module: ``model.network(model.encode(x))``.
+
+        For DNA it takes one-hot ``(batch, 4, length)``, the layout of captum and tangermeme.
+        """
+        return nn.Sequential(self.body, self.head)
+
+    def fit_encoders(self, x: Tensor, y: Tensor | None = None) -> None:
+        """As in `Model`; the head learns from the targets what its task needs, such as mean and standard deviation."""
+        super().fit_encoders(x, y)
+        if y is not None:
+            self.target_head.fit(y)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Raw values to raw outputs: ``(batch, *shape) -> (batch, 1 or classes)``."""
+        return self.head(self.embed(x))  # type: ignore[no-any-return]
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Mean loss of the rows, weighted where the batch carries ``weight``."""
+        rows = self.target_head.loss(self(batch["x"]), batch["y"])
+        return (rows * batch["weight"]).mean() if "weight" in batch else rows.mean()
+
+    def answer(self, output: Tensor) -> Tensor:
+        """Raw outputs as probabilities ``(batch, classes)``, or as values or risks ``(batch,)``."""
+        return self.target_head.answer(output)
+
+    def raw_predictions(self, x: Tensor) -> Tensor:
+        """Raw outputs."""
+        return self(x)  # type: ignore[no-any-return]
+
+    def prediction_frame(self, raw: Tensor, index: pd.Index) -> pd.DataFrame:
+        """What raw outputs mean, by the task of the target."""
+        return self.target_head.prediction_frame(raw, index)
+
+    def collect(self, batch: Batch, batch_idx: int) -> None:
+        """Keep the outputs; metrics are computed once, on the whole epoch."""
+        self.target_head.outputs.update(self(batch["x"]), batch["y"])
+
+    def log_epoch(self, split: str) -> None:
+        """Log the loss and the headline metric."""
+        output, y = self.target_head.outputs.take()
+        loss = self.target_head.loss(output, y).mean()
+        self.log_scores(split, loss, **{self.headline: self.target_head.followed(output, y)})

@@ -13,12 +13,11 @@ from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 
 from ..data import Data
-from ..data.target import decode
 from ..figure import Figure
 from ..models.anomaly import QUANTILE
 from ..models.gans.madgan import MADGAN
-from ..spec import Modality, labelled, modality_of
-from .evaluation import Evaluation
+from ..spec import Modality, modality_of
+from .evaluation import Evaluation, evaluates, with_truth
 from .style import CLASS_COLOURS, legend_outside, new_figure
 
 GREY, BLUE, ORANGE = "#777777", "#0072B2", "#D55E00"
@@ -44,6 +43,7 @@ class Example(NamedTuple):
     score: np.ndarray
 
 
+@evaluates("anomaly", "series")
 def evaluate_anomaly(model: MADGAN, data: Data, present: list[str]) -> Evaluation:
     """Score every series; those of any class but the normal one should be told apart.
 
@@ -63,23 +63,20 @@ def evaluate_anomaly(model: MADGAN, data: Data, present: list[str]) -> Evaluatio
         Predictions, one row a series: ``split``, ``target``, ``anomaly_score``, ``anomaly``, ``reconstruction_error``,
         ``discrimination``. Scores as above; those of the simple models not of training series, which they know.
     """
-    pass
-
     content, ours, tables = data.content, type(model).__name__, []
     found: dict[tuple[str, str], np.ndarray] = {}
     simple = _Simple(model, data)
     for split in present:
         rows = content.rows(split)
         batches = [batch["x"].to(model.device) for batch in data.loader(split)]
-        table = model.table(torch.cat([model.summarise(x) for x in batches]), content.samples.index[rows.numpy()])
+        table = model.prediction_frame(
+            torch.cat([model.raw_predictions(x) for x in batches]), content.samples.index[rows.numpy()]
+        )
         found[ours, split] = table["anomaly_score"].to_numpy()
         if split != "train":
             for name, score in simple.scores(_flat(model, batches)).items():
                 found[name, split] = score
-        table.insert(0, "split", split)
-        for place, (column, values) in enumerate(decode(content.y[rows], model.target).items(), 1):
-            table.insert(place, column, values)
-        tables.append(table)
+        tables.append(with_truth(model, data, split, table))
     thresholds = {ours: float(model.threshold), **simple.thresholds}
     scores: list[tuple[str, str, str, float]] = []
     for name in thresholds:
@@ -99,7 +96,7 @@ def evaluate_anomaly(model: MADGAN, data: Data, present: list[str]) -> Evaluatio
         "examples": partial(examples, _examples(model, data, own, normal), modality_of(model.spec)),
     }
     table = pd.DataFrame(scores, columns=["model", "split", "metric", "value"])
-    return Evaluation(predictions, table, model.target, figures=figures)
+    return Evaluation(predictions, table, figures=figures)
 
 
 class _Simple:
@@ -145,7 +142,8 @@ def _flat(model: MADGAN, batches: list[Tensor]) -> np.ndarray:
 
 def _metrics(score: np.ndarray, y: Tensor, model: MADGAN, threshold: float) -> dict[str, float]:
     """Of one model and split; NaN where there are no anomalies, or nothing else."""
-    score, codes = score[labelled(y).numpy()], y[labelled(y)].numpy()
+    known = y >= 0
+    score, codes = score[known.numpy()], y[known].numpy()
     truth, classes = codes != model.code, model.target["classes"]
     metrics = {"roc_auc": np.nan, "average_precision": np.nan, "best_f1": np.nan, "f1": np.nan}
     if truth.any() and not truth.all():

@@ -2,29 +2,19 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
-from torch import Tensor
 
 from .. import files
 from ..data import Data
-from ..data.multiomics.multiomics import MultiOmicsData
-from ..data.target import decode
 from ..errors import InputError
 from ..figure import Figure
-from ..models import Model, Supervised, Unsupervised
-from ..models.autoencoders.vae import VAE
-from ..models.fusion.base import Fusion
-from ..models.predict.segmenter import Segmenter
-from ..models.predict.supervised import Predicting
-from ..spec import Target, modality_of, output_width
-from .images.segmentation import Example, evaluate_masks
-from .prediction.modalities import subset_scores
-from .prediction.scores import target_scores
-from .representation.scores import Representation, evaluate_representation
+from ..models import Model
+from ..spec import modality_of
+from ..training.tasks import task_of
 
 
 @dataclass
@@ -36,21 +26,13 @@ class Evaluation:
             ``time``, ``event``, ``risk``, probabilities; of masks ``split``, and the metrics of each image and
             foreground class; of models without a target what they tell of each sample.
         scores: One row a value: ``model``, ``split``, ``metric``, ``value``.
-        target: What was predicted.
-        also: Further targets, by name; their columns and metrics begin with it.
-        measured: Of several modalities: which of them each sample has, to draw.
-        representation: How an unsupervised model sees its samples, to draw.
-        examples: Images with their true and predicted masks, to draw.
-        figures: Further figures by the name of their file: what draws each, given the name for its title.
+        also: Names of the extra targets; their columns and metrics begin with them.
+        figures: By the name of their file: what draws each, given the name for its title.
     """
 
     predictions: pd.DataFrame
     scores: pd.DataFrame
-    target: Target
-    also: dict[str, Target] = field(default_factory=dict)
-    measured: pd.DataFrame | None = None
-    representation: Representation | None = None
-    examples: list[Example] = field(default_factory=list)
+    also: list[str] = field(default_factory=list)
     figures: dict[str, Callable[[str], Figure]] = field(default_factory=dict)
 
     def table(self) -> pd.DataFrame:
@@ -75,14 +57,23 @@ class Evaluation:
             self.scores.to_csv(path, index=False)
 
 
-# Tasks that are scored in ways of their own, by task and kind of modality: the module here, and its function.
-SPECIAL = {
-    ("synthesis", "table"): ("synthetic.scores", "evaluate_synthetic"),
-    ("synthesis", "expression"): ("synthetic.scores", "evaluate_synthetic"),
-    ("synthesis", "image"): ("images.scores", "evaluate_made_images"),
-    ("translation", "image"): ("images.translation", "evaluate_translation"),
-    ("anomaly", "series"): ("anomaly", "evaluate_anomaly"),
-}
+Evaluator = Callable[[Any, Data, list[str]], Evaluation]
+EVALUATORS: dict[tuple[str, str], Evaluator] = {}  # by what a model is for, and by modality ("" for any other)
+
+
+def evaluates(task: str, *modalities: str) -> Callable[[Evaluator], Evaluator]:
+    """Add an evaluator: ``(model, data, splits) -> Evaluation``, the model in evaluation mode.
+
+    Args:
+        task: ``model.task``; "" for all that predict a target.
+        *modalities: Kinds of modality; none for any.
+    """
+
+    def add(evaluator: Evaluator) -> Evaluator:
+        EVALUATORS.update({(task, modality): evaluator for modality in modalities or ("",)})
+        return evaluator
+
+    return add
 
 
 @torch.inference_mode()
@@ -97,61 +88,29 @@ def evaluate(model: Model, data: Data, splits: tuple[str, ...] = ("train", "vali
     Raises:
         InputError: None of these splits has a sample.
     """
-    training, _ = model.training, model.eval()
-    content, target = data.content, model.spec["target"]
-    present = [split for split in splits if len(content.rows(split))]
+    present = [split for split in splits if len(data.content.rows(split))]
     if not present:
         raise InputError(f"no sample in {', '.join(splits)}; change fractions or split")
-    if special := SPECIAL.get((model.task, modality_of(model.spec)["kind"])):
-        module, function = special
-        evaluation: Evaluation = getattr(import_module(f".{module}", __package__), function)(model, data, present)
+    task, modality = model.task, modality_of(model.spec)["kind"]
+    evaluator = EVALUATORS.get((task, modality)) or EVALUATORS.get((task, "")) or EVALUATORS["", ""]
+    training, _ = model.training, model.eval()
+    try:
+        return evaluator(model, data, present)
+    finally:
         model.train(training)
-        return evaluation
-    if isinstance(model, Segmenter):
-        predictions, masks, examples = evaluate_masks(model, data, present)
-        model.train(training)
-        return Evaluation(predictions, masks, target, examples=examples)
-    representation, scores = None, []
-    if isinstance(model, Unsupervised):
-        representation = evaluate_representation(model, data, present)
-        predictions, scores = representation.predictions, representation.scores
-        if isinstance(model, VAE) and model.supervision:
-            heads = _outputs(lambda x: model.head(model.embed(x)), model, data, present)
-            scores = scores + target_scores(type(model).__name__, model, content.y, heads, data)
-    else:
-        assert isinstance(model, Supervised)
-        outputs = _outputs(model.summarise, model, data, present)
-        rows = torch.cat([content.rows(split) for split in present])
-        predictions = model.table(torch.cat(list(outputs.values())), content.samples.index[rows.numpy()])
-        start = place = 0
-        for name, part in {"": model, **further(model)}.items():
-            y, prefix = content.also[name] if name else content.y, f"{name}_" if name else ""
-            width = output_width(part.target)
-            own = {split: output[:, start : start + width] for split, output in outputs.items()}
-            start += width
-            for who, split, metric, value in target_scores(type(model).__name__, part, y, own, data):
-                scores.append((who, split, prefix + metric, value))
-            for column, values in decode(y[rows], part.target).items():
-                predictions.insert(place, prefix + column, values)
-                place += 1
-        if isinstance(model, Fusion):
-            scores += subset_scores(model, data, present[-1])
-        predictions.insert(0, "split", content.samples["split"].to_numpy()[rows.numpy()])
-    model.train(training)
-    scores_table = pd.DataFrame(scores, columns=["model", "split", "metric", "value"])
-    also = {name: part.target for name, part in further(model).items()}
-    measured = data.who_has_what() if isinstance(data, MultiOmicsData) else None
-    return Evaluation(predictions, scores_table, target, also, measured, representation)
 
 
-def further(model: Model) -> dict[str, Predicting]:
-    """Targets of a model beside the first one, by name."""
-    return dict(model.targets()) if isinstance(model, Fusion) else {}
+def raw_predictions(model: Model, data: Data, split: str) -> torch.Tensor:
+    """Raw predictions of all samples of a split, on the CPU."""
+    batches = (batch["x"].to(model.device) for batch in data.loader(split))
+    return torch.cat([model.raw_predictions(x).float().cpu() for x in batches])
 
 
-def _outputs(output: Callable[[Tensor], Tensor], model: Model, data: Data, present: list[str]) -> dict[str, Tensor]:
-    """Raw outputs of all samples of each split."""
-    return {
-        split: torch.cat([output(batch["x"].to(model.device)).float().cpu() for batch in data.loader(split)])
-        for split in present
-    }
+def with_truth(model: Model, data: Data, split: str, predicted: pd.DataFrame) -> pd.DataFrame:
+    """Predictions of a split after its name and the truth, named by the samples."""
+    rows = data.content.rows(split)
+    truth = task_of(model.target).decode(data.content.y[rows], model.target)
+    predicted = predicted.set_axis(data.content.samples.index[rows.numpy()])
+    for place, (column, values) in enumerate({"split": split, **truth}.items()):
+        predicted.insert(place, column, values)
+    return predicted

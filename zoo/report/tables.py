@@ -20,7 +20,7 @@ def show_scores(evaluation: Evaluation, title: str) -> None:
     """
     wide = evaluation.table().map(_number)
     wide.columns = pd.Index([f"{model}\n{split}" for model, split in wide.columns])
-    _show(wide, title, list(evaluation.also))
+    _show(wide, title, evaluation.also)
 
 
 def show_crossval(scores: pd.DataFrame, title: str, also: list[str]) -> None:

@@ -111,10 +111,10 @@ def test_ablation_is_what_the_model_loses_if_it_is_told_that_nothing_was_measure
     rows = data.content.rows("validation")
     x, y = data.content.x[rows].clone(), data.content.y[rows]
     with torch.no_grad():
-        before = model.loss_of_rows(model(x), y).mean()
+        before = model.target_head.loss(model(x), y).mean()
         alone = ~x["measured"][:, 1]
         x["measured"][:, 0] &= alone
-        lost = model.loss_of_rows(model(x), y).mean() - before
+        lost = model.target_head.loss(model(x), y).mean() - before
     table = modality_weights(model, data)
     assert table["ablation_loss"]["rna"] == pytest.approx(float(lost), abs=1e-5)
     assert table["samples"].tolist() == [len(rows), int((~alone).sum())]

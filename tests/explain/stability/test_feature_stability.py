@@ -54,7 +54,7 @@ def fit(data: Data, seed: int, epochs: int = 20, hidden: int = 16) -> MLP:
     optimiser = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
     for _ in range(epochs):
         optimiser.zero_grad()
-        model.loss_of_rows(model.network(encoded), model.standardised(y)).mean().backward()
+        model.target_head.loss(model.network(encoded), y).mean().backward()
         optimiser.step()
     return model.eval()
 

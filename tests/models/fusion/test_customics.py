@@ -7,7 +7,7 @@ from torch import nn
 
 from zoo.models import CustOmics
 from zoo.models.fusion.customics import kullback_leibler, maximum_mean_discrepancy
-from zoo.training.survival import breslow
+from zoo.training.cox import breslow
 
 PUBLISHED = {"variant": "published", "hidden": [12, 8], "latent": 6, "central": 6, "central_hidden": [10, 7]}
 PUBLISHED |= {"classifier": [6, 5], "survival_head": [5, 4], "switch_epoch": 1, "loss": "bce"}
@@ -95,12 +95,12 @@ def test_the_published_divergence_does_not_tell_a_collapsed_space_from_the_prior
 
 def test_the_published_cox_loss_counts_censored_samples_too(cohort):
     model, batch = model_of(cohort, **PUBLISHED), batch_of(cohort)
-    part = model.further["survival"]
-    part.loss_of_rows = breslow
+    head = model.target_heads["survival"]
+    head.loss_of_rows = breslow
     y = batch["y survival"].nan_to_num(0.0)
     y[:, 0] += 1
-    output, part.target = torch.randn(len(y), 1), {**part.target, "unlabelled": False}
-    shared = model.loss_of_target(part, output, y)
+    output, head.target = torch.randn(len(y), 1), {**head.target, "unlabelled": False}
+    shared = model.loss_of_target(head, output, y)
     expected = breslow(output, y).mean() * y[:, 1].mean()
     torch.testing.assert_close(shared, expected)
 

@@ -62,8 +62,8 @@ def test_what_was_not_measured_is_not_looked_at(trained):
     other = x.clone()
     other["protein"] = other["protein"].nan_to_num(0.0) + 7.0
     with torch.inference_mode():
-        torch.testing.assert_close(model.summarise(x), model.summarise(other))
-        assert torch.isfinite(model.summarise(x)).all()
+        torch.testing.assert_close(model.raw_predictions(x), model.raw_predictions(other))
+        assert torch.isfinite(model.raw_predictions(x)).all()
 
 
 def test_a_batch_of_one_and_one_without_events_or_targets(trained):

@@ -70,14 +70,14 @@ def test_unusual_series_score_higher(trained):
 def test_the_threshold_leaves_out_one_in_twenty_normal_validation_series(trained):
     model, series = trained
     x, y = (values[series.content.rows("validation")] for values in (series.content.x, series.content.y))
-    scores = model.scores(model.summarise(x[y == model.code]))
+    scores = model.scores(model.raw_predictions(x[y == model.code]))
     assert float(model.threshold) == pytest.approx(float(torch.quantile(scores, 0.95)), rel=1e-4)
 
 
 def test_a_score_has_standard_units_of_normal_training_series(trained):
     model, series = trained
     known = series.training_inputs()[series.training_targets() == model.code]
-    parts = model.summarise(known)
+    parts = model.raw_predictions(known)
     torch.testing.assert_close(parts.mean(0), model.centre, rtol=1e-3, atol=1e-4)
     torch.testing.assert_close(parts.std(0, correction=0), model.spread, rtol=1e-3, atol=1e-4)
     assert float(parts[:, 0].mean()) == pytest.approx(1, abs=0.05)  # a reconstruction error of 1 is an ordinary one
@@ -87,7 +87,7 @@ def test_scores_over_time_are_high_where_the_anomaly_is(trained):
     model, series = trained
     x = series.training_inputs()[series.training_targets() == model.code][:20].clone()
     calm = model.scores(model.over_time(x))
-    torch.testing.assert_close(calm.mean(1), model.scores(model.summarise(x)))
+    torch.testing.assert_close(calm.mean(1), model.scores(model.raw_predictions(x)))
     x[:, 0, 16:20] += 2
     raised = (model.scores(model.over_time(x)) - calm).mean(0)
     assert raised[16:20].mean() > 3 * raised[:10].mean()
@@ -136,8 +136,8 @@ def test_answers_do_not_depend_on_the_batch_or_on_chance():
     model = lively(MADGAN(spec=spec((2, LENGTH), ("rest", "tremor")), average=0.9, window=12, **SMALL))
     x = model.encode.example(6)
     with torch.inference_mode():
-        torch.testing.assert_close(model.summarise(x), torch.cat([model.summarise(one[None]) for one in x]))
-        assert model.summarise(x).equal(model.summarise(x))
+        torch.testing.assert_close(model.raw_predictions(x), torch.cat([model.raw_predictions(one[None]) for one in x]))
+        assert model.raw_predictions(x).equal(model.raw_predictions(x))
         assert model(x).equal(model(x))
         assert model(x).shape == (6, 1)
         assert model.embed(x).shape == (6, 16)

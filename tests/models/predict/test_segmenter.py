@@ -21,7 +21,7 @@ from zoo.report import evaluate
 from zoo.report.figures import write_figures
 from zoo.report.images.segmentation import pixel_features, pixel_models
 from zoo.training import segmentation
-from zoo.training.losses import loss_function
+from zoo.training.tasks import TASKS
 
 TWO, THREE = ["background", "vessel"], ["background", "grey", "white"]
 COMBINATIONS = list(itertools.product(["nearest", "transposed", "unpool"], [True, False]))
@@ -159,7 +159,7 @@ def logits(mask, sure=20.0):
 
 @pytest.mark.parametrize("name", segmentation.LOSSES)
 def test_a_perfect_mask_has_no_loss(name):
-    loss = loss_function(name, "segmentation")
+    loss = TASKS["segmentation"].loss(name)
     mask = torch.tensor([[[0, 1, 2, 1]]])
     torch.testing.assert_close(loss(logits(HALF), HALF), torch.zeros(2), atol=1e-6, rtol=0)
     torch.testing.assert_close(loss(segmentation.one_hot(mask, 3) * 40.0, mask), torch.zeros(1), atol=1e-6, rtol=0)
@@ -174,7 +174,7 @@ def test_losses_by_hand():
     torch.testing.assert_close(segmentation.cross_entropy(unsure, HALF), torch.full((2,), np.log(2)).float())
     torch.testing.assert_close(segmentation.focal(unsure, HALF), torch.full((2,), np.log(2) / 4).float())
     both = segmentation.dice(unsure, HALF) + segmentation.cross_entropy(unsure, HALF)
-    torch.testing.assert_close(loss_function("auto", "segmentation")(unsure, HALF), both)
+    torch.testing.assert_close(TASKS["segmentation"].loss("auto")(unsure, HALF), both)
 
 
 def test_two_softmax_maps_have_the_entropy_of_one_logistic_map():
@@ -320,11 +320,11 @@ def test_figures_and_tables_are_written(evaluation, tmp_path: Path):
     written = write_figures(evaluation, "Segmenter on squares", tmp_path)
     assert [path.stem for path in written] == ["overlays", "dice", "learning_curve"]
     assert all(path.stat().st_size > 5000 for path in written)
-    assert len(evaluation.examples) == 6
-    first, last = evaluation.examples[0], evaluation.examples[-1]
-    assert (first.name, last.name) == ("s12", "s19")
-    assert first.image.shape == (1, 17, 20)
-    assert first.truth.shape == first.prediction.shape == (17, 20)
+    drawn = evaluation.figures["overlays"]("Segmenter on squares").axes
+    assert len(drawn) == 3 * 6  # image, truth and prediction of six examples
+    titles = [axes.get_title() for axes in drawn if axes.get_title()]
+    assert (titles[0], titles[-1]) == ("s12", "s19")
+    assert {axes.images[0].get_array().shape[:2] for axes in drawn} == {(17, 20)}
 
 
 def test_volumes_are_scored_and_drawn(tmp_path: Path):

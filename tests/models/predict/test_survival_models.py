@@ -19,7 +19,7 @@ from zoo.latent import embed
 from zoo.models import MLP, VAE
 from zoo.publish import export
 from zoo.report import evaluate
-from zoo.report.prediction.survival_figures import groups_of_risk, kaplan_meier, survival_figures
+from zoo.report.prediction.survival import groups_of_risk, kaplan_meier, survival_figures
 
 SMALL = ["--model.hidden=[8]", "--trainer.max_epochs=4", "--data.batch_size=32"]
 
@@ -148,7 +148,7 @@ def test_a_run_tells_risks_and_probabilities(run: zoo.runs.Run, cohort: pd.DataF
 def test_the_hazard_in_the_best_checkpoint_belongs_to_its_weights(run: zoo.runs.Run) -> None:
     again = MLP(**run.model.init_args)
     again.load_state_dict(run.model.state_dict())
-    again.fit_hazard(run.data.loader("train"))
+    again.finish_heads(run.data.loader("train"))
     assert again.log_hazard.isfinite().any()
     for name, value in run.model.state_dict().items():
         torch.testing.assert_close(again.state_dict()[name], value)
@@ -177,7 +177,7 @@ def test_lightning_alone_learns_the_hazard_too(cohort: pd.DataFrame) -> None:
     model = MLP(spec=data.spec, hidden=[4])
     quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "accelerator": "cpu"}
     assert list(model.predict(cohort)) == ["risk"]
-    with pytest.raises(InputError, match="fit_hazard"):
+    with pytest.raises(InputError, match="finish_heads"):
         model.predict_survival(cohort, [100])
     Trainer(max_epochs=1, enable_model_summary=False, **quiet).fit(model, data)
     assert model.predict(cohort).shape == (120, 4)
@@ -200,8 +200,8 @@ def test_vae_with_a_cox_head_learns_from_all_samples(cohort: pd.DataFrame) -> No
     assert evaluation.value("c_index", "train") > 0.65
     assert {"elbo", "integrated_brier"} <= set(evaluation.scores["metric"])
     assert evaluation.predictions["time"].isna().any()
-    assert set(survival_figures(evaluation.predictions, data.spec["target"], "VAE")) == {"kaplan_meier", "calibration"}
-    with pytest.raises(InputError, match="supervision needs a class, a number or a time"):
+    assert set(survival_figures(evaluation.predictions, data.spec["target"])) == {"kaplan_meier", "calibration"}
+    with pytest.raises(InputError, match="supervision needs a class, a value or a time"):
         VAE(spec=of(cohort, target_kind="none").spec, supervision=1)
 
 

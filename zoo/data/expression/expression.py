@@ -16,7 +16,7 @@ from ... import files
 from ...encode.expression import SCALES, ExpressionEncoder
 from ...encode.expression_rows import ExpressionRows, check_values, covariate_values, match_genes
 from ...errors import InputError, check_choice, check_range
-from ...spec import Modality, TargetKind, modality_of
+from ...spec import Modality, modality_of
 from .. import columns
 from ..base import IS_TEST, Content, Source
 from ..datasets import assay_of
@@ -77,7 +77,7 @@ class ExpressionData(FrameData):
         layer: str | None = None,
         assay: str | None = None,
         genes_in_rows: bool = False,
-        target_kind: TargetKind | None = None,
+        target_kind: str | None = None,
         positive: str | None = None,
         id: str | None = None,  # noqa: A002 (the word that users look for)
         **shared: Any,

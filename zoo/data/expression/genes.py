@@ -10,7 +10,7 @@ from ...encode.expression import AS_THEY_ARE, PER
 from ...encode.expression_rows import BLOCK, row_blocks
 from ...encode.table import as_text
 from ...errors import InputError
-from ..target import MOST_CLASSES
+from ...training.tasks.classes import MOST_CLASSES
 
 log = logging.getLogger("zoo")
 HIGHEST_LEVEL = 2

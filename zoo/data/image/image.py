@@ -11,7 +11,8 @@ from torch import Generator, Tensor
 from ... import files
 from ...encode import to_tensor
 from ...errors import InputError, check_choice, check_range
-from ...spec import Modality, Target, TargetKind, modality_of
+from ...spec import Modality, Target, modality_of
+from ...training.tasks import task_of
 from ..base import IS_TEST, Batch, Content, Source
 from ..datasets import downloaded
 from ..frame import FrameData
@@ -100,7 +101,7 @@ class ImageData(FrameData):
         zoom: float = 0.0,
         brightness: float = 0.0,
         contrast: float = 0.0,
-        target_kind: TargetKind | None = None,
+        target_kind: str | None = None,
         positive: str | None = None,
         id: str | None = None,  # noqa: A002 (the word that users look for)
         test_path: str | None = None,
@@ -178,7 +179,7 @@ class ImageData(FrameData):
     def _segments(self, frame: pd.DataFrame) -> bool:
         """Whether masks are to be predicted: asked for, or nothing else is there."""
         if self.trained:
-            return self.trained["target"]["kind"] == "segmentation"
+            return task_of(self.trained["target"]).per_pixel
         return self.masks is not None or (MASK in frame and LABEL not in frame and not self.target_given)
 
     def find_target(self, frame: pd.DataFrame) -> Target:
@@ -198,7 +199,7 @@ class ImageData(FrameData):
 
     def encode_target(self, frame: pd.DataFrame, target: Target) -> Tensor:
         """Class codes, numbers, or masks: uint8 ``(samples, *spatial)``."""
-        if target["kind"] != "segmentation":
+        if not task_of(target).per_pixel:
             return super().encode_target(frame, target)
         classes = self.mask_classes or find_classes(frame[MASK], self.path)
         shapes = [cell.shape[1:] for cell in frame[IMAGE]]
@@ -244,7 +245,7 @@ class ImageData(FrameData):
 
     def augment(self, batch: Batch, generator: Generator) -> Batch:
         """Mirror, turn, move, scale and light the images as asked for, masks with them."""
-        return self.augmentation(batch, self.spec["target"]["kind"] == "segmentation", generator)
+        return self.augmentation(batch, task_of(self.spec["target"]).per_pixel, generator)
 
     def baseline_features(self, rows: Tensor) -> dict[str, np.ndarray]:
         """All pixels, standardised; of large images, averages of so many neighbours that 4096 are left at most."""

@@ -14,7 +14,7 @@ from ...encode import encoder
 from ...encode.joint import JointEncoder
 from ...encode.table import as_text
 from ...errors import InputError, check_choice
-from ...spec import Modality, TargetKind, joined, modality_of
+from ...spec import Modality, joined, modality_of
 from .. import split as splitting
 from ..base import Batch, Content, Source
 from ..columns import check_ids, check_training
@@ -71,7 +71,7 @@ class MultiOmicsData(FrameData):
         missing: Literal["keep", "drop", "impute"] = "keep",
         target: str | None = None,
         also: dict[str, dict[str, Any]] | None = None,
-        target_kind: TargetKind | None = None,
+        target_kind: str | None = None,
         positive: str | None = None,
         id: str | None = None,  # noqa: A002 (the word that users look for)
         **shared: Any,

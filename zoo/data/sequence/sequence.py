@@ -15,7 +15,7 @@ from ...encode.dna import UNKNOWN, check_sequences, dna_codes, dna_text, reverse
 from ...encode.kmer import kmer_counts
 from ...encode.one_hot import one_hot
 from ...errors import check_choice, check_range
-from ...spec import Modality, TargetKind
+from ...spec import Modality
 from ..base import Batch, Source
 from ..frame import FrameData
 from ..reading import read_table
@@ -72,7 +72,7 @@ class SequenceData(FrameData):
         reverse_complement: bool = False,
         shift: int = 0,
         mask: float = 0.0,
-        target_kind: TargetKind | None = None,
+        target_kind: str | None = None,
         positive: str | None = None,
         id: str | None = None,  # noqa: A002 (the word that users look for)
         test_path: str | None = None,

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ...encode.table import TableEncoder
 from ...errors import InputError
-from ...spec import Modality, TargetKind, modality_of
+from ...spec import Modality, modality_of
 from .. import columns
 from ..balance import smote
 from ..base import IS_TEST
@@ -51,7 +51,7 @@ class TableData(FrameData):
         covariates: list[str] | None = None,
         categorical: list[str] | None = None,
         ordered: dict[str, list[str]] | None = None,
-        target_kind: TargetKind | None = None,
+        target_kind: str | None = None,
         positive: str | None = None,
         missing: dict[str, list[float]] | None = None,
         id: str | None = None,  # noqa: A002 (the word that users look for)

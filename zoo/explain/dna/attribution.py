@@ -69,7 +69,7 @@ def attribute(
     check_choice("method", method, Method.__args__)  # type: ignore[attr-defined]
     (length,) = modality_of(model.spec)["shape"]
     column, sign = _column(model, target)
-    unit = model.y_scale if model.target["kind"] == "regression" else 1.0
+    unit = model.target_head.task.effect_scale(model.target_head)
     if method != "mutagenesis" and not (isinstance(model.encode, OneHotDNA) and model.encode.out_shape[0] == 4):
         raise InputError(f"{method} needs the one-hot encoding of DNA; use mutagenesis, which takes any")
     copies = {"integrated_gradients": STEPS, "deep_lift": REFERENCES}.get(method, 1)
@@ -100,21 +100,21 @@ def attribute(
 def _explained(model: Supervised) -> nn.Sequential:
     """From one-hot DNA to log-odds, a copy without dropout; a number is in standard units."""
     network = copy.deepcopy(model.network).eval().requires_grad_(False)
-    return nn.Sequential(*network, LogOdds()) if model.target["kind"] == "multiclass" else network
+    return nn.Sequential(*network, LogOdds()) if len(model.target["classes"]) > 2 else network
 
 
 def _column(model: Supervised, target: int | str | None) -> tuple[int | None, int]:
     """Which log-odds, None for those of the most probable class; and -1 where their opposite is meant."""
-    kind, classes = model.target["kind"], model.target["classes"]
+    classes = model.target["classes"]
     if target is None:
-        return (None if kind == "multiclass" else 0), 1
-    if kind == "regression":
+        return (None if len(classes) > 2 else 0), 1
+    if not classes:
         raise InputError(f"the model predicts a number, {model.target['name']}, which has no class {target!r}")
     if isinstance(target, str):
         check_choice("class", target, classes)
         target = classes.index(target)
     check_range("number of the class", target, 0, len(classes) - 1)
-    return (target, 1) if kind == "multiclass" else (0, 1 if target else -1)
+    return (target, 1) if len(classes) > 2 else (0, 1 if target else -1)
 
 
 def _mutagenesis(model: Supervised, codes: Tensor, columns: Tensor) -> Tensor:

@@ -72,7 +72,7 @@ def output_names(target: Target) -> list[str]:
     """What `log_odds` are of: the positive one of two classes, each one of more, or the number itself."""
     if not target["classes"]:
         return [target["name"]]
-    return target["classes"] if target["kind"] == "multiclass" else target["classes"][-1:]
+    return target["classes"] if len(target["classes"]) > 2 else target["classes"][-1:]
 
 
 def log_odds(model: Supervised, output: Tensor) -> Tensor:
@@ -90,8 +90,8 @@ def log_odds(model: Supervised, output: Tensor) -> Tensor:
         The same shape.
     """
     if not model.target["classes"]:
-        return output * model.y_scale
-    if model.target["kind"] == "binary":
+        return output * model.target_head.task.effect_scale(model.target_head)
+    if len(model.target["classes"]) == 2:
         return output
     own = torch.eye(output.shape[-1], dtype=torch.bool, device=output.device)
     others = output[..., None, :].masked_fill(own, -torch.inf).logsumexp(-1)

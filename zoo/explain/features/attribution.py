@@ -146,7 +146,7 @@ def attributions(model: Supervised, data: Data, split: Split, method: Method) ->
             references = mean.to(x).expand_as(x) if method == "integrated_gradients" else drawn
             part = explainer.attribute(x, references, additional_forward_args=tuple(also), **steps)
             parts.append(part.detach().float().cpu())
-    unit = float(model.y_scale) if model.target["kind"] == "regression" else 1.0
+    unit = model.target_head.task.effect_scale(model.target_head)
     return torch.cat(parts) * here.measured * (unit * signs)[:, None], here
 
 
@@ -209,13 +209,13 @@ def features_of(encode: Encoder, modality: Modality) -> tuple[list[str], Tensor]
 @torch.no_grad()
 def _explained_outputs(model: Supervised, network: nn.Module, y: Tensor, here: Encoded) -> tuple[Tensor, Tensor]:
     """Which output is explained in each sample, and -1 where its opposite is meant."""
-    kind, first = model.target["kind"], torch.zeros(len(y), dtype=torch.long)
-    if kind not in ("binary", "multiclass"):
+    several, first = len(model.target["classes"]) > 2, torch.zeros(len(y), dtype=torch.long)
+    if not model.target["classes"]:
         return first, torch.ones(len(y))
     encoded = torch.cat([here.content, here.told], 1)
     output = torch.cat([network(part.to(model.device)).cpu() for part in encoded.split(model.rows_at_once)])
-    codes = torch.where(y >= 0, y, output.argmax(1) if kind == "multiclass" else (output[:, 0] > 0).long())
-    return (codes, torch.ones(len(y))) if kind == "multiclass" else (first, codes * 2.0 - 1)
+    codes = torch.where(y >= 0, y, output.argmax(1) if several else (output[:, 0] > 0).long())
+    return (codes, torch.ones(len(y))) if several else (first, codes * 2.0 - 1)
 
 
 def _mean(values: Tensor, counted: Tensor) -> np.ndarray:

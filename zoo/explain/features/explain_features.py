@@ -11,6 +11,7 @@ from ...files import replacing
 from ...models import Supervised
 from ...report.style import new_figure
 from ...spec import modality_of
+from ...training.tasks import task_of
 from .attribution import Method, feature_importance
 from .modality_weights import modality_weights, plot_modality_weights
 
@@ -44,7 +45,7 @@ def explain_features(model: Supervised, data: Data, folder: Path, method: str | 
     rows = fitted.replace("train", "training")
     title = f"{type(model).__name__}: the {min(SHOWN, len(table))} features it relies on most, {rows} samples"
     target = model.target
-    unit = "log-odds" if target["classes"] else "log hazard" if target["kind"] == "survival" else target["unit"]
+    unit = task_of(target).effect_unit(target)
     written = _write(table, plot_importance(table, title, unit), folder, "features")
     if modality_of(model.spec)["kind"] == "joint":
         weights = modality_weights(model, data, tuned)  # type: ignore[arg-type]

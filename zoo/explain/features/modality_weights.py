@@ -177,11 +177,11 @@ def _rises(
     """Rise of the loss by each shuffle ``(modalities, shuffles)``, and without each modality ``(modalities,)``."""
     encode, rng = model.encode, np.random.default_rng(seed)
     assert isinstance(encode, JointEncoder)
-    y = model.standardised(y.to(model.device))
+    y = y.to(model.device)
 
     def loss(encoded: Tensor) -> float:
         output = torch.cat([model.network(part) for part in encoded.split(model.rows_at_once)])
-        return float(model.loss_of_rows(output, y).double().mean())
+        return float(model.target_head.loss(output, y).double().mean())
 
     rises, ablated = np.zeros((len(encode.places), shuffles)), np.zeros(len(encode.places))
     with evaluating(model):

@@ -14,7 +14,6 @@ from ...errors import InputError, check_choice, suggest
 from ...latent.probe import evaluating
 from ...models import Model
 from ...models.autoencoders.base import Unsupervised
-from ...models.autoencoders.vae import VAE
 from ...spec import Modality, modality_of
 
 DRAWS = 10  # of the reconstruction of the samples as they are, for a t-test
@@ -209,14 +208,8 @@ def _built(model: Unsupervised, x: Tensor) -> Tensor:
 
 
 def _drawn(model: Unsupervised, x: Tensor, parts: tuple[Tensor, ...], generator: torch.Generator) -> Tensor:
-    """As `_built`, but a VAE draws z from its distribution, as in training."""
-    if not isinstance(model, VAE):
-        return torch.cat([_built(model, x[rows]) for rows in parts])
+    """As `_built`, but z is drawn where the encoder gives a distribution, as in training."""
     built = []
-    for rows in parts:
-        encoded = model.encode(x[rows].to(model.device))
-        mean, log_variance = model.posterior(encoded)
-        noise = torch.randn(mean.shape, device=mean.device, generator=generator)
-        z = mean + noise * (log_variance / 2).exp()
-        built.append(model.decode(z, model.split(encoded)[1]).double().cpu())
+    for some in (x[rows].to(model.device) for rows in parts):
+        built.append(model.decode(model.draw(some, generator), model.covariates_of(some)).double().cpu())
     return torch.cat(built)

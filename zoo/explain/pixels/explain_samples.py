@@ -176,7 +176,7 @@ def _samples(
 
 def _titles(model: Supervised, background: Source | Data, x: Tensor, names: pd.Index) -> list[str]:
     """Name, truth where it is known, prediction and its probability."""
-    table, target = model.table(run(model, x, None)[1], names), model.target
+    table, target = model.prediction_frame(run(model, x, None)[1], names), model.target
     truth = pd.Series(None, index=names, dtype=object)
     if isinstance(background, Data) and target["name"] in background.samples:
         truth = background.samples[target["name"]].reindex(names)

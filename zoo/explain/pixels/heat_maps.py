@@ -77,7 +77,7 @@ def channel_maps(
     check_choice("method", method, HeatMethod.__args__)  # type: ignore[attr-defined]
     check_samples(model, x)
     column, sign = _column(model, target)
-    unit = float(model.y_scale) if model.target["kind"] == "regression" else 1.0
+    unit = model.target_head.task.effect_scale(model.target_head)
     explained = _explained(model)
     place = _place(model, explained, layer) if method in CAMS else None
     parts, gaps = [], []
@@ -109,7 +109,7 @@ def check_samples(model: Supervised, x: Source) -> None:
     if (kind := modality["kind"]) not in ("image", "series"):
         other = {"table": "zoo.explain.lime_table", "sequence": "zoo.explain.attribute"}[kind]
         raise InputError(f"{name} is a model of a {kind}; this needs a model of images or series; use {other}")
-    if model.target["kind"] == "segmentation":
+    if model.target_head.task.per_pixel:
         raise InputError(f"{name} answers for each pixel: its mask is its explanation; this needs one answer an image")
     if not len(x):
         raise InputError(f"there are no samples to explain: no {kind}")

@@ -14,7 +14,7 @@ from ...data import Data
 from ...data import split as splitting
 from ...data.base import Content, Source
 from ...errors import InputError
-from ...spec import of_samples
+from ...training.tasks import task_of
 
 Design = Literal["seeds", "bootstrap", "halves"]
 
@@ -129,6 +129,4 @@ def _groups(data: Data, rows: Tensor) -> np.ndarray:
 
 def _strata(data: Data, rows: Tensor) -> np.ndarray | None:
     y, target = data.content.y[rows], data.spec["target"]
-    if of_samples(target):
-        return y.where(y >= 0, len(target["classes"])).numpy()
-    return y[:, 1].nan_to_num(2).long().numpy() if target["kind"] == "survival" else None
+    return task_of(target).strata(y, target)

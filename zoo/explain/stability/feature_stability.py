@@ -132,7 +132,7 @@ def feature_stability(
     check_range("models", models, 2)
     check_range("permutations", permutations, 1)
     check_range("fdr", fdr, 0, 1)
-    if data.spec["target"]["kind"] == "none":
+    if not data.spec["target"]["name"]:
         raise InputError("these data have no target; give one to the data module")
     names, modalities = _features(data)
     if not 1 <= top < len(names):

@@ -75,5 +75,6 @@ class Autoencoder(Unsupervised):
         output = self.output(self.body(encoded), covariates)
         return self.likelihood.error(output, x, content, self.encode.observed(x)).unsqueeze(1)
 
-    def log_terms(self, split: str, terms: Tensor, latent: Tensor) -> None:
+    def epoch_metrics(self, terms: Tensor, latent: Tensor) -> dict[str, Tensor | float]:
         """Nothing beside the loss."""
+        return {}

@@ -12,11 +12,13 @@ from torch import Tensor
 from ...encode import Encoder, from_tensor
 from ...errors import InputError, check_range, suggest
 from ...spec import Modality, modality_of
+from ...training.count_likelihoods import Poisson
 from ...training.likelihood_choice import LikelihoodName, choose
 from ...training.likelihoods import Variance
-from ...training.metrics import Outputs
+from ...training.outputs import Outputs
 from ..base import Batch, Frame, Model
-from .layers import Activation, Coder, Network, Normalisation
+from ..layers import Normalisation
+from .layers import Activation, Coder, Network
 
 
 def level_columns(modality: Modality, names: list[str]) -> list[list[int]]:
@@ -150,13 +152,34 @@ class Unsupervised(Model, abstract=True):
         """To represent its samples."""
         return "representation"
 
+    @property
+    def headline(self) -> str:
+        """Share of the variance, of counts of the deviance, that is kept."""
+        return f"explained_{'deviance' if isinstance(self.likelihood, Poisson) else 'variance'}"
+
+    def evidence(self, x: Tensor, step: int) -> tuple[Tensor, Tensor] | None:
+        """Evidence lower bound of each sample in nats, and the divergence of each latent dimension from its prior.
+
+        Args:
+            x: Raw values.
+            step: Of the draws, which are the same each time.
+
+        Returns:
+            ``(batch,)`` and ``(batch, latent)``; None of a model without a prior.
+        """
+        return None
+
+    def draw(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Places in latent space of raw values, ``(batch, latent)``; drawn, where the encoder gives a distribution."""
+        return self.embed(x)
+
     @abstractmethod
     def terms(self, x: Tensor, step: int) -> Tensor:
         """Terms of the loss of validation samples, the loss first and the same each time: ``(batch, terms)``."""
 
     @abstractmethod
-    def log_terms(self, split: str, terms: Tensor, latent: Tensor) -> None:
-        """Log what is followed beside the loss, from `terms` and the latent space of all samples of a split."""
+    def epoch_metrics(self, terms: Tensor, latent: Tensor) -> dict[str, Tensor | float]:
+        """What is logged beside the loss, from `terms` and the latent space of all samples of a split."""
 
     def fit_encoders(self, x: Tensor, y: Tensor | None = None) -> None:
         """As in `Model`; the likelihood learns its ranges and library sizes too."""
@@ -201,7 +224,7 @@ class Unsupervised(Model, abstract=True):
         """Raw values to their reconstruction: ``(batch, *shape) -> (batch, *content)``."""
         return self.decode(self.embed(x), self.covariates_of(x))
 
-    def summarise(self, x: Tensor) -> Tensor:
+    def raw_predictions(self, x: Tensor) -> Tensor:
         """Reconstruction error and latent coordinates: ``(batch, *shape) -> (batch, 1 + latent)``."""
         encoded = self.encode(x)
         content, covariates = self.split(encoded)
@@ -209,35 +232,19 @@ class Unsupervised(Model, abstract=True):
         error = self.likelihood.error(self.output(z, covariates), x, content, self.encode.observed(x))
         return torch.cat([error.unsqueeze(1), z], 1)
 
-    def table(self, summary: Tensor, index: pd.Index) -> pd.DataFrame:
+    def prediction_frame(self, raw: Tensor, index: pd.Index) -> pd.DataFrame:
         """``reconstruction_error``, then ``latent_0``, ``latent_1``, ..., one row a sample."""
         names = ["reconstruction_error", *(f"latent_{number}" for number in range(self.latent))]
-        return pd.DataFrame(summary[:, : len(names)].float().cpu().numpy(), index, names)
+        return pd.DataFrame(raw[:, : len(names)].float().cpu().numpy(), index, names)
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+    def collect(self, batch: Batch, batch_idx: int) -> None:
         """Keep the terms of the loss and the latent space; they are summed up once, over the whole epoch."""
         self.outputs.update(self.terms(batch["x"], batch_idx), self.embed(batch["x"]))
 
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """As in validation."""
-        self.validation_step(batch, batch_idx)
-
-    def on_validation_epoch_end(self) -> None:
+    def log_epoch(self, split: str) -> None:
         """Log the loss and its terms."""
-        self._log_epoch("validation")
-
-    def on_test_epoch_end(self) -> None:
-        """Log the loss and its terms."""
-        self._log_epoch("test")
-
-    def _log_epoch(self, split: str) -> None:
-        terms, latent = self.outputs.compute()
-        self.outputs.reset()
-        loss = terms[:, 0].mean()
-        if split == "validation":
-            self.stop_if_not_finite(split, loss)
-        self.log(f"{split}_loss", loss, sync_dist=True)
-        self.log_terms(split, terms, latent)
+        terms, latent = self.outputs.take()
+        self.log_scores(split, terms[:, 0].mean(), **self.epoch_metrics(terms, latent))
 
     @torch.inference_mode()
     def reconstruct(self, frame: Frame) -> pd.DataFrame | np.ndarray:

@@ -8,10 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...errors import InputError, check_choice, check_range
-from ..layers import ACTIVATIONS, BatchNorm, BatchNorm2d, BatchNorm3d
+from ..layers import ACTIVATIONS, BatchNorm, BatchNorm2d, BatchNorm3d, Normalisation
 
 Activation = Literal["linear", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "gelu"]
-Normalisation = Literal["none", "batch", "layer"]
 Network = Literal["auto", "mlp", "convolutional"]
 CODER_ACTIVATIONS: dict[str, type[nn.Module]] = {"linear": nn.Identity, **ACTIVATIONS}
 CONVOLUTIONS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}  # by the number of spatial axes

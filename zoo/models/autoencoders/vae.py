@@ -11,16 +11,16 @@ from torch import Tensor, nn
 
 from ...encode import from_tensor
 from ...errors import InputError, check_choice, check_range
-from ...spec import modality_of, output_width
+from ...spec import modality_of
+from ...training.tasks import TargetHead, task_of
 from ..base import Batch, Frame
-from ..predict.supervised import Predicting
 from .base import Unsupervised
 
 log = logging.getLogger("zoo")
 ACTIVE = 0.01  # variance of a unit's mean over samples above which it is used
 
 
-class VAE(Predicting, Unsupervised):
+class VAE(Unsupervised):
     """Variational autoencoder (Kingma and Welling 2014, arXiv:1312.6114).
 
     The encoder gives a normal distribution for each sample, z = mu + sigma * noise, and the decoder the likelihood of
@@ -69,16 +69,21 @@ class VAE(Predicting, Unsupervised):
         self.log_variance = nn.Linear(self.coder.width, self.latent)
         self.decoder = self.coder.decoder(self.latent, self.likelihood.maps)
         if supervision:
-            if self.target["kind"] in ("none", "segmentation"):
-                raise InputError("supervision needs a class, a number or a time to predict: give --data.target")
-            self.set_target("auto")
-            self.head = nn.Linear(self.latent, output_width(self.target))
+            if not self.target["name"] or task_of(self.target).per_pixel:
+                raise InputError("supervision needs a class, a value or a time to predict: give --data.target")
+            self.target_head = TargetHead(self, self.target)
+            self.head = nn.Linear(self.latent, self.target_head.width)
+
+    @property
+    def target_heads(self) -> dict[str, TargetHead]:
+        """The target, if there is supervision."""
+        return {"": self.target_head} if self.supervision else {}
 
     def fit_encoders(self, x: Tensor, y: Tensor | None = None) -> None:
-        """As in `Unsupervised`; a number to predict also gives its mean and standard deviation."""
+        """As in `Unsupervised`; the head learns from the targets what its task needs."""
         super().fit_encoders(x, y)
         if self.supervision and y is not None:
-            self.fit_target(y)
+            self.target_head.fit(y)
 
     def embed(self, x: Tensor) -> Tensor:
         """The means mu: ``(batch, *shape) -> (batch, latent)``."""
@@ -105,13 +110,10 @@ class VAE(Predicting, Unsupervised):
         log_prob, divergence, mean = self._bound(batch["x"])
         weight = self.beta * (min(1.0, (self.current_epoch + 1) / self.warm_up) if self.warm_up else 1.0)
         loss = weight * divergence.mean(0).clamp(min=self.free_bits).sum() - log_prob.mean()
-        if self.supervision and (known := self._known(batch["y"])).any():
-            rows = self.loss_of_rows(self.head(mean[known]), self.standardised(batch["y"][known]))
+        if self.supervision and (known := self.target_head.task.labelled(batch["y"])).any():
+            rows = self.target_head.loss(self.head(mean[known]), batch["y"][known])
             loss = loss + self.supervision * (rows * batch["weight"][known] if "weight" in batch else rows).mean()
         return loss
-
-    def _known(self, y: Tensor) -> Tensor:
-        return y >= 0 if self.target["classes"] else y.isfinite() if y.ndim == 1 else y.isfinite().all(1)
 
     def terms(self, x: Tensor, step: int) -> Tensor:
         """Minus the bound with the whole ``beta``, minus log-likelihood, each divergence: ``(batch, 2 + latent)``."""
@@ -121,12 +123,22 @@ class VAE(Predicting, Unsupervised):
         loss = self.beta * divergence.sum(1) - log_prob
         return torch.cat([loss.unsqueeze(1), -log_prob.unsqueeze(1), divergence], 1)
 
-    def log_terms(self, split: str, terms: Tensor, latent: Tensor) -> None:
+    def evidence(self, x: Tensor, step: int) -> tuple[Tensor, Tensor]:
+        """As in `Unsupervised`."""
+        terms = self.terms(x, step)
+        return -terms[:, 1] - terms[:, 2:].sum(1), terms[:, 2:]
+
+    def draw(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """From the distribution that the encoder gives, as in training."""
+        mean, log_variance = self.posterior(self.encode(x))
+        noise = torch.randn(mean.shape, device=mean.device, generator=generator)
+        return mean + noise * (log_variance / 2).exp()
+
+    def epoch_metrics(self, terms: Tensor, latent: Tensor) -> dict[str, Tensor | float]:
         """Log-likelihood, divergence, and how many latent units are used (Burda et al. 2016, arXiv:1509.00519)."""
         active = int((latent.var(0) > ACTIVE).sum()) if len(latent) > 1 else self.latent
-        self.log(f"{split}_log_likelihood", -terms[:, 1].mean(), sync_dist=True)
-        self.log(f"{split}_divergence", terms[:, 2:].sum(1).mean(), sync_dist=True)
-        self.log(f"{split}_active_units", float(active), sync_dist=True)
+        divergence = terms[:, 2:].sum(1).mean()
+        return {"log_likelihood": -terms[:, 1].mean(), "divergence": divergence, "active_units": float(active)}
 
     def on_train_end(self) -> None:
         """Tell of a posterior that collapsed onto the prior."""
@@ -140,17 +152,17 @@ class VAE(Predicting, Unsupervised):
                 self.latent,
             )
 
-    def summarise(self, x: Tensor) -> Tensor:
+    def raw_predictions(self, x: Tensor) -> Tensor:
         """Reconstruction error and mu, then the raw outputs of the head: ``(batch, 1 + latent + head)``."""
-        told = Unsupervised.summarise(self, x)
-        return torch.cat([told, self.head(told[:, 1:])], 1) if self.supervision else told
+        raw = super().raw_predictions(x)
+        return torch.cat([raw, self.head(raw[:, 1:])], 1) if self.supervision else raw
 
-    def table(self, summary: Tensor, index: pd.Index) -> pd.DataFrame:
-        """The answer of the head, if there is one, then ``reconstruction_error`` and ``latent_0``, ..."""
-        told = Unsupervised.table(self, summary, index)
+    def prediction_frame(self, raw: Tensor, index: pd.Index) -> pd.DataFrame:
+        """The predictions of the head, if there is one, then ``reconstruction_error`` and ``latent_0``, ..."""
+        frame = super().prediction_frame(raw, index)
         if not self.supervision:
-            return told
-        return Predicting.table(self, summary[:, 1 + self.latent :], index).join(told)
+            return frame
+        return self.target_head.prediction_frame(raw[:, 1 + self.latent :], index).join(frame)
 
     @torch.inference_mode()
     def log_likelihood(self, frame: Frame, samples: int = 100, seed: int = 0) -> pd.Series:

@@ -8,28 +8,11 @@ from torch import Tensor, nn
 
 from ...encode.joint import JointEncoder
 from ...errors import InputError, check_range
-from ...spec import HEADLINE, Spec, Target, labelled, output_width
-from ...training.metrics import Outputs, headline
-from ..base import REGISTRY, Batch
-from ..predict.supervised import Predicting, Supervised
+from ...spec import Spec, Target
+from ...training.tasks import ExtraTarget, TargetHead, task_of
+from ..base import REGISTRY, Batch, Supervised
 
 BRANCHES = {"sequence": "CNN1D", "series": "CNN1D", "image": "CNN2D"}  # of other kinds: MLP
-
-
-class FurtherTarget(Predicting):
-    """A further target, predicted by a head of its own from the same latent space.
-
-    Args:
-        name: What it is called.
-        target: What it is, and the weight of its loss.
-        head: From the latent space to raw outputs: ``(batch, latent) -> (batch, 1 or classes)``.
-    """
-
-    def __init__(self, name: str, target: Target, head: nn.Module) -> None:
-        super().__init__()
-        self.target, self.column, self.weight = target, f"y {name}", target.get("weight", 1.0)
-        self.set_target("auto")
-        self.head, self.outputs = head, Outputs()
 
 
 class Fusion(Supervised, abstract=True):
@@ -43,7 +26,7 @@ class Fusion(Supervised, abstract=True):
 
     Attributes:
         names: The modalities.
-        further: Further targets, by name.
+        further: Weights of the extra targets, by name.
 
     Raises:
         InputError: Data of one modality.
@@ -65,32 +48,21 @@ class Fusion(Supervised, abstract=True):
 
     def make_heads(self, width: int) -> None:
         """A linear head for each target, from a latent space of this width."""
-        self.head = self.new_head(width, self.target)
+        self.head, self.target_head.weight = self.new_head(width, self.target), self.target_weight
         also = self.spec.get("also", {})
         self.further = nn.ModuleDict(
-            {name: FurtherTarget(name, target, self.new_head(width, target)) for name, target in also.items()}
+            {name: ExtraTarget(name, target, self.new_head(width, target)) for name, target in also.items()}
         )
 
     def new_head(self, width: int, target: Target) -> nn.Module:
         """From the latent space to the raw outputs of one target."""
-        return nn.Linear(width, output_width(target))
+        return nn.Linear(width, task_of(target).width(target))
 
-    def targets(self) -> dict[str, FurtherTarget]:
-        """The further targets, by name."""
-        return cast(dict[str, FurtherTarget], dict(self.further.items()))
-
-    def all_targets(self) -> dict[str, Predicting]:
-        """The first target, called "", and the further ones."""
-        return {"": self, **self.targets()}
-
-    def weight_of(self, part: Predicting) -> float:
-        """What the loss of a target is multiplied by."""
-        return part.weight if isinstance(part, FurtherTarget) else self.target_weight
-
-    def of_survival(self) -> dict[str, Predicting]:
-        """As in `Predicting`, with further targets."""
-        found = {f"further.{name}.": part for name, part in self.targets().items()}
-        return super().of_survival() | {key: part for key, part in found.items() if part.of_survival()}
+    @property
+    def target_heads(self) -> dict[str, TargetHead]:
+        """The first target, called "", and the extra ones."""
+        extra = cast(dict[str, ExtraTarget], dict(self.further.items()))
+        return {"": self.target_head, **{name: target.target_head for name, target in extra.items()}}
 
     def branch(self, name: str, options: dict[str, Any] | None, usual: dict[str, Any]) -> tuple[nn.Module, int]:
         """A network for one modality, the body of any model of the zoo, and the width of what it puts out.
@@ -136,13 +108,14 @@ class Fusion(Supervised, abstract=True):
         return torch.cat([encoded[:, : -len(self.names)] * kept.repeat_interleave(widths, 1), kept], 1)
 
     def setup(self, stage: str) -> None:
-        """As in `Model`; further targets that are numbers get their mean and standard deviation too."""
+        """As in `Model`; the heads of extra targets learn from their training targets too."""
         new = stage == "fit" and not self.encode.fitted
         super().setup(stage)
         if new:
             content = self.trainer.datamodule.content  # type: ignore[attr-defined]
-            for name, part in self.targets().items():
-                part.fit_target(content.also[name][content.rows("train")])
+            for name, head in self.target_heads.items():
+                if name:
+                    head.fit(content.also[name][content.rows("train")])
 
     def loss(self, batch: Batch) -> Tensor:
         """Losses of all targets, each over the samples that have it."""
@@ -151,59 +124,56 @@ class Fusion(Supervised, abstract=True):
     def loss_of(self, z: Tensor, batch: Batch) -> Tensor:
         """The same from places in latent space, ``(batch, latent)``."""
         total = torch.zeros((), device=z.device)
-        for part in self.all_targets().values():
-            weight = batch.get("weight") if part is self else None  # of the classes of the first target
-            loss = self.loss_of_target(part, part.head(z), batch[part.column], weight)
-            total = total + self.weight_of(part) * loss
+        for name, head in self.target_heads.items():
+            weight = None if name else batch.get("weight")  # of the classes of the first target
+            total = total + head.weight * self.loss_of_target(head, head.network(z), batch[head.column], weight)
         return total
 
-    def loss_of_target(self, part: Predicting, output: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
+    def loss_of_target(self, head: TargetHead, output: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
         """Mean loss of the samples that have a target, 0 if none has."""
-        if part.target.get("unlabelled"):
-            if not (known := labelled(y)).any():
+        if head.target.get("unlabelled"):
+            if not (known := head.task.labelled(y)).any():
                 return output.sum() * 0.0
             output, y, weight = output[known], y[known], None if weight is None else weight[known]
-        rows = part.loss_of_rows(output, part.standardised(y))
+        rows = head.loss(output, y)
         return (rows * weight).mean() if weight is not None else rows.mean()
 
-    def summarise(self, x: Tensor) -> Tensor:
+    def raw_predictions(self, x: Tensor) -> Tensor:
         """Raw outputs of all targets: ``(batch, outputs)``."""
         z = self.embed(x)
-        return torch.cat([part.head(z) for part in self.all_targets().values()], 1)
+        return torch.cat([head.network(z) for head in self.target_heads.values()], 1)
 
-    def table(self, summary: Tensor, index: pd.Index) -> pd.DataFrame:
-        """Answers to all targets; columns of further ones begin with their names."""
-        width = output_width(self.target)
-        tables = [super().table(summary[:, :width], index)]
-        for name, part in self.targets().items():
-            start, width = width, width + output_width(part.target)
-            tables.append(part.table(summary[:, start:width], index).add_prefix(f"{name}_"))
-        return pd.concat(tables, axis=1)
+    def prediction_frame(self, raw: Tensor, index: pd.Index) -> pd.DataFrame:
+        """Predictions of all targets; columns of extra ones begin with their names."""
+        heads = self.target_heads
+        outputs = raw.split([head.width for head in heads.values()], 1)
+        frames = [
+            head.prediction_frame(output, index).add_prefix(f"{name}_" if name else "")
+            for (name, head), output in zip(heads.items(), outputs, strict=True)
+        ]
+        return pd.concat(frames, axis=1)
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+    def collect(self, batch: Batch, batch_idx: int) -> None:
         """Keep places in latent space; metrics of all targets are computed once, on the whole epoch."""
         z = self.embed(batch["x"])
-        for part in self.all_targets().values():
-            part.outputs.update(z, batch[part.column])
+        for head in self.target_heads.values():
+            head.outputs.update(z, batch[head.column])
 
-    def tune(self, part: Predicting, z: Tensor, y: Tensor) -> None:
+    def tune(self, head: TargetHead, z: Tensor, y: Tensor) -> None:
         """What a head may learn from validation samples, before they are scored; by default nothing."""
 
-    def _log_epoch(self, split: str) -> None:
-        total = torch.zeros((), device=self.device)
-        for name, part in self.all_targets().items():
-            z, y = part.outputs.compute()
-            part.outputs.reset()
+    def log_epoch(self, split: str) -> None:
+        """Log the sum of the losses, and the headline metric of each target."""
+        total, metrics = torch.zeros((), device=self.device), {}
+        for name, head in self.target_heads.items():
+            z, y = head.outputs.take()
             z = z.float()  # whatever precision the batches had; there is none asked for between them
-            known = labelled(y)
+            known = head.task.labelled(y)
             if split == "validation" and known.any():
-                self.tune(part, z[known], y[known])
-            output = part.head(z)
-            total = total + self.weight_of(part) * self.loss_of_target(part, output, y)
+                self.tune(head, z[known], y[known])
+            output = head.network(z)
+            total = total + head.weight * self.loss_of_target(head, output, y)
             if known.any():
-                value = headline(part.answer(output[known]), y[known], part.target)
-                metric = HEADLINE[part.target["kind"]]
-                self.log(f"{split}_{name}_{metric}" if name else f"{split}_{metric}", value, sync_dist=True)
-        if split == "validation":
-            self.stop_if_not_finite(split, total)
-        self.log(f"{split}_loss", total, sync_dist=True)
+                metric = f"{name}_{head.task.headline}" if name else head.task.headline
+                metrics[metric] = head.followed(output[known], y[known])
+        self.log_scores(split, total, **metrics)

@@ -9,12 +9,12 @@ from torch import Tensor, nn
 
 from ...encode.joint import JointEncoder
 from ...errors import InputError, check_choice, check_range, suggest
-from ...spec import Target, output_width
-from ...training.survival import breslow
-from ..autoencoders.layers import Normalisation
+from ...spec import Target
+from ...training.cox import breslow
+from ...training.tasks import TargetHead, task_of
+from ...training.tasks.survival import Survival
 from ..base import Batch
-from ..layers import BatchNorm
-from ..predict.supervised import Predicting
+from ..layers import BatchNorm, Normalisation
 from .base import Fusion
 
 SLOPE = 0.2  # of the leaky rectifiers
@@ -247,8 +247,9 @@ class CustOmics(Fusion):
         )
         self.make_heads(central)
         if self.published:
-            for part in self.of_survival().values():
-                part.loss_of_rows = breslow
+            for head in self.target_heads.values():
+                if isinstance(head.task, Survival):
+                    head.loss_of_rows = breslow
 
     def _widths(self, latent: int | dict[str, int]) -> dict[str, int]:
         given = latent if isinstance(latent, dict) else dict.fromkeys(self.names, latent)
@@ -263,8 +264,8 @@ class CustOmics(Fusion):
 
     def new_head(self, width: int, target: Target) -> nn.Module:
         """A network from a latent space to one target; the same for all latent spaces."""
-        survival = target["kind"] == "survival"
-        sizes = [width, *(self.survival_head if survival else self.classifier), output_width(target)]
+        survival = isinstance(task := task_of(target), Survival)
+        sizes = [width, *(self.survival_head if survival else self.classifier), task.width(target)]
         if survival and self.published:
             return published_survival_head(sizes, self.dropout)
         return blocks(sizes, self.dropout, self.normalisation, self.published, every=True)
@@ -317,9 +318,9 @@ class CustOmics(Fusion):
         # Both terms of the evidence lower bound in nats, per number that is rebuilt, as the error is.
         return error + 2 * self.beta * kullback_leibler(mean, log_variance) / together.shape[1], mean
 
-    def loss_of_target(self, part: Predicting, output: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
+    def loss_of_target(self, head: TargetHead, output: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
         """As in `Fusion`; the package divides the Cox loss by all samples, not by those with an event."""
-        loss = super().loss_of_target(part, output, y, weight)
-        if self.published and self.training and part.target["kind"] == "survival":
+        loss = super().loss_of_target(head, output, y, weight)
+        if self.published and self.training and isinstance(head.task, Survival):
             return loss * y[:, 1].nan_to_num().mean()
         return loss

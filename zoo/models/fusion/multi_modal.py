@@ -8,11 +8,11 @@ from torch import Tensor, nn
 
 from ...encode.joint import JointEncoder
 from ...errors import InputError, check_choice, suggest
-from ...spec import Target, output_width
-from ...training.metrics import probabilities
+from ...spec import Target
+from ...training.tasks import TargetHead, task_of
+from ...training.tasks.classes import probabilities
 from ..base import Batch
 from ..layers import Activation, Normalisation, dense_layers
-from ..predict.supervised import Predicting
 from .base import Fusion
 
 SHRINKAGE = 0.01  # towards equal weights of late fusion: validation samples may be few
@@ -67,7 +67,7 @@ class LateHead(nn.Module):
     def __init__(self, widths: list[int], target: Target) -> None:
         super().__init__()
         self.widths, self.target = widths, target
-        self.predictors = nn.ModuleList([nn.Linear(width, output_width(target)) for width in widths])
+        self.predictors = nn.ModuleList([nn.Linear(width, task_of(target).width(target)) for width in widths])
         self.register_buffer("weights", torch.zeros(len(widths)))
 
     def each(self, z: Tensor) -> tuple[Tensor, Tensor]:
@@ -163,30 +163,28 @@ class MultiModal(Fusion):
         if self.fusion != "late":
             return super().loss_of(z, batch)
         total = torch.zeros((), device=z.device)
-        for part in self.all_targets().values():
-            outputs, measured = cast(LateHead, part.head).each(z)
+        for name, head in self.target_heads.items():
+            outputs, measured = cast(LateHead, head.network).each(z)
             for number in range(len(self.names)):
                 if (rows := measured[:, number] > 0).any():
-                    given = batch["weight"][rows] if part is self and "weight" in batch else None
-                    y = batch[part.column][rows]
-                    loss = self.loss_of_target(part, outputs[rows, number], y, given)
-                    total = total + self.weight_of(part) * loss
+                    given = None if name or "weight" not in batch else batch["weight"][rows]
+                    y = batch[head.column][rows]
+                    total = total + head.weight * self.loss_of_target(head, outputs[rows, number], y, given)
         return total
 
-    def tune(self, part: Predicting, z: Tensor, y: Tensor) -> None:
+    def tune(self, head: TargetHead, z: Tensor, y: Tensor) -> None:
         """Weights of late fusion: those with the smallest loss on the validation samples."""
         if self.fusion != "late":
             return
         from scipy.optimize import minimize
 
-        head = cast(LateHead, part.head)
-        outputs, measured = (values.double() for values in head.each(z))
-        truth = part.standardised(y)
-        truth = truth.double() if truth.is_floating_point() else truth
+        late = cast(LateHead, head.network)
+        outputs, measured = (values.double() for values in late.each(z))
+        truth = y.double() if y.is_floating_point() else y
 
         def loss(weights: np.ndarray) -> float:
-            output = head.average(outputs, measured, torch.from_numpy(weights).to(outputs))
-            return float(part.loss_of_rows(output, truth).mean()) + SHRINKAGE * float(np.square(weights).sum())
+            output = late.average(outputs, measured, torch.from_numpy(weights).to(outputs))
+            return float(head.loss(output, truth).mean()) + SHRINKAGE * float(np.square(weights).sum())
 
         found = minimize(loss, np.zeros(len(self.names)), method="L-BFGS-B", bounds=[(-5, 5)] * len(self.names))
-        head.weights.copy_(torch.from_numpy(found.x - found.x.max()))
+        late.weights.copy_(torch.from_numpy(found.x - found.x.max()))

@@ -11,9 +11,10 @@ from torch.nn import functional as F
 
 from ...encode import from_tensor
 from ...errors import InputError, check_range, suggest
-from ...spec import modality_of, of_samples
+from ...spec import modality_of
 from ...training.energy import energy_distance, spread
-from ...training.metrics import Outputs
+from ...training.outputs import Outputs
+from ...training.tasks import task_of
 from ..base import Batch
 from .base import Adversarial
 
@@ -83,13 +84,18 @@ class Generative(Adversarial, abstract=True):
         if self.target.get("unlabelled"):
             raise InputError(f"{type(self).__name__} needs a class for each sample; leave out data.unlabelled")
         self.noise, self.outputs = noise, Outputs()
-        self.classes = len(self.target["classes"]) if of_samples(self.target) else 0
+        self.classes = len(self.target["classes"]) if task_of(self.target).classified else 0
         self.register_buffer("class_shares", torch.full((self.classes,), 1 / max(1, self.classes)))
 
     @property
     def task(self) -> str:
         """To make samples."""
         return "synthesis"
+
+    @property
+    def headline(self) -> str:
+        """How well models predict that were trained on generated samples, on real ones (train synthetic, test real)."""
+        return "tstr"
 
     def fit_encoders(self, x: Tensor, y: Tensor | None = None) -> None:
         """As in `Model`; the shares of the classes are learnt too."""
@@ -131,13 +137,13 @@ class Generative(Adversarial, abstract=True):
         label = torch.zeros(len(x), dtype=torch.long, device=x.device) if self.classes else None
         return self(x), self.generator(torch.zeros(len(x), self.noise, device=x.device), label)
 
-    def summarise(self, x: Tensor) -> Tensor:
+    def raw_predictions(self, x: Tensor) -> Tensor:
         """How real each sample is found."""
         return self(x)  # type: ignore[no-any-return]
 
-    def table(self, summary: Tensor, index: pd.Index) -> pd.DataFrame:
+    def prediction_frame(self, raw: Tensor, index: pd.Index) -> pd.DataFrame:
         """``realism``: the discriminator's score, higher for samples that it takes for real."""
-        return pd.DataFrame({"realism": summary[:, 0].float().cpu().numpy()}, index)
+        return pd.DataFrame({"realism": raw[:, 0].float().cpu().numpy()}, index)
 
     @torch.inference_mode()
     def sample(self, labels: Tensor | None, n: int, seed: int) -> Tensor:
@@ -157,30 +163,15 @@ class Generative(Adversarial, abstract=True):
         self.train(training)
         return torch.cat(made)
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+    def collect(self, batch: Batch, batch_idx: int) -> None:
         """Keep the samples; they are compared once, at the end of the epoch."""
         self.outputs.update(self.real(batch).flatten(1), batch["y"])
 
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """As in validation."""
-        self.validation_step(batch, batch_idx)
-
-    def on_validation_epoch_end(self) -> None:
+    def log_epoch(self, split: str) -> None:
         """Log energy distance and diversity."""
-        self._log_epoch("validation")
-
-    def on_test_epoch_end(self) -> None:
-        """Log energy distance and diversity."""
-        self._log_epoch("test")
-
-    def _log_epoch(self, split: str) -> None:
-        real, y = self.outputs.compute()
-        self.outputs.reset()
+        real, y = self.outputs.take()
         distance, diversity = self.compare(real.float(), y if self.classes else torch.zeros_like(y, dtype=torch.long))
-        if split == "validation":
-            self.stop_if_not_finite(split, distance)
-        self.log(f"{split}_loss", distance, sync_dist=True)
-        self.log(f"{split}_diversity", diversity, sync_dist=True)
+        self.log_scores(split, distance, diversity=diversity)
 
     def compare(self, real: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
         """Energy distance and diversity of made samples against real ones, of the same classes.

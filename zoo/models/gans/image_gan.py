@@ -11,6 +11,7 @@ from ...errors import InputError, check_choice
 from ...figure import Figure, mosaic, show
 from ...spec import modality_of
 from ...training.diff_augment import KINDS, diff_augment
+from ...training.tasks import task_of
 from ..base import Batch
 from .generative import Generative
 
@@ -60,13 +61,18 @@ class ImageGAN(Generative, abstract=True):
                 f"{name} makes images of shape (channels, height, width); a sample of these data ({modality['kind']}) "
                 f"has shape ({', '.join(map(str, modality['shape']))})"
             )
-        if self.target["kind"] == "segmentation":
+        if task_of(self.target).per_pixel:
             raise InputError(f"{name} makes images, of classes or without, and no masks; give --data.target_kind none")
         self.changes = (list(KINDS) if diff_augment else []) if isinstance(diff_augment, bool) else diff_augment
         for kind in self.changes:
             check_choice("diff_augment", kind, KINDS)
         self.register_buffer("seen", torch.zeros(2, self.encode.out_shape[0], 1, 1))
         self.register_buffer("whole", torch.tensor(False))
+
+    @property
+    def headline(self) -> str:
+        """Frechet distance of the features of generated and real images."""
+        return "fid"
 
     def fit_encoders(self, x: Tensor, y: Tensor | None = None) -> None:
         """As in `Generative`; the range of each channel of the training images is learnt too, and their type."""

@@ -361,16 +361,16 @@ class MADGAN(AnomalyDetector, Adversarial):
         """Mean squared difference of hidden states from those of normal windows: ``-> (batch * windows, steps)``."""
         return ((states - self.state_mean) / self.state_scale).square().mean(2)
 
-    def summarise(self, x: Tensor) -> Tensor:
+    def raw_predictions(self, x: Tensor) -> Tensor:
         """Reconstruction and discrimination, means over time: ``(batch, *shape) -> (batch, 2)``."""
         return self.over_time(x).mean(2)
 
-    def table(self, summary: Tensor, index: pd.Index) -> pd.DataFrame:
+    def prediction_frame(self, raw: Tensor, index: pd.Index) -> pd.DataFrame:
         """``anomaly_score``, ``anomaly`` (True or False), ``reconstruction_error`` and ``discrimination``."""
-        summary = summary.to(self.device)
-        score = self.scores(summary)
+        raw = raw.to(self.device)
+        score = self.scores(raw)
         columns = {"anomaly_score": score} | ({} if self.threshold.isnan() else {"anomaly": score > self.threshold})
-        columns |= {"reconstruction_error": summary[:, 0], "discrimination": summary[:, 1]}
+        columns |= {"reconstruction_error": raw[:, 0], "discrimination": raw[:, 1]}
         return pd.DataFrame({name: values.cpu().numpy() for name, values in columns.items()}, index)
 
     def embed(self, x: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from ...encode.image import ImageEncoder
 from ...errors import InputError, check_range
 from ...figure import Figure, side_by_side
 from ...spec import Modality
-from ...training.metrics import Outputs
+from ...training.outputs import Outputs
 from ...training.power_spectrum import radial_power, spectral_distance
 from ..base import Batch
 from ..layers import LAYERS
@@ -64,6 +64,7 @@ class ConditionalGAN(Adversarial):
         InputError: Samples or a target that are no images, fewer than two levels, or images too small for the networks.
     """
 
+    target_kinds = ("image",)
     noise_at_prediction: Tensor
     ends: Tensor
 
@@ -83,11 +84,6 @@ class ConditionalGAN(Adversarial):
             check_range(name, value, 0)
         check_range("dropout", dropout, 0, 1)
         (channels, *size), target = self.encode.out_shape, self.target
-        if target["kind"] != "image":
-            raise InputError(
-                f"ConditionalGAN makes images; {target['name'] or 'the target'!r} is a {target['kind']} target: give "
-                "pairs of images with ImagePairData"
-            )
         if len(size) not in (2, 3):
             raise InputError(f"ConditionalGAN takes images; a sample of these data has shape {self.encode.out_shape}")
         if len(filters) < 2 or min(filters) < 1:
@@ -118,6 +114,11 @@ class ConditionalGAN(Adversarial):
     def task(self) -> str:
         """To make images of images."""
         return "translation"
+
+    @property
+    def headline(self) -> str:
+        """Structural similarity."""
+        return "ssim"
 
     def fit_encoders(self, x: Tensor, y: Tensor | None = None) -> None:
         """As in `Model`; units and range of the images that are made come from those of the training rows."""
@@ -164,15 +165,15 @@ class ConditionalGAN(Adversarial):
         """An image made, and judged."""
         return self(x), self.judge(self.make({"x": x}), {"x": x})
 
-    def summarise(self, x: Tensor) -> Tensor:
+    def raw_predictions(self, x: Tensor) -> Tensor:
         """The images that are made."""
         return self(x)  # type: ignore[no-any-return]
 
-    def table(self, summary: Tensor, index: pd.Index) -> pd.DataFrame:
+    def prediction_frame(self, raw: Tensor, index: pd.Index) -> pd.DataFrame:
         """``image``: what is made of each sample, float32 ``(channels, *spatial)``."""
-        return pd.DataFrame({"image": list(summary.float().cpu().numpy())}, index=index)
+        return pd.DataFrame({"image": list(raw.float().cpu().numpy())}, index=index)
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+    def collect(self, batch: Batch, batch_idx: int) -> None:
         """Keep the L1 and the spectrum of each image, and some images to draw."""
         made, real = self.standard(self(batch["x"])), self.real(batch)
         error = (made - real).abs().flatten(1).mean(1, keepdim=True)
@@ -180,27 +181,11 @@ class ConditionalGAN(Adversarial):
         if batch_idx == 0:
             self._shown = {name: batch[name][:SHOWN] for name in ("x", "y")}
 
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """As in validation."""
-        self.validation_step(batch, batch_idx)
-
-    def on_validation_epoch_end(self) -> None:
+    def log_epoch(self, split: str) -> None:
         """Log L1 and spectral distance."""
-        self._log_epoch("validation")
-
-    def on_test_epoch_end(self) -> None:
-        """Log L1 and spectral distance."""
-        self._log_epoch("test")
-
-    def _log_epoch(self, split: str) -> None:
-        found, real = self.outputs.compute()
-        self.outputs.reset()
+        found, real = self.outputs.take()
         error, distance = found[:, 0].mean(), spectral_distance(found[:, 1:], real)
-        loss = error + distance / 10
-        if split == "validation":
-            self.stop_if_not_finite(split, loss)
-        for name, value in {"loss": loss, "l1": error, "spectral_distance": distance}.items():
-            self.log(f"{split}_{name}", value, sync_dist=True)
+        self.log_scores(split, error + distance / 10, l1=error, spectral_distance=distance)
 
     def sample_figure(self) -> Figure | None:
         """Some validation samples: what they are made of, what is made, and what is true."""

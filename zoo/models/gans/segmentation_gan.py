@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from ...errors import InputError, check_range
-from ...spec import output_width
 from ...training.segmentation import one_hot
 from ..base import Batch
 from ..predict.segmenter import Segmenter
@@ -101,7 +100,7 @@ class SegmentationGAN(Adversarial, Segmenter):
         for number in range(1, mixing + 1):
             self.body.bottleneck.add_module(f"mixing{number}", Mixing(self.hparams["filters"][-1], deepest))
         used = {name: weight for name, weight in weights.items() if weight} or {"image": 0.0}
-        self.weights, seen = list(used.values()), channels + output_width(self.target)
+        self.weights, seen = list(used.values()), channels + self.target_head.width
         self.discriminator = nn.ModuleDict()
         with torch.random.fork_rng([]):  # what is drawn after them is as without them
             for name in used:
@@ -130,7 +129,7 @@ class SegmentationGAN(Adversarial, Segmenter):
 
     def generator_terms(self, batch: Batch, made: Tensor) -> Tensor:
         """The loss of the `Segmenter`."""
-        return self.loss_of_rows(made, batch["y"]).mean()
+        return self.target_head.loss(made, batch["y"]).mean()
 
     def every_layer(self, x: Tensor) -> Any:
         """A mask made, and judged."""

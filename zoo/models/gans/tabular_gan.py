@@ -11,6 +11,7 @@ from ...encode import encoder, from_tensor
 from ...encode.quantile import QuantileEncoder, interpolate
 from ...errors import InputError, check_range, suggest
 from ...spec import Modality, modality_of
+from ...training.tasks import task_of
 from ..base import Batch
 from ..layers import dense_layers
 from .generative import Generative, Projection
@@ -274,7 +275,7 @@ class TabularGAN(Generative):
         check_range("dropout", dropout, 0, 1)
         for name, widths in {"hidden": hidden, "discriminator_hidden": discriminator_hidden}.items():
             check_range(f"widths of {name}", min(widths, default=0), 1)
-        if modality["kind"] not in ("table", "expression") or self.target["kind"] == "segmentation":
+        if modality["kind"] not in ("table", "expression") or task_of(self.target).per_pixel:
             raise InputError(f"TabularGAN takes a table; these data are of kind {modality['kind']!r}")
         self.targets = [] if self.classes else [n for n in (self.target["name"], self.target.get("event")) if n]
         if modality["kind"] == "expression":

@@ -15,11 +15,9 @@ from torchvision.models.swin_transformer import PatchMerging, PatchMergingV2
 from torchvision.models.vision_transformer import Encoder as TransformerEncoder
 
 from ...errors import InputError, check_choice, check_range
-from ...spec import output_width
-from ..base import MOST_ROWS, MOST_VALUES, Batch
+from ..base import MOST_ROWS, MOST_VALUES, Batch, Supervised
 from ..layers import BatchNorm2d, by
 from .cnn import check_images
-from .supervised import Supervised
 
 UNFIT = ["googlenet", "inception_v3"]  # in training they have further outputs
 CONTAINERS = (nn.Sequential, nn.ModuleList, TransformerEncoder)
@@ -323,7 +321,7 @@ class Backbone(Supervised):
         if resize:
             self.body.add_module("resize", Resize(resize))
         self.body.add_module("network", network)
-        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(width, output_width(self.target)))
+        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(width, self.target_head.width))
         self.frozen = 0  # stages, from the lowest; training sets it
 
     def fit_encoders(self, x: Tensor, y: Tensor | None = None) -> None:

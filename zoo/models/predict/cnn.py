@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from ...errors import InputError, check_choice, check_range
-from ...spec import modality_of, output_width
+from ...spec import modality_of
+from ..base import Supervised
 from ..layers import ACTIVATIONS, LAYERS, Activation, Convolution, by
-from .supervised import Supervised
 
 
 class Convolutional(Supervised, abstract=True):
@@ -101,7 +101,7 @@ class Convolutional(Supervised, abstract=True):
             layers[f"dense_{activation}{number}"] = ACTIVATIONS[activation]()
             below = width
         self.body = nn.Sequential(layers)
-        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(below, output_width(self.target)))
+        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(below, self.target_head.width))
 
     @property
     def last_convolution(self) -> Convolution:
@@ -110,10 +110,8 @@ class Convolutional(Supervised, abstract=True):
 
 
 def check_images(model: Supervised, dimensions: int = 2) -> None:
-    """Raise an `InputError` unless the samples of a model are, once encoded, images with one answer each."""
+    """Raise an `InputError` unless the samples of a model are, once encoded, images."""
     modality, shape = modality_of(model.spec), model.encode.out_shape
-    if model.target["kind"] == "segmentation":
-        raise InputError(f"{type(model).__name__} gives one answer an image; masks need the model Segmenter")
     if len(shape) == dimensions + 1:
         return
     wanted = "height, width" if dimensions == 2 else "depth, height, width"

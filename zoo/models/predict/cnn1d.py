@@ -8,9 +8,8 @@ from torch import Tensor, nn
 
 from ...encode.one_hot import OneHotDNA
 from ...errors import InputError, check_choice, check_range
-from ...spec import output_width
+from ..base import Supervised
 from ..layers import ACTIVATIONS, Activation, BatchNorm
-from .supervised import Supervised
 
 Pooling = Literal["max", "average", "both"]
 
@@ -180,7 +179,7 @@ class CNN1D(Supervised):
         if reverse_complement != "none" and not (isinstance(self.encode, OneHotDNA) and self.encode.out_shape[0] == 4):
             raise InputError("reverse_complement needs DNA with the one-hot encoding")
         self.body = network if reverse_complement == "none" else BothStrands(network, reverse_complement)
-        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(below, output_width(self.target)))
+        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(below, self.target_head.width))
 
     @property
     def first_convolution(self) -> nn.Conv1d:

@@ -4,9 +4,8 @@ from typing import Any
 
 from torch import nn
 
-from ...spec import output_width
+from ..base import Supervised
 from ..layers import Activation, Normalisation, dense_layers, normal_weights
-from .supervised import Supervised
 
 
 class MLP(Supervised):
@@ -42,6 +41,6 @@ class MLP(Supervised):
             self.body.add_module("flatten", nn.Flatten())
         for name, layer in dense_layers(sizes, activation, normalisation, dropout).named_children():
             self.body.add_module(name, layer)
-        self.head = nn.Linear(sizes[-1], output_width(self.target))
+        self.head = nn.Linear(sizes[-1], self.target_head.width)
         if activation == "selu":
             normal_weights(self)

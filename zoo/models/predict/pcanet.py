@@ -9,11 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...errors import InputError, check_range
-from ...spec import output_width
-from ..base import MOST_ROWS, MOST_VALUES
+from ..base import MOST_ROWS, MOST_VALUES, Supervised
 from ..layers import by
 from .cnn import check_images
-from .supervised import Supervised
 
 PATCH_VALUES = 1 << 24  # numbers in the patches that are held at a time while filters are fitted
 KEPT_VALUES = 1 << 28  # numbers of histograms that are kept while the head is trained
@@ -148,7 +146,7 @@ class PCANet(Supervised):
         if block_size > min(sizes):
             raise InputError(f"images of {by(sizes)} are smaller than block_size {block_size}; lower it")
         self.body = PCAFilters(self.encode.out_shape, filters, patch_size, block_size, overlap)
-        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(self.body.width, output_width(self.target)))
+        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(self.body.width, self.target_head.width))
         self.seen: dict[int, Tensor] | None = None
 
     def on_fit_start(self) -> None:

@@ -5,9 +5,24 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from ...errors import InputError, check_choice
+from ...errors import check_choice
 from ...training.optimisers import OptimizerName
-from .supervised import Supervised
+from ...training.tasks import TargetHead
+from ..base import Supervised
+
+
+class StepHead(TargetHead):
+    """The target of a `Perceptron`: it learns by a rule, and its "probabilities" are 0 and 1."""
+
+    def loss(self, output: Tensor, y: Tensor) -> Tensor:
+        """The learning rule, see `Perceptron.rule_as_loss`."""
+        rows: Tensor = self.owner.rule_as_loss(output, y)
+        return rows
+
+    def answer(self, output: Tensor) -> Tensor:
+        """0 or 1 for each class: ``(batch, 1) -> (batch, 2)``."""
+        positive = (output >= 0).to(output.dtype)
+        return torch.cat([1 - positive, positive], 1)
 
 
 class Perceptron(Supervised):
@@ -37,6 +52,8 @@ class Perceptron(Supervised):
         InputError: The target has not two classes.
     """
 
+    head_class, target_kinds = StepHead, ("binary",)
+
     def __init__(
         self,
         step: Literal["heaviside", "sign"] = "heaviside",
@@ -48,14 +65,11 @@ class Perceptron(Supervised):
         **shared: Any,
     ) -> None:
         super().__init__(optimizer=optimizer, lr=lr, momentum=momentum, weight_decay=weight_decay, **shared)
-        if self.target["kind"] != "binary":
-            raise InputError(f"a Perceptron tells two classes apart; {self.target['name']!r} is {self.target['kind']}")
         check_choice("step", step, ["heaviside", "sign"])
         check_choice("rule", rule, ["perceptron", "delta"])
         self.low, self.rule = (0.0 if step == "heaviside" else -1.0), rule
         self.body = nn.Identity()
         self.head = nn.Linear(self.encode.out_features, 1)
-        self.loss_of_rows = self.rule_as_loss
 
     def step(self, z: Tensor) -> Tensor:
         """1 for z >= 0, else 0 (Heaviside) or -1 (sign)."""
@@ -67,8 +81,3 @@ class Perceptron(Supervised):
         if self.rule == "delta":
             return (torch.where(y > 0, 1.0, -1.0) - z).square() / 2
         return (self.step(z.detach()) - torch.where(y > 0, 1.0, self.low)) * z
-
-    def answer(self, output: Tensor) -> Tensor:
-        """0 or 1 for each class: ``(batch, 1) -> (batch, 2)``."""
-        positive = (output >= 0).to(output.dtype)
-        return torch.cat([1 - positive, positive], 1)

@@ -4,16 +4,14 @@ import math
 from collections import OrderedDict
 from typing import Any, Literal
 
-import pandas as pd
 import torch
 from torch import Tensor, nn
 
 from ...errors import InputError, check_choice, check_range
-from ...spec import output_width
 from ...training.segmentation import dice_of_masks
-from ..base import Batch
+from ...training.tasks.images import masks
+from ..base import Batch, Supervised
 from ..layers import ACTIVATIONS, LAYERS, Activation
-from .supervised import Supervised
 
 Upsampling = Literal["nearest", "transposed", "unpool"]
 UPSAMPLING: tuple[Upsampling, ...] = Upsampling.__args__  # type: ignore[attr-defined]
@@ -167,6 +165,7 @@ class Segmenter(Supervised):
     """
 
     body: EncoderDecoder
+    target_kinds = ("segmentation",)
 
     def __init__(
         self,
@@ -188,9 +187,7 @@ class Segmenter(Supervised):
         check_range("kernel_size", kernel_size, 1)
         if len(filters) < 2 or min(filters) < 1:
             raise InputError(f"filters must list one positive number for each of two or more levels: {filters}")
-        shape, target = self.encode.out_shape, self.target
-        if target["kind"] != "segmentation":
-            raise InputError(f"Segmenter predicts masks; {target['name']!r} is a {target['kind']} target")
+        shape = self.encode.out_shape
         if len(shape) not in (3, 4):
             raise InputError(f"Segmenter takes images; a sample of these data has shape {shape}")
         self.body = EncoderDecoder(
@@ -199,7 +196,7 @@ class Segmenter(Supervised):
             normalisation=normalisation,
             activation=activation,
         )
-        self.head = LAYERS[len(shape) - 1]["convolution"](filters[0], output_width(target), 1)
+        self.head = LAYERS[len(shape) - 1]["convolution"](filters[0], self.target_head.width, 1)
 
     def embed(self, x: Tensor) -> Tensor:
         """Mean of each of the deepest maps: ``(batch, *shape) -> (batch, filters[-1])``."""
@@ -211,26 +208,15 @@ class Segmenter(Supervised):
 
     def masks(self, output: Tensor) -> Tensor:
         """Raw outputs as the code of the most probable class: ``(batch, *spatial)``, uint8."""
-        return (output[:, 0] > 0 if output.shape[1] == 1 else output.argmax(1)).to(torch.uint8)
+        return masks(output)
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+    def collect(self, batch: Batch, batch_idx: int) -> None:
         """Keep loss and Dice of each image, not its maps."""
         output, classes = self(batch["x"]), len(self.target["classes"])
         dice = dice_of_masks(self.masks(output), batch["y"], classes)
-        self.outputs.update(self.loss_of_rows(output, batch["y"]), dice)
+        self.target_head.outputs.update(self.target_head.loss(output, batch["y"]), dice)
 
-    def _log_epoch(self, split: str) -> None:
-        loss, dice = self.outputs.compute()
-        self.outputs.reset()
-        if split == "validation":
-            self.stop_if_not_finite(split, loss.mean())
-        self.log(f"{split}_loss", loss.mean(), sync_dist=True)
-        self.log(f"{split}_dice", dice.nanmean(), sync_dist=True)
-
-    def table(self, output: Tensor, index: pd.Index) -> pd.DataFrame:
-        """``mask``, the class code of each pixel (uint8), and ``share_CLASS``, the share of the pixels of each."""
-        masks = self.masks(output).cpu()
-        frame = pd.DataFrame({"mask": list(masks.numpy())}, index=index)
-        for code, name in enumerate(self.target["classes"]):
-            frame[f"share_{name}"] = (masks == code).flatten(1).double().mean(1).numpy()
-        return frame
+    def log_epoch(self, split: str) -> None:
+        """Log the loss and the mean Dice over images and foreground classes."""
+        loss, dice = self.target_head.outputs.take()
+        self.log_scores(split, loss.mean(), dice=dice.nanmean())

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from ...models import Model
 from ...models.autoencoders.autoencoder import Autoencoder
 from ...models.predict.cnn import CNN2D
-from ...spec import Spec, modality_of, of_samples
+from ...spec import Spec, modality_of
+from ...training.tasks import task_of
 
 STEPS, BATCH, LR = 500, 64, 2e-3  # of the training of a small network
 WIDTH = 64  # features of an image
@@ -39,7 +40,7 @@ class Seer:
         filters = [16, 32, 32, 32][: max(1, min(4, int(log2(size)) - 1))]
         with torch.inference_mode(False), torch.random.fork_rng([]):
             torch.manual_seed(seed)
-            if of_samples(spec["target"]):
+            if task_of(spec["target"]).classified:
                 same = [1] * (len(filters) - 1)
                 strides, pools = ([2, *same], [1, *(2 for _ in same)]) if size >= LARGE else (None, None)
                 network: Model = CNN2D(

@@ -1,5 +1,7 @@
 """Figures of a segmentation: outlines on the images, and how well each image did."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -8,9 +10,17 @@ from matplotlib.lines import Line2D
 from ...figure import Figure
 from ...spec import Target
 from ..style import CLASS_COLOURS, COLOURS, legend_outside, new_figure
-from .segmentation import Example
 
 MEDIAN = {"color": "black", "linewidth": 2}
+
+
+class Example(NamedTuple):
+    """An image to look at: its name, raw values ``(channels, *spatial)``, true and predicted mask ``(*spatial)``."""
+
+    name: str
+    image: np.ndarray
+    truth: np.ndarray
+    prediction: np.ndarray
 
 
 def overlays(examples: list[Example], target: Target, title: str) -> Figure:

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from ...data import Data
-from ...data.target import decode
 from ...errors import InputError
 from ...figure import Figure, mosaic, show
 from ...models.gans.image_gan import ImageGAN
-from ...spec import modality_of, of_samples
-from ..evaluation import Evaluation
+from ...spec import modality_of
+from ...training.tasks import task_of
+from ..evaluation import Evaluation, evaluates, raw_predictions, with_truth
 from ..style import CLASS_COLOURS, legend_outside, new_figure
 from .features import Seer, distances, gaussian_images, nearest
 
@@ -36,6 +36,7 @@ class Images(NamedTuple):
 
 
 @torch.inference_mode()
+@evaluates("synthesis", "image")
 def evaluate_made_images(model: ImageGAN, data: Data, present: list[str]) -> Evaluation:
     """How like the real images of each split those are that a model makes.
 
@@ -89,7 +90,7 @@ def evaluate_made_images(model: ImageGAN, data: Data, present: list[str]) -> Eva
         found = {split: distances(seen[split], features) for split in present}
         for split, reference in near.items():
             found[split] |= _copied(distance, reference)
-        if of_samples(model.target):
+        if task_of(model.target).classified:
             pupil = seer if images is training else Seer(model.spec, *images)
             for split in present:
                 found[split]["tstr_accuracy"] = pupil.right(*real[split])
@@ -102,7 +103,6 @@ def evaluate_made_images(model: ImageGAN, data: Data, present: list[str]) -> Eva
     return Evaluation(
         _predictions(model, data, present),
         pd.DataFrame(scores, columns=["model", "split", "metric", "value"]),
-        model.target,
         figures={
             "made_images": lambda name: example_figure(shown, f"{name}: images made, and real ones ({last})"),
             "nearest_distance": lambda name: distance_figure(curves, f"{name}: distance to the nearest training image"),
@@ -116,7 +116,7 @@ def images_of(data: Data, split: str) -> Images:
     drawn = torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))[:most]
     rows = rows[torch.sort(drawn)[0]]
     y = data.content.y[rows]
-    return Images(data.content.x[rows], y if of_samples(data.spec["target"]) else torch.zeros(len(rows)).long())
+    return Images(data.content.x[rows], y if task_of(data.spec["target"]).classified else torch.zeros(len(rows)).long())
 
 
 def made_by(model: ImageGAN, n: int, seed: int = 0) -> Images:
@@ -137,13 +137,8 @@ def _copied(distance: np.ndarray, reference: np.ndarray) -> dict[str, float]:
 def _predictions(model: ImageGAN, data: Data, present: list[str]) -> pd.DataFrame:
     tables = []
     for split in present:
-        rows = data.content.rows(split)
-        summary = torch.cat([model.summarise(batch["x"].to(model.device)).cpu() for batch in data.loader(split)])
-        table = model.table(summary, data.content.samples.index[rows.numpy()])
-        for place, (column, values) in enumerate(decode(data.content.y[rows], model.target).items()):
-            table.insert(place, column, values)
-        table.insert(0, "split", split)
-        tables.append(table)
+        raw = raw_predictions(model, data, split)
+        tables.append(with_truth(model, data, split, model.prediction_frame(raw, pd.RangeIndex(len(raw)))))
     return pd.concat(tables)
 
 

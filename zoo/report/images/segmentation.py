@@ -1,7 +1,7 @@
 """Scores of predicted masks beside simple models of pixels, a batch of images at a time."""
 
 from itertools import combinations_with_replacement
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,21 +15,15 @@ from torch import Tensor
 from ...data import Data
 from ...models.predict.segmenter import Segmenter
 from ...training.segmentation import scores_of_masks
+from ..evaluation import Evaluation, evaluates
+from .overlays import Example, dice_of_images, overlays
 
 MOST_PIXELS, FOREST_PIXELS = 200_000, 20_000  # that the simple models learn from
 EXAMPLES = 6
 
 
-class Example(NamedTuple):
-    """An image to look at: its name, raw values ``(channels, *spatial)``, true and predicted mask ``(*spatial)``."""
-
-    name: str
-    image: np.ndarray
-    truth: np.ndarray
-    prediction: np.ndarray
-
-
-def evaluate_masks(model: Segmenter, data: Data, splits: list[str]) -> tuple[pd.DataFrame, pd.DataFrame, list[Example]]:
+@evaluates("segmentation")
+def evaluate_masks(model: Segmenter, data: Data, splits: list[str]) -> Evaluation:
     """Predict the masks of some splits and score them; no more than a batch of maps is held.
 
     Args:
@@ -40,9 +34,9 @@ def evaluate_masks(model: Segmenter, data: Data, splits: list[str]) -> tuple[pd.
     Returns:
         - Predictions, one row an image: ``split``, and ``METRIC_CLASS`` for each metric of
           `zoo.training.segmentation.scores_of_masks` and each foreground class.
-        - Scores, one row a value: ``model``, ``split``, ``metric``, ``value``: the mean over images and foreground
-          classes that are not NaN; where there are several such classes also ``dice_CLASS``, the mean over images.
-        - Six images of the last split, evenly spaced.
+        - Scores: the mean over images and foreground classes that are not NaN; where there are several such classes
+          also ``dice_CLASS``, the mean over images.
+        - Figures: outlines of six images of the last split, evenly spaced, and the Dice of each image.
     """
     content, classes = data.content, model.spec["target"]["classes"]
     simple = pixel_models(data)
@@ -70,7 +64,15 @@ def evaluate_masks(model: Segmenter, data: Data, splits: list[str]) -> tuple[pd.
     ]
     predictions = pd.concat([tables[type(model).__name__, split].assign(split=split) for split in splits])
     predictions.insert(0, "split", predictions.pop("split"))
-    return predictions, pd.DataFrame(scores, columns=["model", "split", "metric", "value"]), examples
+    target, last = model.target, splits[-1]
+    return Evaluation(
+        predictions,
+        pd.DataFrame(scores, columns=["model", "split", "metric", "value"]),
+        figures={
+            "overlays": lambda name: overlays(examples, target, f"{name}: outlines, {last} images"),
+            "dice": lambda name: dice_of_images(predictions, target, f"{name}: Dice of each image"),
+        },
+    )
 
 
 def _by_class(values: dict[str, Tensor], classes: list[str], names: pd.Index) -> pd.DataFrame:

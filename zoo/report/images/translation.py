@@ -16,7 +16,7 @@ from ...data import Data
 from ...figure import Figure, side_by_side
 from ...models.gans.pix2pix import ConditionalGAN
 from ...training.power_spectrum import radial_power, spectral_distance
-from ..evaluation import Evaluation
+from ..evaluation import Evaluation, evaluates
 from ..style import CLASS_COLOURS, legend_outside, new_figure
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ class Examples(NamedTuple):
     power: dict[str, np.ndarray]
 
 
+@evaluates("translation", "image")
 def evaluate_translation(model: ConditionalGAN, data: Data, present: list[str]) -> Evaluation:
     """Make an image of each input and compare it with the true one.
 
@@ -104,7 +105,6 @@ def evaluate_translation(model: ConditionalGAN, data: Data, present: list[str]) 
     return Evaluation(
         pd.concat(tables),
         pd.DataFrame(scores, columns=["model", "split", "metric", "value"]),
-        model.target,
         figures={
             "made_and_real": lambda name: made_and_real(drawn, f"{name}: {last} images"),
             "power_spectra": lambda name: spectra(drawn, unit, f"{name}: power spectra, {last} images"),

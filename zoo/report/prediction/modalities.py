@@ -12,16 +12,14 @@ from ...data import Data
 from ...data.multiomics.join import combinations
 from ...encode.joint import MEASURED
 from ...figure import Figure
-from ...models.fusion.base import Fusion
-from ...spec import HEADLINE, labelled, output_width
-from ...training.metrics import headline
+from ...models import Model
 
 BLUE, ORANGE, PALE = "#0072B2", "#E69F00", "#DDDDDD"
 MOST_COMBINATIONS = 20
 
 
 @torch.inference_mode()
-def subset_scores(model: Fusion, data: Data, split: str) -> list[tuple[str, str, str, float]]:
+def subset_scores(model: Model, data: Data, split: str) -> list[tuple[str, str, str, float]]:
     """The headline metric of each target if each modality is hidden in turn, and if it is the only one.
 
     Samples that have none of the modalities that are left are not scored.
@@ -34,34 +32,33 @@ def subset_scores(model: Fusion, data: Data, split: str) -> list[tuple[str, str,
     Returns:
         Model, split, metric, value; metrics such as ``"roc_auc without rna"`` and ``"roc_auc with rna alone"``.
     """
-    content, names = data.content, model.names
+    content, names = data.content, list(data.spec["modalities"])
     rows, result = content.rows(split), []
     every = {"without": 1 - torch.eye(len(names)), "with": torch.eye(len(names))}
     there = cast(Any, content.x[rows])[MEASURED].any(0)  # other data may lack one
     for how, masks in every.items():
         for name, mask in compress(zip(names, masks.bool(), strict=True), there):
             output, seen = _outputs(model, data, rows, mask)
-            start = 0
-            for target, part in model.all_targets().items():
-                width, y = output_width(part.target), (content.also[target] if target else content.y)[rows]
-                scored = seen & labelled(y)
-                own, start = output[scored, start : start + width], start + width
-                metric = f"{target}_" * bool(target) + HEADLINE[part.target["kind"]]
+            heads = model.target_heads
+            parts = output.split([head.width for head in heads.values()], 1)
+            for (target, head), part in zip(heads.items(), parts, strict=True):
+                y = (content.also[target] if target else content.y)[rows]
+                scored = seen & head.task.labelled(y)
+                metric = f"{target}_" * bool(target) + head.task.headline
                 metric += f" without {name}" if how == "without" else f" with {name} alone"
-                value = (
-                    headline(part.answer(own.to(model.device)).cpu(), y[scored], part.target) if len(own) else np.nan
-                )
+                answer = head.answer(part[scored].to(model.device)).cpu()
+                value = head.task.followed(answer, y[scored], head.target) if scored.any() else np.nan
                 result.append((type(model).__name__, split, metric, value))
     return result
 
 
-def _outputs(model: Fusion, data: Data, rows: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+def _outputs(model: Model, data: Data, rows: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """Raw outputs of samples that are left these modalities, and which of them have one of these."""
     outputs, seen = [], []
     for some in rows.split(model.rows_at_once):
         x: Any = data.content.x[some].clone()  # a TensorDict
         x[MEASURED] = x[MEASURED] & mask
-        outputs.append(model.summarise(x.to(model.device)).float().cpu())
+        outputs.append(model.raw_predictions(x.to(model.device)).float().cpu())
         seen.append(x[MEASURED].any(1))
     return torch.cat(outputs), torch.cat(seen)
 

@@ -1,1 +1,3 @@
 """Reports on models without a target: what their latent space keeps."""
+
+from . import evaluate as evaluate

@@ -1,5 +1,7 @@
 """Figures of models that describe their samples: errors, latent units, and samples built again."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 
@@ -12,17 +14,17 @@ MOST_FEATURES = 30  # that are drawn, those that are kept best and worst
 BLUE, GREY, ORANGE = "#0072B2", "#999999", "#D55E00"
 
 
-def representation_figures(found: Representation, name: str) -> dict[str, Figure]:
-    """All figures that fit the samples, by the name of their file."""
-    figures = {
-        "reconstruction_error": errors(found.predictions, f"{name}: reconstruction error"),
-        "latent_units": units(found.units, f"{name}: latent units"),
+def representation_figures(found: Representation) -> dict[str, Callable[[str], Figure]]:
+    """All figures that fit the samples, by file name; each is drawn when called with the name for its title."""
+    figures: dict[str, Callable[[str], Figure]] = {
+        "reconstruction_error": lambda name: errors(found.predictions, f"{name}: reconstruction error"),
+        "latent_units": lambda name: units(found.units, f"{name}: latent units"),
     }
     if len(found.features):
-        figures["features"] = features(found.features, f"{name}: what is kept of each feature")
+        figures["features"] = lambda name: features(found.features, f"{name}: what is kept of each feature")
     elif found.modality["kind"] != "sequence":
-        last = found.predictions["split"].iloc[-1]
-        figures["reconstructions"] = reconstructions(found, f"{name}: {last} samples and their reconstructions")
+        title = f"{found.predictions['split'].iloc[-1]} samples and their reconstructions"
+        figures["reconstructions"] = lambda name: reconstructions(found, f"{name}: {title}")
     return figures
 
 

@@ -11,12 +11,13 @@ from torch import Tensor
 
 from ...data import Data
 from ...data.base import Batch, Source
-from ...data.target import decode
 from ...errors import InputError
 from ...models import Unsupervised
-from ...models.autoencoders.vae import VAE
-from ...spec import Modality, modality_of, of_samples
+from ...spec import Modality, modality_of
 from ...training.count_likelihoods import Poisson
+from ...training.tasks import task_of
+from ...training.tasks.regression import Regression
+from ..evaluation import with_truth
 
 NEIGHBOURS = 15
 EXAMPLES = 10
@@ -80,14 +81,10 @@ def evaluate_representation(model: Unsupervised, data: Data, present: list[str])
         found = _Sums(model, components)
         for batch in data.loader(split):
             found.add(batch)
-        table = pd.concat(found.tables).set_axis(content.samples.index[rows.numpy()])
-        table.insert(0, "split", split)
-        for place, (column, values) in enumerate(decode(content.y[rows], model.target).items(), 1):
-            table.insert(place, column, values)
-        tables.append(table)
+        tables.append(with_truth(model, data, split, pd.concat(found.tables)))
         measure = "explained_deviance" if components.nmf else "explained_variance"
         scores += [(key, split, measure, found.explained(key)) for key in found.errors]
-        if isinstance(model, VAE):
+        if found.bound is not None:
             scores.append((name, split, "elbo", found.bound / len(rows)))
         if metric := _metric(model):
             for key, latents in found.latents.items():
@@ -149,7 +146,8 @@ class _Sums:
         self.latents: dict[str, list[np.ndarray]] = {self.name: [], PRINCIPAL: []}
         self.tables: list[pd.DataFrame] = []
         self.divergence = torch.full((model.latent,), torch.nan)
-        self.bound, self.steps = 0.0, 0
+        self.bound: float | None = None
+        self.steps = 0
 
     def add(self, batch: Batch) -> None:
         """Add the samples of a batch."""
@@ -175,11 +173,11 @@ class _Sums:
         self.total += (distances[2] * weight).sum(0)
         self.latents[self.name].append(z.float().cpu().numpy())
         self.latents[PRINCIPAL].append(points)
-        self.tables.append(model.table(model.summarise(x).cpu(), pd.RangeIndex(len(x))))
-        if isinstance(model, VAE):
-            terms = model.terms(x, self.steps).cpu()
-            self.bound -= float((terms[:, 1] + terms[:, 2:].sum(1)).sum())
-            self.divergence = self.divergence.nan_to_num() + terms[:, 2:].sum(0)
+        self.tables.append(model.prediction_frame(model.raw_predictions(x).cpu(), pd.RangeIndex(len(x))))
+        if (evidence := model.evidence(x, self.steps)) is not None:
+            bound, divergence = evidence
+            self.bound = (self.bound or 0.0) + float(bound.sum())
+            self.divergence = self.divergence.nan_to_num() + divergence.sum(0).cpu()
         self.steps += 1
 
     def explained(self, name: str) -> float:
@@ -209,9 +207,8 @@ def _deviance(counts: Tensor, mean: Tensor) -> Tensor:
 
 
 def _metric(model: Unsupervised) -> str | None:
-    if model.target["kind"] == "regression":
-        return "neighbours_r2"
-    return "neighbours_accuracy" if of_samples(model.target) else None
+    task = task_of(model.target)
+    return "neighbours_accuracy" if task.classified else "neighbours_r2" if isinstance(task, Regression) else None
 
 
 def _neighbours(points: np.ndarray, y: np.ndarray, queries: np.ndarray, truth: np.ndarray, own: bool) -> float:

@@ -16,7 +16,7 @@ from ...data.columns import text_columns
 from ...data.target import detect
 from ...encode.table import as_text, check_features, numbers
 from ...errors import InputError
-from ...spec import Target, TargetKind
+from ...spec import Target
 
 MOST_COLUMNS, KEPT = 500, 0.9  # of more columns, the principal components of so much variance are taken
 
@@ -40,7 +40,7 @@ class Columns:
         cls,
         frame: pd.DataFrame,
         target: str | None = None,
-        kind: TargetKind | None = None,
+        kind: str | None = None,
         categorical: Sequence[str] = (),
     ) -> "Columns":
         """The columns of real rows.
@@ -59,7 +59,7 @@ class Columns:
             raise InputError(f"the real rows: column {empty[0]!r} has no value at all; leave it out")
         found = Target(kind="none", name="", classes=[], unit="")
         if target is not None:
-            found = detect(frame[target], kind, None, "")
+            found = detect(frame, target, kind)
         others = frame[[name for name in frame if name != target and name not in categorical]]
         text = {*categorical, *text_columns(others, "the real rows"), *([found["name"]] if found["classes"] else [])}
         return cls([n for n in frame if n not in text], [n for n in frame if n in text], found)

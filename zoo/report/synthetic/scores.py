@@ -5,16 +5,15 @@ from functools import partial
 from typing import Any
 
 import pandas as pd
-import torch
 
 from ...data import Data
-from ...data.target import decode
 from ...encode import from_tensor
 from ...errors import InputError
 from ...figure import Figure
 from ...models.gans.generative import Generative
 from ...spec import modality_of
-from ..evaluation import Evaluation
+from ...training.tasks import task_of
+from ..evaluation import Evaluation, evaluates, raw_predictions, with_truth
 from .columns import Columns
 from .comparison import COPULA, REAL, Comparison
 from .copula import GaussianCopula
@@ -109,7 +108,7 @@ def real_rows(data: Data, split: str) -> pd.DataFrame:
     rows, target = data.content.rows(split), data.spec["target"]
     frame = from_tensor(data.content.x[rows], modality_of(data.spec), data.samples.index[rows.numpy()])
     assert isinstance(frame, pd.DataFrame)
-    answers = decode(data.content.y[rows], target)
+    answers = task_of(target).decode(data.content.y[rows], target)
     return frame.assign(**{target["name"]: answers["target"]}) if "target" in answers else frame
 
 
@@ -136,7 +135,7 @@ def against_data(
         train, holdout = (rows[rows[name] == str(wanted)].drop(columns=name) for rows in (train, holdout))
     first = next(iter(tables.values()))
     shared = [name for name in train if name in first]
-    asked = target["name"] if target["name"] in shared and target["kind"] != "survival" else None
+    asked = target["name"] if target["name"] in shared and not task_of(target).needs_event else None
     about = {
         "kind": target["kind"] if asked else None,
         "categorical": [level for level in modality.get("levels", {}) if level in shared],
@@ -147,6 +146,7 @@ def against_data(
     return found
 
 
+@evaluates("synthesis", "table", "expression")
 def evaluate_synthetic(model: Generative, data: Data, present: list[str]) -> Evaluation:
     """Synthesise as many rows as there are training rows and score them, beside a Gaussian copula and real rows.
 
@@ -174,12 +174,11 @@ def evaluate_synthetic(model: Generative, data: Data, present: list[str]) -> Eva
             scores = [*(row for row in scores if row[1] == "train"), *more, *(r for r in scores if r[1] != "train")]
     parts = []
     for split in present:
-        index = data.samples.index[content.rows(split).numpy()]
-        told = torch.cat([model.summarise(batch["x"].to(model.device)).float().cpu() for batch in data.loader(split)])
-        answers = decode(content.y[content.rows(split)], model.target)
-        parts.append(pd.DataFrame({"split": split, **answers}, index).join(model.table(told, index)))
+        raw = raw_predictions(model, data, split)
+        frame = model.prediction_frame(raw, pd.RangeIndex(len(raw)))
+        parts.append(with_truth(model, data, split, frame))
     table = pd.DataFrame(scores, columns=["model", "split", "metric", "value"])
-    return Evaluation(pd.concat(parts), table, model.target, figures=figures_of(found))
+    return Evaluation(pd.concat(parts), table, figures=figures_of(found))
 
 
 def figures_of(found: Comparison) -> dict[str, Callable[[str], Figure]]:

@@ -1,0 +1,56 @@
+"""Models that predict a target, or several: scores beside the baselines, predictions and figures."""
+
+import pandas as pd
+import torch
+
+from ...data import Data
+from ...models import Model
+from ...spec import Target, modality_of
+from ..evaluation import Evaluation, evaluates, raw_predictions
+from .figures import Draw, target_figures
+from .modalities import combination_figure, subset_scores
+from .scores import target_scores
+
+
+@evaluates("")
+def evaluate_targets(model: Model, data: Data, present: list[str]) -> Evaluation:
+    """Scores of each target; of several modalities also what is lost without each of them.
+
+    Predictions have the columns ``split``, truth and predictions of each target; those of extra targets, and their
+    metrics, begin with the name of the target.
+    """
+    content, heads = data.content, model.target_heads
+    outputs = {split: raw_predictions(model, data, split) for split in present}
+    rows = torch.cat([content.rows(split) for split in present])
+    predictions = model.prediction_frame(torch.cat(list(outputs.values())), content.samples.index[rows.numpy()])
+    widths = [head.width for head in heads.values()]
+    parts = {split: dict(zip(heads, output.split(widths, 1), strict=True)) for split, output in outputs.items()}
+    figures: dict[str, Draw] = {}
+    scores, place = [], 0
+    for name, head in heads.items():
+        y, prefix = content.also[name] if name else content.y, f"{name}_" if name else ""
+        own = {split: part[name] for split, part in parts.items()}
+        for who, split, metric, value in target_scores(type(model).__name__, head, y, own, data):
+            scores.append((who, split, prefix + metric, value))
+        for column, values in head.task.decode(y[rows], head.target).items():
+            predictions.insert(place, prefix + column, values)
+            place += 1
+    predictions.insert(0, "split", content.samples["split"].to_numpy()[rows.numpy()])
+    for name, head in heads.items():
+        figures |= _figures(predictions, head.target, name)
+    if modality_of(model.spec)["kind"] == "joint":
+        scores += subset_scores(model, data, present[-1])
+    if (measured := data.who_has_what()) is not None:
+        title = f"what the {len(measured)} samples have"
+        figures["modalities"] = lambda name: combination_figure(measured, f"{name}: {title}")
+    table = pd.DataFrame(scores, columns=["model", "split", "metric", "value"])
+    return Evaluation(predictions, table, [name for name in heads if name], figures)
+
+
+def _figures(predictions: pd.DataFrame, target: Target, extra: str) -> dict[str, Draw]:
+    """Figures of one target; files and titles of an extra one begin with its name."""
+    if not extra:
+        return target_figures(predictions, target)
+    columns = {name: name.removeprefix(f"{extra}_") for name in predictions if name.startswith(f"{extra}_")}
+    drawn = target_figures(predictions[["split", *columns]].rename(columns=columns), target)
+    return {f"{extra}_{stem}": lambda name, draw=draw: draw(f"{name}, {extra}") for stem, draw in drawn.items()}  # type: ignore[misc]

@@ -1,0 +1,196 @@
+"""Targets of two classes or of more: one logistic unit, or a softmax."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+import torchmetrics.functional as M
+from torch import Tensor
+
+from ...encode.table import as_text, natural_order
+from ...errors import InputError
+from ...spec import Target
+from .base import Task
+from .head import TargetHead
+
+MOST_CLASSES = 10  # and at most half as many as there are samples, where that is more
+
+
+def binary_cross_entropy(output: Tensor, y: Tensor) -> Tensor:
+    """Of one logistic unit, ``(batch, 1), (batch,) -> (batch,)``; the output is the log-odds of the positive class."""
+    return F.binary_cross_entropy_with_logits(output.squeeze(1), y.to(output.dtype), reduction="none")
+
+
+def categorical_cross_entropy(output: Tensor, y: Tensor) -> Tensor:
+    """Of a softmax over the classes, ``(batch, classes), (batch,) -> (batch,)``."""
+    return F.cross_entropy(output, y, reduction="none")
+
+
+def focal(output: Tensor, y: Tensor) -> Tensor:
+    """Cross-entropy times (1 - p)^2, p the probability of the truth (Lin et al. 2017, arXiv:1708.02002, gamma 2)."""
+    entropy = binary_cross_entropy(output, y) if output.shape[1] == 1 else categorical_cross_entropy(output, y)
+    return (1 - torch.exp(-entropy)).square() * entropy
+
+
+def probabilities(output: Tensor, target: Target) -> Tensor:
+    """Raw outputs as probabilities: ``(batch, 1 or classes, *spatial) -> (batch, classes, *spatial)``."""
+    if len(target["classes"]) == 2:
+        positive = output.sigmoid()
+        return torch.cat([1 - positive, positive], 1)
+    return output.softmax(1)
+
+
+class Classes(Task):
+    """What two classes and more have in common: each sample has one class, coded by its number; -1 is missing."""
+
+    headline = "roc_auc"
+    classified = True
+
+    def describe(self, frame: pd.DataFrame, name: str, positive: str | None, unit: str, event: str | None) -> Target:
+        """Classes are sorted, and the last of two is the positive one, unless ``positive`` names it."""
+        present = frame[name].dropna()
+        text = as_text(present)
+        classes = [str(value) for value in sorted(text.unique(), key=natural_order)]
+        if self.kind == "binary" and len(classes) != 2:
+            found = ", ".join(map(str, text.unique()[:5]))
+            raise InputError(f"target {name!r} has {len(classes)} values ({found}, ...), a binary one has two")
+        if len(classes) > max(MOST_CLASSES, len(present) // 2):
+            raise InputError(
+                f"target {name!r} has {len(classes)} classes for {len(present)} samples; is it a name or an id?"
+            )
+        if positive is not None:
+            if positive not in classes:
+                raise InputError(
+                    f"positive class {positive!r} does not occur in {name!r}; its classes: {', '.join(classes)}"
+                )
+            if self.kind == "binary":
+                classes.sort(key=positive.__eq__)
+        counts = text.value_counts()
+        if counts.min() < 2:
+            raise InputError(
+                f"target {name!r}: class {counts.idxmin()!r} has one sample; remove it, merge it with another class, "
+                "or set target_kind to 'regression' if these are numbers"
+            )
+        return Target(kind="binary" if len(classes) == 2 else self.kind, name=name, classes=classes, unit="")
+
+    def encode(self, frame: pd.DataFrame, target: Target, source: str) -> Tensor:
+        """Class codes, int64 ``shape=(samples,)``."""
+        text = as_text(frame[target["name"]])
+        codes = pd.Categorical(text, categories=target["classes"]).codes.astype(np.int64)
+        if (unknown := (codes < 0) & text.notna().to_numpy()).any():
+            row = int(unknown.argmax())
+            raise InputError(
+                f"{source}: target {target['name']!r}, row {text.index[row]}: {text.iloc[row]!r} is not one of the "
+                f"classes {', '.join(target['classes'])}"
+            )
+        return torch.from_numpy(codes)
+
+    def decode(self, y: Tensor, target: Target) -> dict[str, Any]:
+        """Names of the classes, None where missing."""
+        return {"target": [target["classes"][code] if code >= 0 else None for code in y.tolist()]}
+
+    def one_value(self, y: Tensor, target: Target) -> pd.Series:
+        """The class."""
+        return pd.Series(pd.Categorical.from_codes(y.tolist(), pd.Index(target["classes"])))
+
+    def without_arrays(self, frame: pd.DataFrame, target: Target) -> pd.DataFrame:
+        """The predicted class as a category."""
+        if "prediction" in frame:
+            frame["prediction"] = pd.Categorical(frame["prediction"], target["classes"])
+        return frame
+
+    def effect_unit(self, target: Target) -> str:
+        """Raw outputs are log-odds, or are turned into them."""
+        return "log-odds"
+
+    def strata(self, y: Tensor, target: Target) -> np.ndarray:
+        """The class; samples without one are a class of their own."""
+        return y.where(y >= 0, len(target["classes"])).numpy()
+
+    def check_split(self, y: Tensor, split: np.ndarray, target: Target, source: str) -> None:
+        """Each class needs a training sample."""
+        known = y.numpy()[split == "train"]
+        counts = np.bincount(known[known >= 0], minlength=len(target["classes"]))
+        if counts.min() == 0:
+            raise InputError(
+                f"{source}: class {target['classes'][int(counts.argmin())]!r} of {target['name']!r} has no training "
+                "sample (its samples are too few, or all of one group); remove it or merge it with another"
+            )
+
+    def association(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """F statistic of the analysis of variance."""
+        from sklearn.feature_selection import f_classif
+
+        strength: np.ndarray = f_classif(x, y)[0]
+        return strength
+
+    def answer(self, head: TargetHead, output: Tensor) -> Tensor:
+        """Probabilities, ``(rows, classes)``."""
+        return probabilities(output, head.target)
+
+    def prediction_frame(self, head: TargetHead, output: Tensor, index: pd.Index) -> pd.DataFrame:
+        """``probability_CLASS`` for each class, and ``prediction``."""
+        classes, values = head.target["classes"], head.answer(output).float().cpu().numpy()
+        frame = pd.DataFrame(values, index=index, columns=[f"probability_{name}" for name in classes])
+        frame["prediction"] = [classes[code] for code in values.argmax(1)]
+        return frame
+
+    def scores(self, answer: Tensor, y: Tensor, target: Target, reference: Tensor) -> dict[str, float]:
+        """Metrics at a threshold of 0.5, and of the ranking and the probabilities.
+
+        Returns:
+            accuracy, balanced_accuracy, precision, sensitivity, specificity, f1, mcc, roc_auc, average_precision,
+            brier, calibration_error (15 bins). Of two classes the last is the positive one; of more they are
+            macro-averages, each class against the others. NaN where a metric is undefined, such as an ROC of one class.
+        """
+        count = len(target["classes"])
+        binary = count == 2
+        by_class: dict[str, Any] = {"task": "multiclass", "num_classes": count, "validate_args": False}
+        options: dict[str, Any] = (
+            {"task": "binary", "validate_args": False} if binary else {**by_class, "average": "macro"}
+        )
+        ranked = answer[:, 1].contiguous() if binary else answer
+        guess, every_class = answer.argmax(1), len(y.unique()) == count
+        truth = F.one_hot(y, count)
+        calibration = {key: value for key, value in options.items() if key != "average"}
+        result = {
+            "accuracy": (guess == y).float().mean(),
+            "balanced_accuracy": M.accuracy(guess, y, **{**by_class, "average": "macro"}),
+            "precision": M.precision(guess, y, **options),
+            "sensitivity": M.recall(guess, y, **options),
+            "specificity": M.specificity(guess, y, **options),
+            "f1": M.f1_score(guess, y, **options),
+            "mcc": M.matthews_corrcoef(guess, y, **by_class),
+            "roc_auc": M.auroc(ranked, y, **options) if every_class else float("nan"),
+            "average_precision": M.average_precision(ranked, y, **options) if every_class else float("nan"),
+            "brier": (answer - truth).square().sum(1).mean() / (2 if binary else 1),
+            "calibration_error": M.calibration_error(ranked, y, n_bins=15, **calibration),
+        }
+        return {name: float(value) for name, value in result.items()}  # type: ignore[arg-type]
+
+    def followed(self, answer: Tensor, y: Tensor, target: Target) -> float:
+        """ROC-AUC."""
+        count = len(target["classes"])
+        if len(y.unique()) < count:
+            return float("nan")
+        if count == 2:
+            return float(M.auroc(answer[:, 1], y, task="binary", validate_args=False))  # type: ignore[arg-type]
+        return float(M.auroc(answer, y, task="multiclass", num_classes=count, validate_args=False))  # type: ignore[arg-type]
+
+
+class Binary(Classes):
+    """Two classes: one logistic unit, whose raw output is the log-odds of the last class."""
+
+    kind = "binary"
+    noun = "one of two classes"
+    losses = {"bce": binary_cross_entropy, "focal": focal}
+
+
+class Multiclass(Classes):
+    """Three classes or more: a softmax."""
+
+    kind = "multiclass"
+    noun = "one of several classes"
+    losses = {"cce": categorical_cross_entropy, "focal": focal}

@@ -1,0 +1,32 @@
+"""No target: models that describe or generate samples."""
+
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from ...spec import Target
+from .base import Task
+
+
+class NoTarget(Task):
+    """Nothing is to be predicted; ``y`` is NaN."""
+
+    kind = "none"
+    noun = "nothing"
+
+    def encode(self, frame: pd.DataFrame, target: Target, source: str) -> Tensor:
+        """NaN for each sample."""
+        return torch.full((len(frame),), torch.nan)
+
+    def one_value(self, y: Tensor, target: Target) -> None:
+        """Nothing is known."""
+
+    def labelled(self, y: Tensor) -> Tensor:
+        """All, for nothing is asked of them."""
+        return torch.ones(len(y), dtype=torch.bool, device=y.device)
+
+    def decode(self, y: Tensor, target: Target) -> dict[str, Any]:
+        """No column."""
+        return {}

@@ -1,0 +1,199 @@
+"""Times to an event that not every sample has had yet: Cox's proportional hazards."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from ...encode.table import as_text, natural_order, numbers
+from ...errors import InputError, need_scikit_survival
+from ...spec import Target
+from ..cox import KNOTS, baseline_hazard, breslow, efron, survival
+from ..survival_metrics import concordance, scored_times, survival_scores
+from .base import Task
+from .head import TargetHead
+
+EVENTS = [
+    ("0", "1"),
+    ("no", "yes"),
+    ("false", "true"),
+    ("alive", "dead"),
+    ("censored", "event"),
+]  # words that are known
+
+
+class Survival(Task):
+    """A time, and whether the event happened then: ``y`` float32 ``shape=(samples, 2)``; NaN in both is missing.
+
+    The raw output is the logarithm of the hazard up to a constant. The answer is the risk, the log hazard ratio against
+    the mean training sample, whose hazard `finish` learns from the training rows; it belongs to the weights.
+    """
+
+    kind = "survival"
+    noun = "a survival time"
+    how_given = "give --data.target (the time) and --data.event"
+    headline = "c_index"
+    losses = {"efron": efron, "breslow": breslow}
+    needs_event = True
+    needs_training_outputs = True
+
+    def describe(self, frame: pd.DataFrame, name: str, positive: str | None, unit: str, event: str | None) -> Target:
+        """A column of times, and one that says whether the event happened then.
+
+        The event is 1, yes, true, dead or event, and its opposite 0, no, false, alive or censored; of two other levels
+        ``positive`` names the one that is the event.
+        """
+        assert event is not None
+        need_scikit_survival()  # the scores of every epoch are its own
+        if frame[name].dropna().nunique() < 2:
+            raise InputError(f"times {name!r} are all the same, or missing; nothing can be learnt")
+        levels = sorted(as_text(frame[event].dropna()).unique(), key=natural_order)
+        if positive is not None and positive not in levels:
+            raise InputError(
+                f"positive {positive!r} does not occur in the event {event!r}; it says {', '.join(levels[:5])}"
+            )
+        if not 0 < len(levels) <= 2:
+            told = f"has {len(levels)} values ({', '.join(levels[:5])}, ...)" if levels else "is empty"
+            raise InputError(f"event {event!r} {told}; it must say whether the event happened, such as 1 and 0")
+        target = Target(kind=self.kind, name=name, classes=[], unit=unit, event=event)
+        if positive is not None:
+            return {**target, "event_levels": [next((level for level in levels if level != positive), ""), positive]}
+        for words in EVENTS:
+            if {level.lower() for level in levels} <= set(words):
+                own = {level.lower(): level for level in levels}
+                return {**target, "event_levels": [own.get(word, word) for word in words]}
+        raise InputError(
+            f"event {event!r} says {' and '.join(levels)}; give the one that is the event as --data.positive"
+        )
+
+    def encode(self, frame: pd.DataFrame, target: Target, source: str) -> Tensor:
+        """Times and events (1, or 0 if censored).
+
+        A time of 0 is taken as it is: an event at the very start, or a sample that nothing is known of.
+        """
+        times = numbers(frame[[target["name"]]], source)[:, 0]
+        if (negative := times < 0).any():
+            row = frame.index[int(negative.argmax())]
+            raise InputError(
+                f"{source}: column {target['name']!r}, row {row}: the time {times[negative][0]:g} is negative; mend "
+                "it, or leave it empty if missing"
+            )
+        text = as_text(frame[target["event"]])
+        codes = pd.Categorical(text, categories=target["event_levels"]).codes.astype(np.float32)
+        if (unknown := (codes < 0) & text.notna().to_numpy()).any():
+            row = int(unknown.argmax())
+            raise InputError(
+                f"{source}: event {target['event']!r}, row {text.index[row]}: {text.iloc[row]!r} is neither "
+                f"{' nor '.join(filter(None, target['event_levels']))}"
+            )
+        y = np.column_stack([times, codes])
+        y[np.isnan(times) | (codes < 0)] = np.nan
+        return torch.from_numpy(y)
+
+    def decode(self, y: Tensor, target: Target) -> dict[str, Any]:
+        """``time`` and ``event``."""
+        event = y[:, 1].numpy()
+        return {"time": y[:, 0].numpy(), "event": event if np.isnan(event).any() else event.astype(int)}
+
+    def one_value(self, y: Tensor, target: Target) -> pd.Series:
+        """The time."""
+        return pd.Series(y[:, 0].numpy())
+
+    def effect_unit(self, target: Target) -> str:
+        """Raw outputs are logarithms of hazards."""
+        return "log hazard"
+
+    def strata(self, y: Tensor, target: Target) -> np.ndarray:
+        """Whether the event happened; samples of which it is not known are a stratum of their own."""
+        return y[:, 1].nan_to_num(2).long().numpy()
+
+    def check_split(self, y: Tensor, split: np.ndarray, target: Target, source: str) -> None:
+        """Training and validation rows need an event each."""
+        for part in ("train", "validation"):
+            if not (y[torch.from_numpy(split == part), 1] > 0).any():
+                raise InputError(
+                    f"{source}: no {part.replace('train', 'training')} sample has the event {target['event']!r} "
+                    f"({target['event_levels'][1]}); at least one is needed to learn from"
+                )
+
+    def association(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """F statistic of the correlation with the martingale residuals of a model without features, as a score test.
+
+        (Therneau et al. 1990, doi:10.1093/biomet/77.1.147)
+        """
+        from sklearn.feature_selection import f_regression
+
+        time, event = y.T
+        times = np.unique(time)
+        at_risk = (time[None] >= times[:, None]).sum(1)
+        events = ((time[None] == times[:, None]) & (event > 0)).sum(1)
+        hazard = np.cumsum(events / at_risk)  # Nelson-Aalen
+        strength: np.ndarray = f_regression(x, event - hazard[np.searchsorted(times, time)])[0]
+        return strength
+
+    def buffers(self) -> dict[str, Tensor]:
+        """Also the cumulative baseline hazard at event times, and the times that `prediction_frame` speaks of."""
+        hazard = {"event_times": torch.full((KNOTS,), torch.inf), "log_hazard": torch.full((KNOTS,), torch.nan)}
+        return {**super().buffers(), **hazard, "horizons": torch.full((3,), torch.nan)}
+
+    def answer(self, head: TargetHead, output: Tensor) -> Tensor:
+        """Risks, ``(rows,)``."""
+        return output.squeeze(1) * head.scale + head.mean
+
+    def is_finished(self, head: TargetHead) -> bool:
+        """Whether the baseline hazard is known."""
+        return not bool(head.owner.log_hazard.isnan().any())
+
+    def curve(self, head: TargetHead, risk: Tensor, times: Tensor) -> Tensor:
+        """Probability of no event until each time for these risks: ``(rows,), (times,) -> (rows, times)``."""
+        return survival(risk, times.to(risk), head.owner.event_times, head.owner.log_hazard)
+
+    def prediction_frame(self, head: TargetHead, output: Tensor, index: pd.Index) -> pd.DataFrame:
+        """``risk``, and the probability of no event until the quartiles of the training event times."""
+        risk = head.answer(output).float()
+        frame = pd.DataFrame({"risk": risk.cpu().numpy()}, index=index)
+        if self.is_finished(head):
+            probability = self.curve(head, risk, head.owner.horizons).cpu().numpy()
+            for number, time in enumerate(head.owner.horizons.tolist()):
+                unit = f"_{head.target['unit']}" if head.target["unit"] else ""
+                frame[f"survival_{time:g}{unit}"] = probability[:, number]
+        return frame
+
+    def followed(self, answer: Tensor, y: Tensor, target: Target) -> float:
+        """Harrell's C-index."""
+        return concordance(answer.float().cpu().numpy(), y.cpu().numpy())
+
+    def scored_answer(self, head: TargetHead, output: Tensor, reference: Tensor) -> Tensor:
+        """Risks, then probabilities at the scored times: ``(rows, 1 + times)``."""
+        risk = head.answer(output)
+        times = torch.from_numpy(scored_times(reference.numpy())).float()
+        return torch.cat([risk.unsqueeze(1), self.curve(head, risk, times)], 1)
+
+    def scores(self, answer: Tensor, y: Tensor, target: Target, reference: Tensor) -> dict[str, float]:
+        """See `zoo.training.survival_metrics.survival_scores`."""
+        return survival_scores(answer.numpy(), y.numpy(), reference.numpy())
+
+    def finish(self, head: TargetHead, output: Tensor, y: Tensor) -> list[str]:
+        """Learn the hazard of the mean training sample (Breslow's estimate).
+
+        Args:
+            head: The head.
+            output: Its raw outputs for all training samples in evaluation mode, ``(samples, 1)``.
+            y: Their times and events, ``(samples, 2)``.
+
+        Raises:
+            InputError: No sample has the event.
+        """
+        known = y.isfinite().all(1)
+        risk, y = output[known, 0].float(), y[known]
+        if not (happened := y[:, 1] > 0).any():
+            raise InputError(f"no sample has the event {head.target['event']!r}; a hazard needs one")
+        event_times, log_hazard = baseline_hazard(risk - risk.mean(), y)
+        quartiles = torch.quantile(y[happened, 0], torch.tensor([0.25, 0.5, 0.75]))
+        horizons = torch.tensor([float(f"{time:.3g}") for time in quartiles.tolist()])
+        found = {"y_mean": -risk.mean(), "event_times": event_times, "log_hazard": log_hazard, "horizons": horizons}
+        for name, value in found.items():
+            getattr(head.owner, name).copy_(value)
+        return list(found)
