@@ -45,7 +45,11 @@ TABLES: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], list[str], list[
     "binary of three": (lambda f: f, ["--data.target=dose", "--data.target_kind=binary"], ["'dose'", "two"]),
     "positive unknown": (lambda f: f, ["--data.positive=ill"], ["'ill'", "sick, well"]),
     "names as target": (lambda f: f, ["--data.target=patient", "--data.id=null"], ["'patient'"]),
-    "balance of a number": (lambda f: f, ["--data.target=dose", "--data.balance=smote"], ["'dose'", "number"]),
+    "balance of a number": (
+        lambda f: f,
+        ["--data.target=dose", "--data.balance=smote"],
+        ["'dose'", "a continuous value"],
+    ),
     "smote of few": (
         lambda f: f.assign(outcome=["sick"] * 5 + ["well"] * 75),
         ["--data.balance=smote"],

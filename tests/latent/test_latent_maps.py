@@ -10,9 +10,7 @@ import pytest
 from anndata import AnnData
 from scipy.sparse import csr_matrix
 
-from zoo.latent import embed, pacmap, pca, plot, tsne, umap, umap_grid
-from zoo.latent import maps as grid
-from zoo.latent import projection as scree
+from zoo.latent import embed, grid, pacmap, pca, plot, scree, tsne, umap, umap_grid
 
 
 def blobs(samples: int = 60, seed: int = 0) -> AnnData:

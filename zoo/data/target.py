@@ -41,9 +41,11 @@ def detect(
     Raises:
         InputError: Constant, too many classes, no such positive class, or a kind that the values cannot be.
     """
+    if event == name:
+        raise InputError(f"the time {name!r} cannot say if the event happened: it needs --data.event, another column")
     if kind is not None:
         check_choice("target_kind", kind, TASKS)
-        if TASKS[kind].needs_event and event in (None, name):
+        if TASKS[kind].needs_event and event is None:
             raise InputError(
                 f"target_kind {kind!r} needs --data.event, the column that says if it happened at {name!r}"
             )

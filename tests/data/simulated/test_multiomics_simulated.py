@@ -9,7 +9,7 @@ from sklearn.preprocessing import StandardScaler
 from sksurv.linear_model import CoxnetSurvivalAnalysis
 
 from zoo import files
-from zoo.data import reading
+from zoo.data import datasets
 from zoo.data.simulated.multiomics import CLASSES, FEATURES, STRENGTH, checksum, multiomics, truth
 from zoo.errors import InputError
 from zoo.training.survival_metrics import concordance, structured
@@ -57,7 +57,7 @@ def test_the_packaged_cohort_is_what_its_card_says():
     described = " ".join(card["description"].split())
     for name, about in card["assays"].items():
         assert tables[name].shape == (about["samples"], 1 + about["features"])
-        assert reading.checksum(tables[name]) == about["sha256"]
+        assert datasets.checksum(tables[name]) == about["sha256"]
     assert "501 with methylation, 494 with microRNA, 412 with all three" in described
     assert len(set.intersection(*(set(tables[name]["patient"]) for name in FEATURES))) == 412
     assert f"{tables['samples']['event'].sum()} patients die" in described

@@ -193,7 +193,7 @@ def test_a_trainer_alone_is_enough(here):
     [
         ({"beta": -1}, "beta must be at least 0"),
         ({"variance": "wild"}, "variance 'wild' is unknown"),
-        ({"supervision": 1}, "supervision needs a class, a number or a time to predict"),
+        ({"supervision": 1}, "supervision needs a class, a value or a time to predict"),
     ],
 )
 def test_what_cannot_be_built_says_why(options, words, plane, message):

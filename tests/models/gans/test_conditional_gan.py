@@ -115,7 +115,7 @@ def test_what_cannot_be(message):
 
     masks = spec((1, 16, 16), (1, 16, 16))
     masks["target"]["kind"] = "segmentation"
-    assert "is a segmentation target: give pairs of images" in message(lambda: ConditionalGAN(spec=masks))
+    assert "is a mask: give pairs of images" in message(lambda: ConditionalGAN(spec=masks))
     assert "patch_layers 3 needs images of 24 pixels" in message(build(patch_layers=3))
     assert "5 levels leave one pixel of 16 x 16" in message(build(filters=[2, 2, 2, 2, 2]))
     assert "noise must be at least 0" in message(build(noise=-1))

@@ -179,7 +179,9 @@ def test_what_cannot_be(message):
     assert "gradient_penalty" in message(build(gradient_penalty=10.0, adversarial_loss="wasserstein"))
     assert "6 pixels or more a side" in message(build(shape=(1, 5, 8)))
     binary = spec((1, 8, 8)) | {"target": {"kind": "binary", "name": "sick", "classes": ["no", "yes"], "unit": ""}}
-    assert "'sick' is a binary target" in message(lambda: SegmentationGAN(spec=binary))
+    assert "predicts a mask; target 'sick' is one of two classes: give --data.masks" in message(
+        lambda: SegmentationGAN(spec=binary)
+    )
 
 
 RECIPE = ["--trainer.default_root_dir=runs", "--trainer.accelerator=cpu", "--model.filters=[4,8]"]

@@ -142,7 +142,9 @@ def test_skip_connections_carry_the_fine_detail():
 
 def test_what_cannot_be_segmented(message):
     binary = spec((1, 8, 8)) | {"target": {"kind": "binary", "name": "sick", "classes": ["no", "yes"], "unit": ""}}
-    assert "'sick' is a binary target" in message(lambda: Segmenter(spec=binary))
+    assert "predicts a mask; target 'sick' is one of two classes: give --data.masks" in message(
+        lambda: Segmenter(spec=binary)
+    )
     assert "filters" in message(lambda: Segmenter(spec=spec((1, 8, 8)), filters=[8]))
     assert "did you mean unpool" in message(lambda: Segmenter(spec=spec((1, 8, 8)), upsampling="unpol"))
     assert "did you mean dice" in message(lambda: Segmenter(spec=spec((1, 8, 8)), loss="dise"))

@@ -157,7 +157,7 @@ class Task(ABC):
 
     def scored_answer(self, head: "TargetHead", output: Tensor, reference: Tensor) -> Tensor:
         """What `scores` takes of raw outputs; ``reference`` are the training targets."""
-        return self.answer(head, output)
+        return head.answer(output)
 
     def scores(self, answer: Tensor, y: Tensor, target: Target, reference: Tensor) -> dict[str, float]:
         """All metrics of one split by name; NaN where one is not defined. See `scored_answer`."""

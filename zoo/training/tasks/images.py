@@ -7,6 +7,7 @@ from torch import Tensor
 from ...spec import Target
 from ..segmentation import LOSSES
 from .base import Task
+from .classes import probabilities
 from .head import TargetHead
 
 
@@ -41,6 +42,10 @@ class Segmentation(Task):
     def without_arrays(self, frame: pd.DataFrame, target: Target) -> pd.DataFrame:
         """In place of the mask ``prediction``, the predicted share of all that is not background."""
         return super().without_arrays(frame, target).assign(prediction=1 - frame[f"share_{target['classes'][0]}"])
+
+    def answer(self, head: TargetHead, output: Tensor) -> Tensor:
+        """Probabilities of each pixel, ``(rows, classes, *spatial)``."""
+        return probabilities(output, head.target)
 
     def prediction_frame(self, head: TargetHead, output: Tensor, index: pd.Index) -> pd.DataFrame:
         """``mask``, the class code of each pixel (uint8), and ``share_CLASS``, the share of the pixels of each."""
