@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RECIPES := $(basename $(notdir $(wildcard configs/*.yaml)))
 
-.PHONY: demo test lint weights clean
+.PHONY: demo test lint weights cards clean
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -35,6 +35,9 @@ weights-%:
 	$(BIN)/zoo crossval --config runs/$* --folds 5 --repeats 3
 	$(BIN)/zoo test --config runs/$*
 	$(BIN)/zoo export runs/$* --to zoo/pretrained/$*
+
+cards: .venv/installed  ## Write the README.md of every packaged model anew, from its config.json
+	$(BIN)/python -c "from zoo.publish import files, write_readme; [write_readme(files.HERE / 'pretrained' / name) for name in files.pretrained()]"
 
 clean:
 	rm -rf .venv runs dist

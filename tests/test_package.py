@@ -30,6 +30,7 @@ def test_wheel_in_an_empty_folder(tmp_path: Path) -> None:
     assert "zoo/configs/mlp_pima.yaml" in names
     assert "zoo/datasets/pima/pima.csv" in names
     assert "zoo/pretrained/mlp_pima/model.safetensors" in names
+    assert {"zoo/model_card.md.jinja", "zoo/latent/page/page.html", "zoo/report/synthetic/page.html"} <= set(names)
     assert not [n for n in names if n.startswith(("datasets/", "configs/", "tests/")) or ".venv" in n]
 
     # A fresh environment that borrows the installed dependencies, but not the checkout's editable install.

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import yaml
 from conftest import is_shipped
 from safetensors.torch import load_file
 from tensordict import TensorDict
@@ -22,6 +23,7 @@ from zoo.data import Data, TableData
 from zoo.encode.joint import MEASURED
 from zoo.errors import InputError
 from zoo.model_card import readme
+from zoo.models.layer_table import layer_table, layer_text
 from zoo.parsing import CLI
 from zoo.report import evaluate
 
@@ -117,6 +119,16 @@ def better(card: dict[str, Any], value: float) -> str:
         if model != card["model"]:
             scores["test"]["roc_auc"] = value - 0.01 * (not model.startswith("PCA"))
     return readme(card, "")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_card_for_people_is_that_of_config_json(name: str) -> None:
+    model = zoo.load(name)
+    text = (files.HERE / "pretrained" / name / "README.md").read_text(encoding="utf-8")
+    assert readme(model.card, layer_text(layer_table(model))) == text, "run `make cards`"
+    front = yaml.safe_load(text.split("---\n")[1])
+    assert front["library_name"] == "biozoo"
+    assert front["tags"][::2] == ["biology", type(model).__name__.lower()]
 
 
 def test_predict_matches_columns_by_name() -> None:

@@ -1,8 +1,10 @@
 """The card of packaged weights, for people."""
 
+from pathlib import Path
 from typing import Any
 
 from .spec import Modality, joined
+from .template import render
 
 TASKS = {
     "table": "tabular",
@@ -49,57 +51,35 @@ _SEVERAL = (
 def readme(card: dict[str, Any], layers: str) -> str:
     """The card for people, with the front matter that the Hugging Face Hub reads.
 
+    The layout is in ``model_card.md.jinja``.
+
     Args:
         card: Content of ``config.json``.
         layers: Table of the layers of the model.
     """
-    data, modality = card["data"], joined(card["init_args"]["spec"]["modalities"])
+    from huggingface_hub import ModelCardData
+
+    modality = joined(card["init_args"]["spec"]["modalities"])
     task = card["task"] if card["task"] not in ("binary", "multiclass") else "classification"
-    tag, (example, inputs) = f"{TASKS[modality['kind']]}-{task}", _inputs(modality, card["inputs"])
+    tags = ["biology", f"{TASKS[modality['kind']]}-{task}", card["model"].lower()]
+    about = ModelCardData(license="other", license_name="see-card", library_name="biozoo", tags=tags)
+    example, inputs = _inputs(modality, card["inputs"])
     if card["task"] == "synthesis":
         example = "model.synthesise(100)  # a pandas table of made-up samples"
-    versions = ", ".join(f"{name} {number}" for name, number in {**card["versions"], "git": card["git"] or "-"}.items())
-    sizes = ", ".join(f"{count} {split}" for split, count in data["samples"].items())
-    return f"""---
-license: other
-license_name: see-card
-library_name: biozoo
-tags: [biology, {tag}, {card["model"].lower()}]
----
-# {card["name"]}
-
-{_verdict(card)}`{card["model"]}` with {card["parameters"]:,} weights, {_purpose(card)}.
-
-```python
-import zoo
-
-model = zoo.load("{card["name"]}")  # or the path of this folder
-{example}
-```
-
-## Data
-{data["name"]}, sha256 `{data["sha256"]}`. {data.get("source", "")}
-Licence: {data["licence"]}. {data.get("citation", "").strip()}
-Samples: {sizes}; split seed {data["seed"]}.{_caution(data)}
-Validation rows chose the epoch; neither the training nor that choice saw the test rows.
-
-{inputs}
-
-## Scores
-{_scores(card)}
-
-{_explained(card["task"], modality)} ± is the standard deviation over folds and repeats.
-
-## Use and limits
-{_limits(card)}
-
-## Layers
-```
-{layers}
-```
-
-Recipe: `recipe.yaml`. Made with {versions}.
-"""
+    return render(
+        Path(__file__).with_name("model_card.md.jinja"),
+        card=card,
+        data=card["data"],
+        front_matter=about.to_yaml(),
+        verdict=_verdict(card),
+        purpose=_purpose(card),
+        example=example,
+        inputs=inputs,
+        scores=_scores(card),
+        explained=_explained(card["task"], modality),
+        limits=_limits(card),
+        layers=layers,
+    )
 
 
 def _verdict(card: dict[str, Any]) -> str:
@@ -191,10 +171,6 @@ _MADE = {  # limits of what is made up, by task
 
 def _limits(card: dict[str, Any]) -> str:
     return f"{card['limits']}\n{_MADE.get(card['task'], '')}{card['data'].get('limits', '').strip()}".strip()
-
-
-def _caution(data: dict[str, Any]) -> str:
-    return f" Caution: {data['caution']}." if data.get("caution") else ""
 
 
 def _inputs(modality: Modality, names: list[str]) -> tuple[str, str]:

@@ -18,7 +18,7 @@ from .errors import InputError
 from .model_card import readme
 from .models import Model
 from .models.layer_table import layer_table, layer_text
-from .weights import CARD, GOLDEN, README, WEIGHTS, from_checkpoint
+from .weights import CARD, GOLDEN, README, WEIGHTS, from_checkpoint, load
 
 PACKAGES = ("biozoo", "torch", "lightning", "numpy", "pandas", "scikit-learn")
 LIMITS = (
@@ -87,10 +87,17 @@ def _write(model: Model, run: Path, folder: Path, name: str) -> None:
         "init_args": model.init_args,
     }
     (folder / CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    (folder / README).write_text(readme(card, layer_text(layer_table(model))), encoding="utf-8")
+    write_readme(folder)
     shutil.copy(run / "config.yaml", folder / "recipe.yaml")
     for path in folder.iterdir():
         path.chmod(0o644)  # safetensors writes files that others may not read
+
+
+def write_readme(folder: Path) -> None:
+    """Write the card for people of a folder of weights, from its ``config.json``."""
+    model = load(folder)
+    with files.replacing(folder / README) as temporary:
+        temporary.write_text(readme(model.card, layer_text(layer_table(model))), encoding="utf-8")
 
 
 def _facts(run: Path) -> dict[str, Any]:

@@ -45,21 +45,12 @@ def row_hashes(matrix: sparse.csr_matrix) -> np.ndarray:
         begin, end = matrix.indptr[rows.start], matrix.indptr[rows.stop]
         data = matrix.data[begin:end]
         bits = np.where(np.isnan(data), np.float32(np.nan), data).view(np.uint32).astype(np.uint64)
-        mixed = _mixed((matrix.indices[begin:end].astype(np.uint64) << np.uint64(32)) | bits)
+        mixed = pd.util.hash_array((matrix.indices[begin:end].astype(np.uint64) << np.uint64(32)) | bits)
         mixed[data == 0] = 0  # stored or not
         sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(mixed, dtype=np.uint64)])  # overflow is meant
         edges = matrix.indptr[rows.start : rows.stop + 1] - begin
         hashes[rows] = sums[edges[1:]] - sums[edges[:-1]]
     return hashes
-
-
-def _mixed(numbers: np.ndarray) -> np.ndarray:
-    """Every bit of the result depends on every bit of the number (Steele et al. 2014, doi:10.1145/2660193.2660195)."""
-    numbers = numbers + np.uint64(0x9E3779B97F4A7C15)
-    numbers = (numbers ^ (numbers >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    numbers = (numbers ^ (numbers >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    result: np.ndarray = numbers ^ (numbers >> np.uint64(31))
-    return result
 
 
 def _parts(matrix: sparse.csr_matrix, rows: np.ndarray) -> list[np.ndarray]:

@@ -1,6 +1,8 @@
 """Changes of training images that keep their class true, the same for the mask: whole batches, on their device.
 
-`torchvision.transforms.v2` draws once a batch; image by image it takes six times as long as these functions.
+`torchvision.transforms.v2` draws once a batch. Image by image on a CPU it takes 15 times as long as these functions for
+28 x 28 pixels and as long for 3 x 128 x 128; MONAI takes three to a hundred times as long. Neither draws the changes of
+a whole batch from a generator, which a resumed run can repeat.
 """
 
 from typing import Literal, NamedTuple

@@ -86,7 +86,11 @@ def _ts(lines: Lines, path: Path) -> Iterator[tuple[np.ndarray, Any]]:
 
 
 def _arff(lines: Lines, path: Path) -> Iterator[tuple[np.ndarray, Any]]:
-    r"""ARFF: the class is the last attribute; channels are one quoted text, separated by ``\n``."""
+    r"""ARFF: the class is the last attribute; channels are one quoted text, separated by ``\n``.
+
+    `scipy.io.arff` takes two to four times as long, names no line of a damaged file, refuses classes of type string,
+    and drops values of a channel beyond its declared length without a word.
+    """
     attributes = [value.lower() for key, value in _header(lines, "%", path) if key == "@attribute"]
     number_follows = bool(attributes) and attributes[-1].endswith(("numeric", "real"))
     for number, line in lines:

@@ -78,9 +78,7 @@ def explain(
     return [*files, folder / "contributions.csv"]
 
 
-def contribution_logos(
-    contributions: np.ndarray, titles: list[str], explained: np.ndarray, unit: str, first: int = 1
-) -> Figure:
+def contribution_logos(contributions: np.ndarray, titles: list[str], explained: np.ndarray, unit: str) -> Figure:
     """Logos of contributions below one another.
 
     Args:
@@ -88,13 +86,12 @@ def contribution_logos(
         titles: Of each sequence.
         explained: What its contributions are to: a class or the name of a number.
         unit: Of a number; ``""`` of a class, whose contributions are differences of log-odds.
-        first: Number of the first position.
     """
     count, length = contributions.shape[:2]
     figure = Figure(figsize=(min(16.0, max(6.0, 0.15 * length + 1.2)), 1.5 * count + 0.5), layout="constrained")
     figure.suptitle("Contribution of each base", x=0.01, ha="left", fontsize=11)
     for number, axes in enumerate(figure.subplots(count, 1, sharex=True, squeeze=False)[:, 0]):
-        draw(axes, contributions[number], first)
+        draw(axes, contributions[number])
         axes.set_title(titles[number], loc="left", fontsize=8)
         axes.set_ylabel(f"{explained[number]}\n[{unit or 'log-odds'}]", fontsize=8)
         axes.tick_params(labelsize=7)

@@ -20,7 +20,9 @@ Lines = Iterator[tuple[int, str]]
 def read_motifs(path: Path | str) -> list[Motif]:
     """Motifs of a file of JASPAR, or of MEME in its minimal format (version 4 or later).
 
-    Biopython reads both too, but does not say which line is damaged.
+    `Bio.motifs` reads both too, but names no line of a damaged file, leaves out a motif that is cut off without a word,
+    takes probabilities that do not sum to 1, needs MEME's optional background, rounds probabilities to whole sites, and
+    drops the second name of MEME.
 
     Args:
         path: The format is told by the first line.

@@ -2,11 +2,12 @@
 
 import base64
 import hashlib
-import json
-import re
-from html import escape
 from pathlib import Path
 from typing import Any
+
+from jinja2.utils import htmlsafe_json_dumps
+
+from ...template import render
 
 HERE = Path(__file__).parent
 SCRIPTS = ("data", "state", "maps", "pointing", "legend", "selection", "start")  # in this order, as one script
@@ -23,21 +24,18 @@ def page(content: dict[str, Any]) -> str:
     """
     from plotly.offline import get_plotlyjs
 
+    plotly = get_plotlyjs()
     scripts = "\n".join((HERE / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS)
-    parts = {
-        "title": escape(content["title"]),
-        "style": (HERE / "style.css").read_text(encoding="utf-8"),
-        "content": json.dumps(content, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c"),
-        "plotly": get_plotlyjs(),
-        "script": f'"use strict";\n(() => {{\n{scripts}}})();',
-    }
-    allowed = " ".join(f"'sha256-{_digest(parts[name])}'" for name in ("plotly", "script"))
-    parts["policy"] = (
-        f"default-src 'none'; script-src {allowed} 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:; "
-        "base-uri 'none'; form-action 'none'"
+    script = f'"use strict";\n(() => {{\n{scripts}}})();'
+    return render(
+        HERE / "page.html",
+        title=content["title"],
+        style=(HERE / "style.css").read_text(encoding="utf-8"),
+        content=htmlsafe_json_dumps(content, allow_nan=False, separators=(",", ":")),
+        plotly=plotly,
+        script=script,
+        digests=[_digest(plotly), _digest(script)],
     )
-    template = (HERE / "page.html").read_text(encoding="utf-8")
-    return re.sub(r"{{(\w+)}}", lambda place: parts[place[1]], template)  # in one pass: data are no template
 
 
 def _digest(script: str) -> str:

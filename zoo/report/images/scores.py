@@ -119,9 +119,9 @@ def images_of(data: Data, split: str) -> Images:
     return Images(data.content.x[rows], y if task_of(data.spec["target"]).classified else torch.zeros(len(rows)).long())
 
 
-def made_by(model: ImageGAN, n: int, seed: int = 0) -> Images:
+def made_by(model: ImageGAN, n: int) -> Images:
     """As many images as asked for, as `synthesise` makes them."""
-    frame, target = model.synthesise(n, seed=seed), model.target
+    frame, target = model.synthesise(n), model.target
     x = torch.from_numpy(np.stack(list(frame[modality_of(model.spec)["features"][0]])))
     codes = [target["classes"].index(name) for name in frame[target["name"]]] if model.classes else [0] * n
     return Images(x, torch.tensor(codes))

@@ -3,7 +3,6 @@
 from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
-from html import escape
 from io import BytesIO
 from pathlib import Path
 from textwrap import fill
@@ -14,6 +13,7 @@ from PIL import Image
 from ... import files
 from ...errors import InputError
 from ...figure import Figure
+from ...template import render
 from .comparison import COPULA, REAL, Comparison
 from .scores import figures_of
 
@@ -57,23 +57,6 @@ CAVEAT = (
     "No figure proves that synthetic rows are safe to share: these are averages, and one rare person can stand out "
     "where the average does not. Ask for a formal guarantee (differential privacy) where harm would be grave."
 )
-STYLE = """
-:root { color-scheme: light; }
-body { margin: 0 auto; padding: 24px; max-width: 1080px; background: #f4f6f8; color: #18212c;
-  font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
-h1 { font-size: 24px; line-height: 1.25; margin: 0 0 4px; overflow-wrap: anywhere; }
-h2 { font-size: 17px; margin: 0 0 4px; }
-p { margin: 0 0 12px; } .facts, figcaption { color: #586574; }
-section { background: #fff; border: 1px solid #dde2e8; border-radius: 12px; padding: 18px 20px; margin: 16px 0;
-  overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
-th, td { text-align: right; padding: 5px 10px; border-bottom: 1px solid #eceff2; }
-th:first-child, td:first-child { text-align: left; padding-left: 0; font-weight: 400; }
-thead th { color: #586574; font-size: 13px; font-weight: 600; vertical-align: bottom; }
-table { table-layout: fixed; min-width: 640px; } th:first-child { width: 42%; }
-tbody tr:first-child { font-weight: 650; } tbody tr:first-child th { font-weight: 650; }
-figure { margin: 0; } img { width: 100%; height: auto; display: block; } figcaption { margin-top: 8px; }
-"""
 ENOUGH = 100  # hold-out rows
 FEW = " So few hold-out rows give rough figures: read differences of less than 0.1 as none."
 
@@ -187,31 +170,18 @@ def check_suffix(path: Path) -> None:
 
 
 def _page(found: Comparison, title: str, drawn: dict[str, Figure]) -> str:
-    heads = "".join(f"<th scope=col>{escape(name)}</th>" for name in ("", *found.tables, REAL, "ideal"))
-    parts = []
-    for block in blocks(found):
-        lines = "".join(
-            f"<tr><th scope=row>{escape(name)}</th>{''.join(f'<td>{escape(v)}</td>' for v in (*values, ideal))}</tr>"
-            for name, values, ideal in block.rows
-        )
-        table = f"<table><thead><tr>{heads}</tr></thead><tbody>{lines}</tbody></table>"
-        parts.append(f"<section><h2>{escape(block.heading)}</h2><p>{escape(block.words)}</p>{table}</section>")
+    figures = []
     for stem, figure in drawn.items():
         figure.savefig(buffer := BytesIO(), format="png", dpi=150)
-        source = b64encode(buffer.getvalue()).decode()
-        caption = CAPTIONS[stem]
-        parts.append(
-            f'<section><figure><img src="data:image/png;base64,{source}" alt="{escape(stem.replace("_", " "))}">'
-            f"<figcaption>{escape(caption)}</figcaption></figure></section>"
-        )
-    policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{STYLE}</style></head><body>"
-        f"<h1>Synthetic rows: {escape(title)}</h1><p class=facts>{escape(_facts(found))}</p>"
-        f"{''.join(parts)}<p class=facts>{escape(CAVEAT)}</p></body></html>"
+        figures.append((b64encode(buffer.getvalue()).decode(), stem.replace("_", " "), CAPTIONS[stem]))
+    return render(
+        Path(__file__).with_name("page.html"),
+        title=title,
+        facts=_facts(found),
+        columns=[*found.tables, REAL, "ideal"],
+        blocks=blocks(found),
+        figures=figures,
+        caveat=CAVEAT,
     )
 
 
