@@ -16,6 +16,7 @@ from ..errors import InputError
 TOLERATED = 0.05  # as good as exact: the error that Sundararajan et al. (2017) accept of an integral
 REFUSED = 0.5  # above it, less than half of what is explained is right
 NEGLIGIBLE = 0.01  # log-odds or standard deviations; an output that differs less from its reference is the same output
+MANY = 10  # from here on a share is told as a multiple, not in per cent
 
 log = logging.getLogger("zoo")
 
@@ -55,11 +56,11 @@ class Gap:
         """What figures and tables say of it; empty if contributions are as good as exact."""
         if self.share <= TOLERATED:
             return ""
-        how = "on average " if self.averaged else "by up to "
-        of = "mean" if self.averaged else "largest"
+        how, of = ("on average by", "mean") if self.averaged else ("by up to", "largest")
+        times = f"{self.share:.0%} of" if self.share < MANY else f"{self.share:.0f} times"
         return (
-            f"{self.method} is inexact here: contributions miss the differences that they should sum to {how}"
-            f"{_percent(self.share)} of the {of} difference ({self.why})"
+            f"{self.method} is inexact here: contributions miss the differences that they should sum to {how} {times} "
+            f"the {of} difference ({self.why})"
         )
 
     @property
@@ -77,7 +78,3 @@ class Gap:
             raise InputError(self.refusal)
         if self.note:
             log.warning("%s; compare with %s", self.note, self.instead)
-
-
-def _percent(share: float) -> str:
-    return f"{share:.0%}" if share < 10 else f"{share:.0f} times"

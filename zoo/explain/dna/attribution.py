@@ -111,7 +111,11 @@ def attributed(
         return torch.cat(parts), None
     difference, unexplained = (torch.cat(gaps) * sign * unit).T
     if method == "deep_lift":
-        why = f"DeepLIFT has no rule for {', '.join(lacking)}" if lacking else "although DeepLIFT has a rule for each layer"
+        why = (
+            f"DeepLIFT has no rule for {', '.join(lacking)}"
+            if lacking
+            else "although DeepLIFT has a rule for each layer"
+        )
         instead = "integrated_gradients or mutagenesis"
     else:
         why, instead = f"{STEPS} steps are too few for this network", "mutagenesis"
