@@ -100,8 +100,9 @@ def explain_samples(
     draw = image_figure if maps.ndim == 3 else volume_figure
     shown = _samples(model, background, x, names, method, "Influence of each pixel", gap)
     written = [_save(draw(shown, maps[:SHOWN].numpy()), folder / "heat_maps.png"), folder / "heat_maps.npz"]
+    arrays = {"maps": maps.numpy(), "names": names.map(str).to_numpy(dtype=str), **_sums(gap)}
     with replacing(written[1]) as path:
-        np.savez_compressed(path, maps=maps.numpy(), names=names.map(str).to_numpy(dtype=str), **_sums(gap))
+        np.savez_compressed(path, **arrays)
     return written
 
 
