@@ -27,6 +27,7 @@ from zoo.explain import (
 from zoo.explain.completeness import Gap
 from zoo.explain.features import attribution
 from zoo.figure import Figure
+from zoo.latent.measures import some
 from zoo.models import CNN1D, CNN2D, MLP, MultiModal, Supervised
 
 OUT = Path("runs/cnn1d_motif/pretrained/explanation")
@@ -190,9 +191,20 @@ def test_the_gap_of_features_is_that_of_the_outputs(
     model = train(MultiModal(spec=cohort.spec, fusion="early", hidden=[16], lr=0.01), cohort, 12)
     monkeypatch.setitem(attribution.STEPS, method, 64 if method == "integrated_gradients" else 4000)
     found, here, gap = attribution.attributions(model, cohort, "train", method)
-    assert not here.measured.all()
     np.testing.assert_allclose(found.sum(1) + gap.unexplained, gap.difference, atol=1e-4)
     assert gap.share < 0.05
+    training = attribution.encode_split(model, cohort, "train")
+    references = training.content.sum(0, keepdim=True) / training.measured.sum(0)
+    if method == "gradient_shap":
+        references = training.content[some(len(training.rows), attribution.REFERENCES, 0)]
+    for lacks in (False, True):
+        row = int((here.measured.all(1) != lacks).nonzero()[0])
+        told = here.told[row]
+        reference = torch.cat([references * here.measured[row], told.expand(len(references), -1)], 1)
+        with torch.no_grad():
+            own = model.network(torch.cat([here.content[row], told])[None])
+            expected = (own - model.network(reference).mean(0))[0, 0]
+        assert abs(float(gap.difference[row])) == pytest.approx(abs(float(expected)), abs=1e-5)
 
 
 def test_features_of_too_few_steps(
