@@ -1,6 +1,5 @@
 """Effects of mutations, contributions of bases, effects of variants."""
 
-import logging
 import sys
 from pathlib import Path
 
@@ -210,14 +209,6 @@ def test_networks_prepared_for_captum_answer_the_same(name: str) -> None:
     model = network(name, "multiclass").eval()
     x = model.encode(random_codes(5, LENGTH, 0))
     torch.testing.assert_close(prepared(model.network, x[:1])(x), model.network(x))
-
-
-def test_a_gap_is_told(caplog: pytest.LogCaptureFixture) -> None:
-    model, codes = lively(MLP(spec=spec("binary"), hidden=[6, 6], activation="maxout")), random_codes(4, LENGTH, 0)
-    with caplog.at_level(logging.WARNING):
-        attribute(model, codes, method="deep_lift")  # captum has no rule for maxout
-    (record,) = caplog.records
-    assert record.getMessage().startswith("deep_lift: contributions miss the differences that they should sum to by up")
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -114,7 +114,16 @@ def test_what_is_written_for_series(tmp_path):
     written = explain_samples(of_bumps(), x, x, names, tmp_path, "integrated_gradients")
     assert [path.name for path in written] == ["influence.png", "influence.csv"]
     table = pd.read_csv(written[1])
-    assert table.columns.tolist() == ["sample", "channel", "time", "value", "influence", "class"]
+    assert table.columns.tolist() == [
+        "sample",
+        "channel",
+        "time",
+        "value",
+        "influence",
+        "class",
+        "difference",
+        "unexplained",
+    ]
     assert table["time"].tolist() == [*range(1, 65)] * 2
     assert set(table["class"]) == {"wolf"}
     influence = series_influence(of_bumps(), x, method="integrated_gradients")

@@ -1,8 +1,10 @@
 """CustOmics: the published network as the package builds it, and what the corrected one mends."""
 
+import numpy as np
 import pytest
 import torch
 from cohort import cohort, train  # noqa: F401 (a fixture)
+from scipy.spatial.distance import cdist
 from torch import nn
 
 from zoo.models import CustOmics
@@ -91,6 +93,32 @@ def test_the_published_divergence_does_not_tell_a_collapsed_space_from_the_prior
     assert ours[1] > 4 * ours[0]
     assert kullback_leibler(torch.zeros(4, 128), torch.zeros(4, 128)) == 0
     assert kullback_leibler(torch.zeros(4, 128), torch.full((4, 128), -10.0)) > 500
+
+
+def discrepancy(z, prior, width, published):
+    """The same by its definition (Gretton et al. 2012), with a kernel of this width."""
+
+    def kernel(a, b):
+        squares = cdist(a, b, "sqeuclidean")
+        return (np.exp(-squares / width) if published else width / (width + squares)).mean()
+
+    return kernel(prior, prior) + kernel(z, z) - 2 * kernel(prior, z)
+
+
+@pytest.mark.parametrize("published", [False, True])
+def test_the_maximum_mean_discrepancy_by_hand(published):
+    """Its kernel, and the width of the kernel, which depends on the number of dimensions."""
+    for dimensions in (2, 9):
+        z = 0.5 * torch.randn(6, dimensions, generator=torch.Generator().manual_seed(3)) + 1
+        torch.manual_seed(5)
+        prior = torch.randn(6, dimensions)
+        torch.manual_seed(5)
+        found = float(maximum_mean_discrepancy(z, published=published))
+
+        width = dimensions**2 if published else 2 * dimensions
+        assert found == pytest.approx(discrepancy(z, prior, width, published), rel=1e-4)
+        for other in (width / 2, 2 * width):
+            assert abs(discrepancy(z, prior, other, published) / found - 1) > 0.1
 
 
 def test_the_published_cox_loss_counts_censored_samples_too(cohort):

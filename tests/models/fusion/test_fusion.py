@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from cohort import cohort, read_cohort, train, write_cohort  # noqa: F401 (a fixture)
+from cohort import SURVIVAL, cohort, read_cohort, train, write_cohort  # noqa: F401 (a fixture)
+from lightning.pytorch import Trainer
 
 import zoo
 from zoo.cli import main
@@ -85,6 +86,51 @@ def test_a_batch_of_one_and_one_without_events_or_targets(trained):
 def test_half_precision(kind, cohort):
     model = train(KINDS[kind](cohort.spec), cohort, 3, precision="bf16-mixed")
     assert model.predict(cohort.frame()).notna().all(axis=None)
+
+
+WEIGHED = {
+    **{name: lambda spec, weight, name=name: MultiModal(spec=spec, fusion=name, target_weight=weight, hidden=[16])
+       for name in ("early", "joint", "late")},
+    **{f"{variant}, phase {phase}": lambda spec, weight, variant=variant, phase=phase: CustOmics(
+        spec=spec, variant=variant, hidden=[16], latent=8, central=8, central_hidden=[12], classifier=[6],
+        survival_head=[5], target_weight=weight, switch_epoch=2 - phase,
+    ) for variant in ("published", "corrected") for phase in (1, 2)},
+}  # fmt: skip
+
+
+def weighed(kind, first, extra):
+    """Loss of a training batch, all losses of a validation, and the gradients of the heads, with these weights."""
+    data = read_cohort(also={"survival": {**SURVIVAL["survival"], "weight": extra}})
+    torch.manual_seed(0)
+    model = WEIGHED[kind](data.spec, first)
+    model.fit_encoders(data.training_inputs(), data.training_targets())
+    rows = torch.arange(40)
+    torch.manual_seed(1)  # of dropout and of what is drawn
+    loss = model.loss({"x": data.content.x[rows], **data.content.targets(rows)})
+    loss.backward()
+    heads = {}
+    for name, weights in model.named_parameters():
+        if name.startswith(("head.", "further.")) and weights.grad is not None:
+            heads.setdefault(name.split(".")[0], []).append(weights.grad.flatten())
+    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "accelerator": "cpu"}
+    (found,) = Trainer(**quiet).validate(model, data, verbose=False)
+    return float(loss), found["validation_loss"], {name: torch.cat(parts).abs().sum() for name, parts in heads.items()}
+
+
+@pytest.mark.parametrize("kind", WEIGHED)
+def test_losses_of_targets_are_multiplied_by_their_weights(kind, here):
+    """In proportion: each weight adds its multiple of the loss of its target, in training and in validation."""
+    write_cohort()
+    none, both = weighed(kind, 0.0, 0.0), weighed(kind, 1.5, 0.25)
+    first, extra = (weighed(kind, 1.0, 0.0), weighed(kind, 0.0, 1.0))
+    for number in (0, 1):
+        own, other = first[number] - none[number], extra[number] - none[number]
+        assert own > 0.1
+        assert other > 0.1
+        assert both[number] - none[number] == pytest.approx(1.5 * own + 0.25 * other, rel=1e-3)
+    assert none[2]["head"] == none[2]["further"] == first[2]["further"] == extra[2]["head"] == 0
+    assert both[2]["head"] == pytest.approx(1.5 * float(first[2]["head"]), rel=1e-3)
+    assert both[2]["further"] == pytest.approx(0.25 * float(extra[2]["further"]), rel=1e-3)
 
 
 def test_a_missing_target_moves_nothing(cohort):

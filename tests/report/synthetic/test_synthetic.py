@@ -18,6 +18,7 @@ from zoo.report.synthetic.copula import GaussianCopula
 from zoo.report.synthetic.figures import figures
 from zoo.report.synthetic.likeness import likeness, shapes
 from zoo.report.synthetic.page import blocks, write_report
+from zoo.report.synthetic.privacy import privacy, privacy_of_real
 from zoo.report.synthetic.scores import compare, real_rows, synthetic_scores
 from zoo.report.synthetic.utility import CLASSIFIERS, utility
 
@@ -136,6 +137,18 @@ def test_copies_of_training_rows_are_caught(found: Comparison) -> None:
     assert found.value("copier", "copies") == 300
     assert found.value("copier", "dcr_share") > 0.7  # not 1: only as many training rows as hold-out rows are looked at
     assert found.value("copier", "membership_inference") > 0.95
+
+
+def test_ties_count_half() -> None:
+    one, two = np.array([[0.0]]), np.array([[4.0]])
+    found = privacy(one, two, np.array([[2.0], [2.0], [2.0], [1.0]]))  # three as far from both, one nearer to training
+    assert found.dcr_share == (3 / 2 + 1) / 4
+    assert privacy(two, one, np.array([[2.0], [2.0], [2.0], [1.0]])).dcr_share == (3 / 2) / 4
+    same = np.arange(12.0).reshape(6, 2)
+    nobody = privacy(same, same, np.full((3, 2), 100.0))
+    assert nobody.membership_inference == 0.5  # each distance is that of a training and of a hold-out row
+    assert privacy(one, one, two).dcr_share == 0.5
+    assert privacy_of_real(np.zeros((4, 1)), np.zeros((4, 1))).dcr_share == 0.5
 
 
 def test_fair_rows_give_nobody_away(found: Comparison) -> None:

@@ -1,7 +1,6 @@
 """How much each base of a sequence contributes to a prediction."""
 
 import copy
-import logging
 from typing import Literal
 
 import torch
@@ -12,16 +11,14 @@ from ...encode.one_hot import OneHotDNA, one_hot
 from ...errors import InputError, check_choice, check_range
 from ...models import Supervised
 from ...spec import modality_of
-from .deep_lift import LogOdds, multipliers
+from ..completeness import Gap
+from .deep_lift import LogOdds, multipliers, without_rule
 from .mutagenesis import check_codes, mutagenesis
 
 Method = Literal["mutagenesis", "gradient", "integrated_gradients", "deep_lift"]
 BASES = 1 << 16  # of sequences, references and steps at a time
 REFERENCES = 20  # shuffles of each sequence
 STEPS = 128  # of an integral
-TOLERANCE = 0.05  # gap that is reported, as a share of the largest difference that is to be explained
-
-log = logging.getLogger("zoo")
 
 
 def attribute(
@@ -46,8 +43,9 @@ def attribute(
       each sequence with the same dinucleotides as references, as in DeepSHAP (Lundberg and Lee 2017, arXiv:1705.07874).
 
     The last two explain the difference from the (mean) reference, to which their contributions sum. This is checked: a
-    gap of more than 5% of the largest difference is logged as a warning. It means that the integral needs more steps,
-    or that captum has no rule for a layer; it has one for every layer of a `CNN1D`.
+    gap of more than 5% of the largest difference is logged as a warning, and one of more than 50% is an error. It means
+    that the integral needs more steps, or that DeepLIFT has no rule for a layer; it has one for every layer of a
+    `CNN1D`.
 
     Args:
         model: A model of DNA; stays on its device.
@@ -62,9 +60,23 @@ def attribute(
         the unit of a regression target. An N has no contribution but hypothetical ones.
 
     Raises:
-        InputError: No such class or method, sequences of another length, or a model without one-hot DNA, which all
-            methods but ``mutagenesis`` need.
+        InputError: No such class or method, sequences of another length, a model without one-hot DNA, which all
+            methods but ``mutagenesis`` need, or contributions that are far from summing to what they should.
     """
+    found, gap = attributed(model, codes, target, method, hypothetical)
+    if gap is not None:
+        gap.check()
+    return found
+
+
+def attributed(
+    model: Supervised,
+    codes: Source,
+    target: int | str | None = None,
+    method: Method = "mutagenesis",
+    hypothetical: bool = False,
+) -> tuple[Tensor, Gap | None]:
+    """As `attribute`, and how far contributions are from summing to what they should; None of the first two methods."""
     check_codes(model, codes)
     check_choice("method", method, Method.__args__)  # type: ignore[attr-defined]
     (length,) = modality_of(model.spec)["shape"]
@@ -74,6 +86,7 @@ def attribute(
         raise InputError(f"{method} needs the one-hot encoding of DNA; use mutagenesis, which takes any")
     copies = {"integrated_gradients": STEPS, "deep_lift": REFERENCES}.get(method, 1)
     parts, gaps = [], []
+    lacking: list[str] = []
     with torch.inference_mode(False):
         explained = _explained(model)
         for rows in torch.arange(len(codes)).split(max(1, BASES // (copies * length))):
@@ -92,9 +105,21 @@ def attribute(
                 part = (slopes - (slopes * references).sum(2, keepdim=True)).mean(1).transpose(1, 2) * unit
             part = part if hypothetical else part * one_hot(some).transpose(1, 2)
             parts.append(sign * part.float().cpu())
-    if gaps:
-        _report(torch.cat(gaps), method)
-    return torch.cat(parts)
+        if method == "deep_lift":
+            lacking = without_rule(explained, x[:1])
+    if not gaps:
+        return torch.cat(parts), None
+    difference, unexplained = (torch.cat(gaps) * sign * unit).T
+    if method == "deep_lift":
+        why = (
+            f"DeepLIFT has no rule for {', '.join(lacking)}"
+            if lacking
+            else "although DeepLIFT has a rule for each layer"
+        )
+        instead = "integrated_gradients or mutagenesis"
+    else:
+        why, instead = f"{STEPS} steps are too few for this network", "mutagenesis"
+    return torch.cat(parts), Gap(method, difference, unexplained, why, instead, unit=unit)
 
 
 def _explained(model: Supervised) -> nn.Sequential:
@@ -160,23 +185,11 @@ def _slopes(explained: nn.Module, x: Tensor, references: Tensor, columns: Tensor
 
 @torch.no_grad()
 def _gaps(explained: nn.Module, x: Tensor, references: Tensor, columns: Tensor, slopes: Tensor) -> Tensor:
-    """Difference that contributions must sum to, and by how much they miss it: ``(sequences, 2)``."""
+    """Difference that contributions must sum to, and the part that they do not sum to: ``(sequences, 2)``."""
     found = ((x[:, None] - references) * slopes).sum((2, 3)).mean(1)
     outputs = torch.cat(
         [explained(x)[:, None], explained(references.flatten(0, 1)).unflatten(0, references.shape[:2])], 1
     )
     outputs = outputs.gather(2, columns[:, None, None].expand(-1, outputs.shape[1], 1))[..., 0]
     wanted = outputs[:, 0] - outputs[:, 1:].mean(1)
-    return torch.stack([wanted, found - wanted], 1).abs().cpu()
-
-
-def _report(gaps: Tensor, method: Method) -> None:
-    wanted, missed = gaps.amax(0).tolist()
-    if missed > TOLERANCE * wanted:
-        log.warning(
-            "%s: contributions miss the differences that they should sum to by up to %.2g (the largest is %.2g); rely "
-            "on mutagenesis instead",
-            method,
-            missed,
-            wanted,
-        )
+    return torch.stack([wanted, wanted - found], 1).float().cpu()

@@ -88,6 +88,45 @@ def prepared(network: nn.Module, x: Tensor) -> nn.Module:
     return nn.Sequential(_Copy(), new)
 
 
+KNOWN = (  # need no rule: linear in evaluation mode, or made of layers that are looked at one by one
+    nn.Linear,
+    nn.modules.conv._ConvNd,
+    nn.modules.batchnorm._BatchNorm,
+    nn.modules.pooling._AvgPoolNd,
+    nn.modules.pooling._AdaptiveAvgPoolNd,
+    nn.modules.dropout._DropoutNd,
+    nn.Identity,
+    nn.Flatten,
+    nn.Unflatten,
+    nn.Sequential,
+    MaxAndAverage,
+    LogOdds,
+    _Copy,
+    _Strands,
+)
+
+
+def without_rule(network: nn.Module, x: Tensor) -> list[str]:
+    """Kinds of layers of a network that DeepLIFT has no rule for: neither linear, nor such that captum knows them.
+
+    Args:
+        network: In evaluation mode; not changed.
+        x: An input, ``shape=(1, channels, length)``.
+    """
+    with torch.no_grad():
+        ready = prepared(network, x)
+    return sorted({type(layer).__name__ for layer in ready.modules() if not isinstance(layer, (*KNOWN, *_rules()))})
+
+
+def _rules() -> tuple[type[nn.Module], ...]:
+    """Kinds of non-linear layers that captum has a rule for, with those of the zoo, which it is given here."""
+    from captum.attr._core.deep_lift import SUPPORTED_NON_LINEAR, nonlinear
+
+    for kind in (Exponential, _Logarithm, nn.GELU, nn.SELU):
+        SUPPORTED_NON_LINEAR.setdefault(kind, nonlinear)
+    return tuple(SUPPORTED_NON_LINEAR)
+
+
 def multipliers(network: nn.Module, x: Tensor, references: Tensor, columns: Tensor) -> Tensor:
     """DeepLIFT multipliers by the rescale rule (Shrikumar et al. 2017, arXiv:1704.02685), by captum.
 
@@ -101,10 +140,8 @@ def multipliers(network: nn.Module, x: Tensor, references: Tensor, columns: Tens
         ``shape=(batch, 4, length)``. Times ``x - references`` they sum to the difference of the outputs.
     """
     from captum.attr import DeepLift
-    from captum.attr._core.deep_lift import SUPPORTED_NON_LINEAR, nonlinear
 
-    for kind in (Exponential, _Logarithm, nn.GELU, nn.SELU):
-        SUPPORTED_NON_LINEAR.setdefault(kind, nonlinear)
+    _rules()
     with torch.no_grad():
         ready = prepared(network, x[:1])
     with warnings.catch_warnings():

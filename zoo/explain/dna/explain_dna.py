@@ -1,6 +1,7 @@
 """All that explains a model of DNA at once: what the command ``zoo explain`` writes."""
 
 from pathlib import Path
+from textwrap import fill
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ from ...figure import Figure
 from ...files import replacing
 from ...models import Supervised
 from ...models.predict.cnn1d import CNN1D
-from .attribution import Method, attribute
+from .attribution import Method, attributed
 from .filters import filter_motifs
 from .logo import draw, logos
 from .match import match
@@ -25,6 +26,7 @@ from .mutagenesis import mutagenesis, output_names
 
 SHOWN = 8  # sequences in the figure
 SHOWN_MOTIFS = 32
+WIDE = 80  # letters of a line of the title
 CHUNK = 1024  # sequences at a time
 
 
@@ -44,7 +46,11 @@ def explain(
     - ``contributions.png``: logos of what each base contributes to the prediction, of the first eight sequences.
     - ``contributions.csv``: the same of all sequences, and the effect of each mutation: ``sequence``, ``position``
       (from 1), ``base``, ``class`` (the predicted one of several; the positive one of two), ``contribution``, and
-      ``effect_A`` to ``effect_T``, in natural logarithms of odds, or in the unit of a predicted number.
+      ``effect_A`` to ``effect_T``, in natural logarithms of odds, or in the unit of a predicted number. Of
+      ``integrated_gradients`` and ``deep_lift`` also ``difference``, what the contributions of the sequence should sum
+      to, and ``unexplained``, the part of it that they do not sum to.
+
+    Where contributions miss these differences by more than 5% of the largest one, the title of the figure says so.
 
     Args:
         model: A trained model of DNA.
@@ -58,22 +64,30 @@ def explain(
         The files, in the order of writing.
 
     Raises:
-        InputError: The model takes no DNA, or sequences of another length.
+        InputError: The model takes no DNA, sequences of another length, or contributions that miss the differences by
+            more than 50%; then nothing is written.
     """
     predictions = model.predict(dna_text(codes))
     classes = model.target["classes"]
     column = predictions["prediction"].to_numpy()
     explained = column if len(classes) > 2 else np.full(len(codes), output_names(model.target)[0], dtype=object)
-    contributions = attribute(model, codes, method=method)
+    contributions, gap = attributed(model, codes, method=method)
+    if gap is not None:
+        gap.check()
     files = (
         _motifs(model, background, folder) if isinstance(model, CNN1D) and isinstance(model.encode, OneHotDNA) else []
     )
     notes = [f"{name}: {told}" for name, told in zip(names[:SHOWN], _told(predictions.head(SHOWN), model), strict=True)]
     figure = contribution_logos(contributions[:SHOWN].numpy(), notes, explained[:SHOWN], model.target["unit"])
+    if gap is not None and gap.note:
+        figure.suptitle(fill(f"{figure.get_suptitle()}: {gap.note}", WIDE), x=0.01, ha="left", fontsize=9)
     files.append(_save(figure, folder / "contributions.png"))
     with replacing(folder / "contributions.csv") as path:
         for number, rows in enumerate(torch.arange(len(codes)).split(CHUNK)):
             table = _table(model, codes[rows], names[rows.numpy()], contributions[rows], explained[rows.numpy()])
+            if gap is not None:
+                table["difference"] = gap.difference[rows].repeat_interleave(codes.shape[1]).numpy()
+                table["unexplained"] = gap.unexplained[rows].repeat_interleave(codes.shape[1]).numpy()
             table.to_csv(path, index=False, mode="a", header=number == 0, float_format="%.5g")
     return [*files, folder / "contributions.csv"]
 

@@ -19,6 +19,7 @@ from ...errors import InputError, check_choice
 from ...latent.measures import some
 from ...models import Supervised
 from ...spec import Modality, modality_of
+from ..completeness import Gap
 from ..dna.attribution import _explained
 
 Method = Literal["integrated_gradients", "gradient_shap"]
@@ -85,6 +86,10 @@ def feature_importance(
     - ``gradient_shap``: expected gradients, between the sample and training rows drawn at random, 50 draws (Erion et
       al. 2021, doi:10.1038/s42256-021-00343-w); the same on each call.
 
+    By both, the contributions in a sample should sum to the difference of its output from that of the (mean) reference.
+    If on average they miss it by more than 5% of the mean difference, this is logged as a warning; more than 50% are an
+    error.
+
     Args:
         model: A trained model of a table, of expression or of several modalities.
         data: What it was trained on; training rows give the references.
@@ -96,15 +101,19 @@ def feature_importance(
     Returns:
         One row a feature, the most important first: ``feature`` (``"rna:TP53"`` of several modalities), ``importance``
         (mean size of the contribution, in natural logarithms of odds or of the hazard, or in the unit of a predicted
-        number), ``samples`` that count, and ``contribution_CLASS`` for each class.
+        number), ``samples`` that count, ``contribution_CLASS`` for each class, and ``unexplained_share``, the same in
+        all rows: the mean gap just described as a share of the mean difference. ``attrs["note"]`` says it in words if
+        it is above 5%.
 
     Raises:
-        InputError: A model of another kind or not of these data; no sample in the split; ``by_class`` without classes.
+        InputError: A model of another kind or not of these data; no sample in the split; ``by_class`` without classes;
+            contributions that are far from summing to what they should.
     """
     names, at = features_of(model.encode, modality_of(model.spec))
     if by_class and not model.target["classes"]:
         raise InputError(f"{model.target['name']} has no classes; leave out by_class")
-    found, encoded = attributions(model, data, split, method)
+    found, encoded, gap = attributions(model, data, split, method)
+    gap.check()
     summed = torch.zeros(len(found), len(names)).index_add_(1, at, found)
     counted = encoded.measured[:, np.unique(at.numpy(), return_index=True)[1]]
     columns: dict[str, object] = {
@@ -116,14 +125,16 @@ def feature_importance(
         y = data.content.y[encoded.rows]
         for code, name in enumerate(model.target["classes"]):
             columns[f"contribution_{name}"] = _mean(summed[y == code], counted[y == code])
-    table = pd.DataFrame(columns)
-    return table.sort_values("importance", ascending=False, kind="stable", ignore_index=True)
+    table = pd.DataFrame(columns).assign(unexplained_share=gap.share)
+    table = table.sort_values("importance", ascending=False, kind="stable", ignore_index=True)
+    table.attrs["note"] = gap.note
+    return table
 
 
-def attributions(model: Supervised, data: Data, split: Split, method: Method) -> tuple[Tensor, Encoded]:
+def attributions(model: Supervised, data: Data, split: Split, method: Method) -> tuple[Tensor, Encoded, Gap]:
     """Contribution of each encoded number in each sample, ``shape=(samples, numbers)``; and the samples.
 
-    See `feature_importance`.
+    And how far contributions are from summing to what they should, which is not checked yet. See `feature_importance`.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "IProgress not found")  # of tqdm, in a notebook without ipywidgets
@@ -134,7 +145,7 @@ def attributions(model: Supervised, data: Data, split: Split, method: Method) ->
     mean = training.content.sum(0) / training.measured.sum(0).clamp(min=1)
     network = _explained(model)
     columns, signs = _explained_outputs(model, network, data.content.y[here.rows], here)
-    parts = []
+    parts, gaps = [], []
     with torch.inference_mode(False), torch.enable_grad(), isolate_rng():
         np.random.seed(0)  # noqa: NPY002 (captum draws references by it)
         explainer = (IntegratedGradients if method == "integrated_gradients" else GradientShap)(Summed(network))
@@ -143,11 +154,49 @@ def attributions(model: Supervised, data: Data, split: Split, method: Method) ->
         size = max(1, VALUES // (STEPS[method] * here.content.shape[1]))
         for rows in torch.arange(len(here.rows)).split(size):
             x, *also = (v[rows].to(model.device) for v in (here.content, here.measured, here.told, columns[:, None]))
-            references = mean.to(x).expand_as(x) if method == "integrated_gradients" else drawn
-            part = explainer.attribute(x, references, additional_forward_args=tuple(also), **steps)
+            references = mean.to(x)[None] if method == "integrated_gradients" else drawn
+            baselines = references.expand_as(x) if method == "integrated_gradients" else references
+            part = explainer.attribute(x, baselines, additional_forward_args=tuple(also), **steps)
             parts.append(part.detach().float().cpu())
+            gaps.append(_gaps(network, x, references, part, *also))
     unit = model.target_head.task.effect_scale(model.target_head)
-    return torch.cat(parts) * here.measured * (unit * signs)[:, None], here
+    difference, unexplained = (torch.cat(gaps) * (unit * signs)[:, None]).T
+    few = "steps are too few for this network" if method == "integrated_gradients" else "draws are too few"
+    other = next(name for name in Method.__args__ if name != method)  # type: ignore[attr-defined]
+    gap = Gap(method, difference, unexplained, f"{STEPS[method]} {few}", other, averaged=True, unit=unit)
+    return torch.cat(parts) * here.measured * (unit * signs)[:, None], here, gap
+
+
+@torch.no_grad()
+def _gaps(
+    network: nn.Module,
+    x: Tensor,
+    references: Tensor,
+    contributions: Tensor,
+    measured: Tensor,
+    told: Tensor,
+    columns: Tensor,
+) -> Tensor:
+    """Difference that contributions should sum to, and the part that they do not sum to: ``(samples, 2)``.
+
+    Args:
+        network: From encoded samples to outputs.
+        x: Encoded numbers of the samples, ``shape=(samples, numbers)``.
+        references: The same for all samples, ``shape=(references, numbers)``; the mean over them counts.
+        contributions: ``shape=(samples, numbers)``.
+        measured: As of `Encoded`; what a sample lacks is 0 in its references too.
+        told: As of `Encoded`.
+        columns: Output that is explained, ``shape=(samples, 1)``.
+    """
+    # Samples that lack the same have the same references: their outputs are computed once.
+    patterns, which = torch.cat([measured.to(told), told], 1).unique(dim=0, return_inverse=True)
+    start = []
+    for pattern in patterns:
+        has, tells = pattern[: x.shape[1]], pattern[x.shape[1] :]
+        start.append(network(torch.cat([references * has, tells.expand(len(references), -1)], 1)).mean(0))
+    end = network(torch.cat([x * measured, told], 1))
+    wanted = (end - torch.stack(start)[which]).gather(1, columns)[:, 0]
+    return torch.stack([wanted, wanted - contributions.sum(1)], 1).float().cpu()
 
 
 @torch.no_grad()

@@ -1,6 +1,7 @@
 """What `zoo explain` writes of models of expression and of several modalities: features, and modalities."""
 
 from pathlib import Path
+from textwrap import fill
 
 import pandas as pd
 
@@ -16,6 +17,7 @@ from .attribution import Method, feature_importance
 from .modality_weights import modality_weights, plot_modality_weights
 
 SHOWN = 25
+WIDE = 80  # letters of a line of the title
 BLUE = "#0072B2"
 
 
@@ -24,7 +26,8 @@ def explain_features(model: Supervised, data: Data, folder: Path, method: str | 
 
     ``features.csv`` and ``features.png`` (see `feature_importance`; training samples), ``modalities.csv`` and
     ``modalities.png`` (see `modality_weights`; validation samples). Of other data than those of the training, all
-    samples. One model is one answer: `feature_stability` tells what of it would come back.
+    samples. Titles say so where contributions do not sum to what they explain. One model is one answer:
+    `feature_stability` tells what of it would come back.
 
     Args:
         model: A trained model of expression, or of several modalities.
@@ -36,7 +39,7 @@ def explain_features(model: Supervised, data: Data, folder: Path, method: str | 
         The files, in the order of writing.
 
     Raises:
-        InputError: Another method.
+        InputError: Another method, or contributions that are far from summing to what they explain.
     """
     method = method or "integrated_gradients"
     check_choice(f"method for {modality_of(model.spec)['kind']}", method, Method.__args__)  # type: ignore[attr-defined]
@@ -56,6 +59,8 @@ def explain_features(model: Supervised, data: Data, folder: Path, method: str | 
 def plot_importance(table: pd.DataFrame, title: str, unit: str) -> Figure:
     """The most important features of `feature_importance`, the most important on top."""
     shown = table.head(SHOWN)[::-1]
+    if note := table.attrs.get("note"):
+        title = fill(f"{title}; {note}", WIDE)
     label = f"mean size of the contribution [{unit}]" if unit else "mean size of the contribution"
     figure, axes = new_figure(title, label, "", (6.4, 1.4 + 0.2 * len(shown)))
     axes.barh(range(len(shown)), shown["importance"], color=BLUE, height=0.7)

@@ -1,5 +1,6 @@
 """Which modalities does a model rely on? Five answers side by side, and where they contradict each other."""
 
+import logging
 from itertools import combinations
 from textwrap import fill
 
@@ -28,6 +29,8 @@ MEASURES = {
 }
 CLEAR = 0.1  # difference of two shares that is worth a word
 
+log = logging.getLogger("zoo")
+
 
 def modality_weights(
     model: Supervised, data: Data, split: Split = "validation", shuffles: int = 20, seed: int = 0
@@ -43,7 +46,8 @@ def modality_weights(
       have a norm too. Late fusion has none.
     - ``latent``: Mean change of the output (log-odds, number or log hazard) if the latent space of the modality, where
       several are put side by side, is replaced by its mean over training samples. Early fusion has none.
-    - ``integrated_gradients``: Sum of the sizes of the contributions of its encoded values, see `feature_importance`.
+    - ``integrated_gradients``: Sum of the sizes of the contributions of its encoded values, see `feature_importance`;
+      none where on average they miss the difference that they explain by more than 50%.
     - ``permutation``: Mean rise of the loss if the modality is shuffled among the samples that have it (Breiman 2001,
       doi:10.1023/A:1010933404324).
     - ``ablation``: Rise of the loss if the modality counts as not measured, in samples that have another one.
@@ -59,9 +63,11 @@ def modality_weights(
 
     Returns:
         One row a modality: the five measures as shares that sum to 1 (a loss that falls counts as 0; NaN if the model
-        has no such layer, or no loss rises); ``permutation_loss`` and ``permutation_sd``, mean and standard deviation
-        over the shuffles of the rise of the loss, ``ablation_loss``, and ``samples`` that have the modality.
-        ``attrs["note"]`` says in a sentence where the measures disagree, ``attrs["title"]`` what was measured.
+        has no such layer, no loss rises, or integrated gradients are too far off); ``permutation_loss`` and
+        ``permutation_sd``, mean and standard deviation over the shuffles of the rise of the loss, ``ablation_loss``,
+        and ``samples`` that have the modality.
+        ``attrs["note"]`` says in a sentence where the measures disagree, and in another if integrated gradients are
+        inexact (see `feature_importance`); ``attrs["title"]`` what was measured.
 
     Raises:
         InputError: A model of one modality or of other data; no sample with a known target in the split.
@@ -86,15 +92,19 @@ def modality_weights(
     if fused is not None:
         for name, change in _latent_changes(explained, fused, seen, x, dict(zip(names, has.T, strict=True))).items():
             table.loc[name, "latent"] = change
-    found, shown = attributions(model, data, split, "integrated_gradients")
-    sizes = found[torch.isin(shown.rows, here.rows)].abs().mean(0)
-    table["integrated_gradients"] = [float(sizes[places[name]].sum()) for name in names]
+    found, shown, gap = attributions(model, data, split, "integrated_gradients")
+    if not gap.refusal:
+        sizes = found[torch.isin(shown.rows, here.rows)].abs().mean(0)
+        table["integrated_gradients"] = [float(sizes[places[name]].sum()) for name in names]
     rises, ablated = _rises(model, x, has, data.content.y[here.rows], shuffles, seed)
     table["permutation"], table["ablation"] = rises.mean(1), ablated
     losses = {"permutation_loss": rises.mean(1), "permutation_sd": rises.std(1), "ablation_loss": ablated}
     shares = table.clip(lower=0)
     table = (shares / shares.sum(skipna=False).replace(0, np.nan)).assign(**losses, samples=has.sum(0).numpy())
     table.attrs["note"] = _note(table)
+    if gap.note:
+        log.warning("%s", gap.note)
+        table.attrs["note"] += f" {gap.note[0].upper()}{gap.note[1:]}."
     table.attrs["title"] = f"What {type(model).__name__} relies on, {len(x)} {split} samples"
     return table
 

@@ -1,6 +1,7 @@
 """All that explains some samples of a table, series or images: what the command ``zoo explain`` writes for them."""
 
 from pathlib import Path
+from textwrap import fill
 
 import numpy as np
 import pandas as pd
@@ -17,13 +18,15 @@ from ...files import replacing
 from ...latent.probe import evaluating, run
 from ...models import Supervised
 from ...spec import modality_of
+from ..completeness import Gap
 from ..dna.mutagenesis import output_names
-from .heat_maps import HeatMethod, channel_maps, heat_map
+from .heat_maps import HeatMethod, channel_maps
 from .lime import lime_image, lime_table
 from .pictures import Samples, condition_figure, image_figure, series_figure, volume_figure
-from .series_influence import series_influence
+from .series_influence import influence_and_gap
 
 SHOWN = 8  # samples in a figure
+WIDE = 80  # letters of a line of a title
 METHODS = {
     "table": ("lime",),
     "series": HeatMethod.__args__,  # type: ignore[attr-defined]
@@ -55,6 +58,10 @@ def explain_samples(
     - Images: ``heat_maps.png``, the first eight with their maps (three slices of a volume), and ``heat_maps.npz`` of
       all: ``maps``, ``(samples, *spatial)``, and ``names``.
 
+    With integrated gradients the table and the file of all maps also hold, for each sample, ``difference``, what
+    contributions should sum to, and ``unexplained``, the part of it that they do not sum to. Where they miss these
+    differences by more than 5% of the largest one, the title of the figure says so.
+
     Args:
         model: A trained model of a table, of series or of images.
         background: Training rows, or the data module that has them; it also tells the true classes.
@@ -68,8 +75,8 @@ def explain_samples(
         The files, in the order of writing.
 
     Raises:
-        InputError: A method that does not fit, a model of DNA or of masks, samples of another shape, or a package that
-            is absent.
+        InputError: A method that does not fit, a model of DNA or of masks, samples of another shape, a package that is
+            absent, or contributions that miss the differences by more than 50%; then nothing is written.
     """
     modality = modality_of(model.spec)
     kind = modality["kind"]
@@ -82,15 +89,20 @@ def explain_samples(
         return _explain_table(model, background, x, names, folder)
     if kind == "series":
         return _explain_series(model, background, x, names, folder, method)  # type: ignore[arg-type]
+    gap = None
     if method == "lime":
         maps = torch.stack([lime_image(model, image) for image in x])
     else:
-        maps = heat_map(model, x, method=method)  # type: ignore[arg-type]
+        maps, gap = channel_maps(model, x, None, method)  # type: ignore[arg-type]
+        maps = maps.sum(1)
+    if gap is not None:
+        gap.check()
     draw = image_figure if maps.ndim == 3 else volume_figure
-    shown = _samples(model, background, x, names, method, "Influence of each pixel")
+    shown = _samples(model, background, x, names, method, "Influence of each pixel", gap)
     written = [_save(draw(shown, maps[:SHOWN].numpy()), folder / "heat_maps.png"), folder / "heat_maps.npz"]
+    arrays = {"maps": maps.numpy(), "names": names.map(str).to_numpy(dtype=str), **_sums(gap)}
     with replacing(written[1]) as path:
-        np.savez_compressed(path, maps=maps.numpy(), names=names.map(str).to_numpy(dtype=str))
+        np.savez_compressed(path, **arrays)
     return written
 
 
@@ -119,23 +131,25 @@ def _explain_series(
 ) -> list[Path]:
     modality = modality_of(model.spec)
     channels = modality["shape"][0]
-    influence = series_influence(model, x, method=method)
+    influence, gap = influence_and_gap(model, x, None, method)
+    if gap is not None:
+        gap.check()
     fields = maps = None
     if isinstance(model.encode, GramianAngularField):
         with evaluating(model):
             fields = model.encode(x[:SHOWN].to(model.device)).float().cpu().numpy()[:, :channels]
         if method != "occlusion":  # of the series itself
-            maps = channel_maps(model, x[:SHOWN], None, method)
+            maps, _ = channel_maps(model, x[:SHOWN], None, method)
             maps = maps if maps.shape[1] == 1 else maps.unflatten(1, (-1, channels)).sum(1)
-    shown = _samples(model, background, x, names, method, "Influence of each time point")
+    shown = _samples(model, background, x, names, method, "Influence of each time point", gap)
     figure = series_figure(shown, influence[:SHOWN].numpy(), modality, fields, None if maps is None else maps.numpy())
     written = [_save(figure, folder / "influence.png"), folder / "influence.csv"]
     with replacing(written[1]) as path:
-        _influence_table(model, x, names, influence).to_csv(path, index=False, float_format="%.6g")
+        _influence_table(model, x, names, influence, gap).to_csv(path, index=False, float_format="%.6g")
     return written
 
 
-def _influence_table(model: Supervised, x: Tensor, names: pd.Index, influence: Tensor) -> pd.DataFrame:
+def _influence_table(model: Supervised, x: Tensor, names: pd.Index, influence: Tensor, gap: Gap | None) -> pd.DataFrame:
     """One row for each time point of each channel, without padding."""
     modality = modality_of(model.spec)
     count, channels, length = influence.shape
@@ -150,10 +164,16 @@ def _influence_table(model: Supervised, x: Tensor, names: pd.Index, influence: T
             "value": x.flatten().numpy(),
             "influence": influence.flatten().numpy(),
             "class": np.repeat(_explained_names(model, x), channels * length),
+            **{name: np.repeat(values, channels * length) for name, values in _sums(gap).items()},
         }
     )
     inside = torch.arange(length) < lengths(x)[:, None]
     return table[inside[:, None].expand(-1, channels, -1).flatten().numpy()]
+
+
+def _sums(gap: Gap | None) -> dict[str, np.ndarray]:
+    """What the contributions in each sample should sum to, and the part that they do not sum to."""
+    return {} if gap is None else {"difference": gap.difference.numpy(), "unexplained": gap.unexplained.numpy()}
 
 
 def _explained_names(model: Supervised, x: Tensor) -> np.ndarray:
@@ -165,13 +185,22 @@ def _explained_names(model: Supervised, x: Tensor) -> np.ndarray:
 
 
 def _samples(
-    model: Supervised, background: Source | Data, x: Tensor, names: pd.Index, method: str, title: str
+    model: Supervised,
+    background: Source | Data,
+    x: Tensor,
+    names: pd.Index,
+    method: str,
+    title: str,
+    gap: Gap | None,
 ) -> Samples:
     outputs, unit = output_names(model.target), model.target["unit"]
     of = outputs[0] if len(outputs) == 1 else "the predicted class"
     label, what = MEANING[method]
     titles = _titles(model, background, x[:SHOWN], names[:SHOWN])
-    return Samples(x[:SHOWN].numpy(), titles, what.format(of, unit or "log-odds"), f"{title}: {label}")
+    title = f"{title}: {label}"
+    if gap is not None and gap.note:
+        title = fill(f"{title}; {gap.note}", WIDE)
+    return Samples(x[:SHOWN].numpy(), titles, what.format(of, unit or "log-odds"), title)
 
 
 def _titles(model: Supervised, background: Source | Data, x: Tensor, names: pd.Index) -> list[str]:

@@ -1,6 +1,5 @@
 """Which pixels of an image speak for a class, and which against it."""
 
-import logging
 from typing import Literal
 
 import torch
@@ -13,15 +12,13 @@ from ...errors import InputError, check_choice, suggest
 from ...models import Supervised
 from ...models.layers import ACTIVATIONS
 from ...spec import modality_of
+from ..completeness import Gap
 from ..dna.attribution import _column, _explained
 
 HeatMethod = Literal["grad_cam", "hires_cam", "occlusion", "integrated_gradients"]
 STEPS = 64  # of an integral, and hidden windows at a time
 CAMS = ("grad_cam", "hires_cam")  # read from a layer
 PARTS = 8  # windows along a side
-TOLERANCE = 0.05  # gap that is reported, as a share of the largest difference that is to be explained
-
-log = logging.getLogger("zoo")
 
 
 def heat_map(
@@ -45,8 +42,8 @@ def heat_map(
     - ``occlusion``: what the log-odds lose where a window of an eighth of each side is hidden (Zeiler and Fergus 2014,
       doi:10.1007/978-3-319-10590-1_53), mean over the windows that cover a pixel, by captum. For every model.
     - ``integrated_gradients``: share of each pixel in the difference from the reference (Sundararajan et al. 2017,
-      arXiv:1703.01365), summed over channels, by captum. A gap of more than 5% of the largest difference between the
-      sum of the shares and what they should sum to is logged as a warning.
+      arXiv:1703.01365), summed over channels, by captum. If the sum of the shares misses what it should be by
+      more than 5% of the largest difference, this is logged as a warning; more than 50% are an error.
 
     The last two compare with a reference: an image that is everywhere the mean of the training images (0 in standard
     units), and for a Gramian angular field that of a constant series.
@@ -65,15 +62,21 @@ def heat_map(
 
     Raises:
         InputError: No such class, method or layer; a model of tables, DNA or masks; samples of another shape; a network
-            without convolutions (``grad_cam``) or gradients.
+            without convolutions (``grad_cam``) or gradients; shares that are far from summing to what they should.
     """
-    return channel_maps(model, x, target, method, layer).sum(1)
+    maps, gap = channel_maps(model, x, target, method, layer)
+    if gap is not None:
+        gap.check()
+    return maps.sum(1)
 
 
 def channel_maps(
     model: Supervised, x: Source, target: int | str | None, method: HeatMethod, layer: str | None = None
-) -> Tensor:
-    """As `heat_map`, each channel on its own if the method tells them apart: ``(samples, 1 or channels, *spatial)``."""
+) -> tuple[Tensor, Gap | None]:
+    """As `heat_map`, each channel on its own if the method tells them apart: ``(samples, 1 or channels, *spatial)``.
+
+    And of integrated gradients how far they are from summing to what they should, which is not checked yet.
+    """
     check_choice("method", method, HeatMethod.__args__)  # type: ignore[attr-defined]
     check_samples(model, x)
     column, sign = _column(model, target)
@@ -98,9 +101,11 @@ def channel_maps(
                 part, gap = _integrated_gradients(model, explained, encoded, _reference(model, some, encoded), columns)
                 gaps.append(gap)
             parts.append(sign * unit * part.detach().float().cpu())
-    if gaps:
-        _report(torch.cat(gaps))
-    return torch.cat(parts)
+    if not gaps:
+        return torch.cat(parts), None
+    difference, unexplained = (sign * unit * torch.cat(gaps)).T
+    why = f"{STEPS} steps are too few for this network"
+    return torch.cat(parts), Gap(method, difference, unexplained, why, "occlusion", unit=unit)
 
 
 def check_samples(model: Supervised, x: Source) -> None:
@@ -190,7 +195,7 @@ def _occlusion(model: Supervised, explained: nn.Module, encoded: Tensor, referen
 def _integrated_gradients(
     model: Supervised, explained: nn.Module, encoded: Tensor, reference: Tensor, columns: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Maps, and beside the difference that they must sum to, by how much they miss it: ``(samples, 2)``."""
+    """Maps; the difference that they must sum to, and the part that they do not sum to: ``(samples, 2)``."""
     from captum.attr import IntegratedGradients
 
     maps = IntegratedGradients(explained).attribute(
@@ -199,15 +204,4 @@ def _integrated_gradients(
     with torch.no_grad():
         ends = [explained(x).gather(1, columns[:, None])[:, 0] for x in (encoded, reference)]
     wanted = ends[0] - ends[1]
-    return maps, torch.stack([wanted, maps.flatten(1).sum(1) - wanted], 1).detach().abs().cpu()
-
-
-def _report(gaps: Tensor) -> None:
-    wanted, missed = gaps.amax(0).tolist()
-    if missed > TOLERANCE * wanted:
-        log.warning(
-            "integrated_gradients: shares miss the differences that they should sum to by up to %.2g (the largest is "
-            "%.2g); rely on occlusion instead",
-            missed,
-            wanted,
-        )
+    return maps, torch.stack([wanted, wanted - maps.flatten(1).sum(1)], 1).detach().float().cpu()

@@ -10,6 +10,7 @@ from ...errors import InputError, check_choice
 from ...latent.probe import evaluating
 from ...models import Supervised
 from ...spec import modality_of
+from ..completeness import Gap
 from ..dna.attribution import _column
 from ..dna.mutagenesis import log_odds
 from .heat_maps import PARTS, HeatMethod, channel_maps, check_samples
@@ -40,21 +41,31 @@ def series_influence(
     Raises:
         InputError: As of `heat_map`, and for a model of images.
     """
+    influence, gap = influence_and_gap(model, x, target, method)
+    if gap is not None:
+        gap.check()
+    return influence
+
+
+def influence_and_gap(
+    model: Supervised, x: Source, target: int | str | None, method: HeatMethod
+) -> tuple[Tensor, Gap | None]:
+    """As `series_influence`; and of integrated gradients how far the maps are from summing to what they should."""
     check_choice("method", method, HeatMethod.__args__)  # type: ignore[attr-defined]
     check_samples(model, x)
     if (kind := modality_of(model.spec)["kind"]) != "series":
         raise InputError(f"{type(model).__name__} is a model of an {kind}; this needs a model of series; use heat_map")
     if method == "occlusion":
-        return _occlusion(model, x, target)
+        return _occlusion(model, x, target), None
     channels, length = modality_of(model.spec)["shape"]
-    maps = channel_maps(model, x, target, method)
+    maps, gap = channel_maps(model, x, target, method)
     if not isinstance(model.encode, GramianAngularField):
-        return maps.expand(-1, channels, -1).clone()
+        return maps.expand(-1, channels, -1).clone(), gap
     ends = torch.cat([lengths(x[rows]) for rows in torch.arange(len(x)).split(1024)]).cpu()
     if method == "integrated_gradients":  # the fields of a channel together, without its smallest and largest value
         fields = maps[:, : channels * CHANNELS[model.encode.kind]]
         maps = fields.unflatten(1, (-1, channels)).sum(1)
-    return to_time(maps, ends, length).expand(-1, channels, -1).clone()
+    return to_time(maps, ends, length).expand(-1, channels, -1).clone(), gap
 
 
 def to_time(maps: Tensor, ends: Tensor, length: int) -> Tensor:

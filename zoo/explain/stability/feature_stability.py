@@ -141,12 +141,14 @@ def feature_stability(
     sets = training_sets(data, design, models, seed)
     train = fitter(fit, data, options, seed)
     found: list[np.ndarray] = []
+    inexact = (0.0, "")  # contributions of one of the models, the worst
     for run in range(permutations + 1):
         labels = permuted(data, seed + run) if run else data
         rows = []
         for number, training in enumerate(sets):
             own = labels if design == "seeds" else with_training(labels, training)
             table = feature_importance(train(own, seed + run * models + number), own, method=method)
+            inexact = max(inexact, (float(table["unexplained_share"][0]), table.attrs["note"]))
             rows.append(table.set_index("feature")["importance"][names].to_numpy())
         found.append(np.stack(rows))
         log.info("%s: %d models", f"permutation {run} of {permutations}" if run else REAL, models)
@@ -173,6 +175,8 @@ def feature_stability(
     note = _note(table, 1 / (1 + permutations * np.bincount(modalities).max()), fdr)
     if not isinstance(fit, str | Path):  # of a recipe all models have the same epochs
         note += _warning(real, null)
+    if inexact[1]:
+        note += f"; in one of the models {inexact[1]}"
     return FeatureStability(
         table=table,
         agreement=_agreement(found, top, design),
