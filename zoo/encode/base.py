@@ -42,6 +42,10 @@ class Encoder(nn.Module):
     def example(self, rows: int, seed: int = 0) -> Tensor:
         """Made-up raw values that show no real sample, ``shape=(rows, *shape)``."""
 
+    def feature_numbers(self) -> Tensor | None:
+        """Which feature of the modality each encoded number belongs to; None if they have no names of their own."""
+        return None
+
     def observed(self, x: Tensor) -> Tensor | None:
         """Which encoded numbers (without covariates) stem from measured values, ``(batch, *content)``; None if all."""
         return None

@@ -123,6 +123,11 @@ class ExpressionEncoder(Encoder):
         content = ((self.transform(genes) - self.mean) / self.scale).nan_to_num(0.0)
         return torch.cat([content, self.table(x[:, self.genes :])], 1) if self.table else content
 
+    def feature_numbers(self) -> Tensor:
+        """As in `Encoder`: ``(out_features,)``."""
+        more = self.table.of.cpu() + self.genes if self.table else torch.arange(0)
+        return torch.cat([torch.arange(self.genes), more])
+
     def observed(self, x: Tensor) -> Tensor | None:
         """False for the genes of a sample that were not measured: ``(batch, genes)``; None if all of them were."""
         genes = x[:, : self.genes]

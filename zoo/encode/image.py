@@ -115,15 +115,13 @@ def image_to_tensor(frame: pd.DataFrame, modality: Modality, source: str = "the 
 def image_card(modality: Modality, names: list[str]) -> InputLines:
     """What goes into a model of images."""
     sizes = modality["shape"][1:]
-    axes, scaled = (
-        ", ".join(("depth", "height", "width")[-len(sizes) :]),
-        "; others are scaled" * bool(modality.get("resize")),
-    )
+    axes = ", ".join(("depth", "height", "width")[-len(sizes) :])
+    scaled = "; others are scaled" if modality.get("resize") else ""
+    content = f"{channels_of(modality)} and {' x '.join(map(str, sizes))} pixels"
     return InputLines(
         "image",
         f"model.predict(images)  # an array (samples, channels, {axes}), or a list of images or of files",
-        f"Inputs: images of {channels_of(modality)} and {' x '.join(map(str, sizes))} pixels{scaled}, in the scale of the "
-        "training images.",
+        f"Inputs: images of {content}{scaled}, in the scale of the training images.",
     )
 
 

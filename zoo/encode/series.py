@@ -127,10 +127,11 @@ def series_card(modality: Modality, names: list[str]) -> InputLines:
     """What goes into a model of series."""
     rate = f" at {modality['sampling_rate']:g} Hz" if "sampling_rate" in modality else ""
     shorter = "; shorter ones are padded" if modality.get("resize") else ""
+    length = modality["shape"][1]
     return InputLines(
         "time-series",
         "model.predict(series)  # an array (samples, channels, length), or a list of series",
-        f"Inputs: series of {channels_of(modality)} and {modality['shape'][1]} time points{rate}{shorter}, as measured.",
+        f"Inputs: series of {channels_of(modality)} and {length} time points{rate}{shorter}, as measured.",
     )
 
 

@@ -249,6 +249,10 @@ class TableEncoder(Encoder):
         encoded = parts[0] if len(parts) == 1 else torch.cat(parts, 1)
         return encoded[:, self.order] if self.covariates else encoded
 
+    def feature_numbers(self) -> Tensor:
+        """As in `Encoder`: ``(out_features,)``."""
+        return self.of.cpu()
+
     def observed(self, x: Tensor) -> Tensor | None:
         """False for each column of a missing value: ``(batch, features) -> (batch, content)``."""
         missing = x.isnan()

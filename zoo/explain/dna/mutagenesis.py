@@ -9,6 +9,7 @@ from ...errors import InputError
 from ...latent.probe import evaluating
 from ...models import Supervised
 from ...models.predict.cnn1d import BothStrands
+from ...registry import check_kind
 from ...spec import Target, modality_of
 from .incremental import mutant_outputs, traceable
 
@@ -49,8 +50,7 @@ def mutagenesis(model: Supervised, codes: Source) -> Tensor:
 
 def check_dna(model: Supervised) -> None:
     """Raise an `InputError` unless this is a model of DNA."""
-    if (kind := modality_of(model.spec)["kind"]) != "sequence":
-        raise InputError(f"{type(model).__name__} is a model of a {kind}; this needs a model of DNA")
+    check_kind("an explanation by bases of DNA", modality_of(model.spec)["kind"], ("sequence",))
 
 
 def check_codes(model: Supervised, codes: Source) -> None:

@@ -12,6 +12,7 @@ from ...encode.gramian import GramianAngularField
 from ...errors import InputError, check_choice, suggest
 from ...models import Supervised
 from ...models.layers import ACTIVATIONS
+from ...registry import check_kind
 from ...spec import modality_of
 from ..dna.attribution import _column, _explained
 
@@ -67,6 +68,7 @@ def heat_map(
         InputError: No such class, method or layer; a model of tables, DNA or masks; samples of another shape; a network
             without convolutions (``grad_cam``) or gradients.
     """
+    check_samples(model, x, "zoo.explain.heat_map", ("image", "series"))
     return channel_maps(model, x, target, method, layer).sum(1)
 
 
@@ -75,7 +77,6 @@ def channel_maps(
 ) -> Tensor:
     """As `heat_map`, each channel on its own if the method tells them apart: ``(samples, 1 or channels, *spatial)``."""
     check_choice("method", method, HeatMethod.__args__)  # type: ignore[attr-defined]
-    check_samples(model, x)
     column, sign = _column(model, target)
     unit = model.target_head.task.effect_scale(model.target_head)
     explained = _explained(model)
@@ -103,16 +104,14 @@ def channel_maps(
     return torch.cat(parts)
 
 
-def check_samples(model: Supervised, x: Source) -> None:
-    """Raise an `InputError` unless this is a model of images or series with one answer a sample, and takes these."""
+def check_samples(model: Supervised, x: Source, what: str, kinds: tuple[str, ...]) -> None:
+    """Raise an `InputError` unless this is a model of such a kind with one answer a sample, and takes these samples."""
     modality, name = modality_of(model.spec), type(model).__name__
-    if (kind := modality["kind"]) not in ("image", "series"):
-        other = {"table": "zoo.explain.lime_table", "sequence": "zoo.explain.attribute"}[kind]
-        raise InputError(f"{name} is a model of a {kind}; this needs a model of images or series; use {other}")
+    check_kind(what, modality["kind"], kinds)
     if model.target_head.task.per_pixel:
         raise InputError(f"{name} answers for each pixel: its mask is its explanation; this needs one answer an image")
     if not len(x):
-        raise InputError(f"there are no samples to explain: no {kind}")
+        raise InputError(f"there are no samples to explain: no {modality['kind']}")
     if (found := tuple(x[torch.arange(1)].shape[1:])) != (shape := tuple(modality["shape"])):
         raise InputError(f"samples have the shape {found}, the model takes {shape}; channels come first")
 

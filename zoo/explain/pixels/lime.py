@@ -17,6 +17,7 @@ from ...data.base import Source
 from ...errors import InputError
 from ...latent.probe import evaluating
 from ...models import Supervised
+from ...registry import check_kind
 from ...spec import modality_of
 from ..dna.attribution import _column
 from ..dna.mutagenesis import log_odds
@@ -49,8 +50,8 @@ def lime_image(
     Raises:
         InputError: No such class; no model of images, or of volumes; the package is absent.
     """
-    check_samples(model, image[None])
-    if modality_of(model.spec)["kind"] != "image" or image.ndim != 3:
+    check_samples(model, image[None], "zoo.explain.lime_image", ("image",))
+    if image.ndim != 3:
         raise InputError(
             f"lime explains tables and images in two dimensions; {type(model).__name__} takes samples of the shape "
             f"{tuple(image.shape)}; use occlusion"
@@ -117,9 +118,9 @@ def lime_table(
     Raises:
         InputError: No such class; no model of a table, or rows with other features; the package is absent.
     """
-    modality, (column, sign) = modality_of(model.spec), _column(model, target)
-    if modality["kind"] != "table":
-        raise InputError(f"this needs a model of a table; {type(model).__name__} takes the kind {modality['kind']!r}")
+    modality = modality_of(model.spec)
+    check_kind("zoo.explain.lime_table", modality["kind"], ("table",))
+    column, sign = _column(model, target)
     if x.ndim != 2 or x.shape[1:] != (len(modality["features"]),) or not len(x):
         raise InputError(f"rows have the shape {tuple(x.shape)}, the model takes (rows, {len(modality['features'])})")
     lime_tabular = _lime("lime_tabular")

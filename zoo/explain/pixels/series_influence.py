@@ -6,7 +6,7 @@ from torch import Tensor
 from ...data.base import Source
 from ...encode.gramian import CHANNELS, GramianAngularField
 from ...encode.series import lengths
-from ...errors import InputError, check_choice
+from ...errors import check_choice
 from ...latent.probe import evaluating
 from ...models import Supervised
 from ...spec import modality_of
@@ -41,9 +41,7 @@ def series_influence(
         InputError: As of `heat_map`, and for a model of images.
     """
     check_choice("method", method, HeatMethod.__args__)  # type: ignore[attr-defined]
-    check_samples(model, x)
-    if (kind := modality_of(model.spec)["kind"]) != "series":
-        raise InputError(f"{type(model).__name__} is a model of an {kind}; this needs a model of series; use heat_map")
+    check_samples(model, x, "zoo.explain.series_influence", ("series",))
     if method == "occlusion":
         return _occlusion(model, x, target)
     channels, length = modality_of(model.spec)["shape"]

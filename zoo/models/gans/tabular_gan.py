@@ -12,7 +12,6 @@ from ...encode.quantile import QuantileEncoder, interpolate
 from ...encode.table import TableEncoder
 from ...errors import InputError, check_range, suggest
 from ...spec import Modality, modality_of
-from ...training.tasks import task_of
 from ..base import Batch
 from ..layers import dense_layers
 from .generative import Generative, Projection
