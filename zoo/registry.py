@@ -60,17 +60,19 @@ class Registry(dict[str, T]):
         return self[kind]
 
 
-def check_kind(what: str, kind: str, kinds: Iterable[str]) -> None:
+def check_kind(what: str, kind: str, kinds: Iterable[str], hint: str = "") -> None:
     """Raise an `InputError` unless a kind of modality is one of those that something is for.
 
     Args:
         what: The subject of the error, such as ``"zoo.explain.lime_image"``.
         kind: Of the data.
         kinds: Those that it is for; `ONE` stands for all but joint.
+        hint: What to do instead.
     """
     known = list(kinds)
     if kind in known or (ONE in known and kind != JOINT):
         return
     *most, last = [WORDS.get(name, name) for name in known]
     told = f"{', '.join(most)} and {last}" if most else last
-    raise InputError(f"{what} is not available for {WORDS.get(kind, kind)} data; it is for {told} data")
+    refused = f"{what} is not available for {WORDS.get(kind, kind)} data; it is for {told} data"
+    raise InputError(f"{refused}; {hint}" if hint else refused)

@@ -11,7 +11,8 @@ from torch import Tensor
 from ..data import Data
 from ..errors import InputError
 from ..models import Supervised
-from ..registry import Registry
+from ..registry import Registry, check_kind
+from ..spec import modality_of
 from ..training.tasks import task_of
 
 
@@ -38,6 +39,12 @@ Explainer = Callable[[Supervised, Request], list[Path]]  # gives the files that 
 EXPLAINERS = Registry[Explainer]("zoo explain")
 OF_FASTA = Registry[Explainer]("zoo explain --fasta")
 OF_VCF = Registry[Explainer]("zoo explain --vcf")
+
+
+def check_takes(what: str, model: Supervised, *kinds: str) -> None:
+    """Raise an `InputError` unless a function of `zoo.explain` is for the modality of a model."""
+    hint = f"the command zoo explain writes what there is for this {type(model).__name__}"
+    check_kind(f"zoo.explain.{what}", modality_of(model.spec)["kind"], kinds, hint)
 
 
 def check_answers(model: Supervised) -> None:

@@ -179,9 +179,13 @@ def test_what_cannot_be_built_says_why(cohort, frame, message):
     )
     frame.to_csv("table.csv", index=False)
     table = TableData("table.csv", target="outcome", id="patient")
-    assert "takes several modalities: use MultiOmicsData" in message(lambda: MultiModal(spec=table.spec))
+    assert "MultiModal is not available for table data; it is for multi-modality data" in message(
+        lambda: MultiModal(spec=table.spec)
+    )
     assert "predicts one target" in message(lambda: zoo.models.MLP(spec=cohort.spec))
-    assert "takes one modality, not several" in message(lambda: VAE(spec=cohort.spec))
+    assert "VAE is not available for multi-modality data; it is for single-modality data" in message(
+        lambda: VAE(spec=cohort.spec)
+    )
 
 
 def test_explain_writes_features_and_modalities(here):

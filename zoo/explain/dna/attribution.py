@@ -65,7 +65,7 @@ def attribute(
         InputError: No such class or method, sequences of another length, or a model without one-hot DNA, which all
             methods but ``mutagenesis`` need.
     """
-    check_codes(model, codes)
+    check_codes(model, codes, "attribute")
     check_choice("method", method, Method.__args__)  # type: ignore[attr-defined]
     (length,) = modality_of(model.spec)["shape"]
     column, sign = _column(model, target)

@@ -14,10 +14,10 @@ from ...errors import InputError, check_range
 from ...figure import Figure
 from ...latent.probe import evaluating
 from ...models import Supervised
-from ...registry import JOINT, check_kind
+from ...registry import JOINT
 from ...report.style import CLASS_COLOURS, legend_outside, new_figure
-from ...spec import modality_of
 from ..dna.attribution import _explained
+from ..explainers import check_takes
 from .attribution import Encoded, Split, attributions, encode_split
 from .fused_layers import Fused, fused_layers, watched
 
@@ -69,7 +69,7 @@ def modality_weights(
         InputError: A model of one modality or of other data; no sample with a known target in the split.
     """
     encode = model.encode
-    check_kind("zoo.explain.modality_weights", modality_of(model.spec)["kind"], (JOINT,))
+    check_takes("modality_weights", model, JOINT)
     assert isinstance(encode, JointEncoder)
     check_range("shuffles", shuffles, 1)
     places, names = encode.places, list(encode.places)

@@ -12,9 +12,9 @@ from ...encode.gramian import GramianAngularField
 from ...errors import InputError, check_choice, suggest
 from ...models import Supervised
 from ...models.layers import ACTIVATIONS
-from ...registry import check_kind
 from ...spec import modality_of
 from ..dna.attribution import _column, _explained
+from ..explainers import check_takes
 
 HeatMethod = Literal["grad_cam", "hires_cam", "occlusion", "integrated_gradients"]
 STEPS = 64  # of an integral, and hidden windows at a time
@@ -68,7 +68,7 @@ def heat_map(
         InputError: No such class, method or layer; a model of tables, DNA or masks; samples of another shape; a network
             without convolutions (``grad_cam``) or gradients.
     """
-    check_samples(model, x, "zoo.explain.heat_map", ("image", "series"))
+    check_samples("heat_map", model, x, "image", "series")
     return channel_maps(model, x, target, method, layer).sum(1)
 
 
@@ -104,10 +104,10 @@ def channel_maps(
     return torch.cat(parts)
 
 
-def check_samples(model: Supervised, x: Source, what: str, kinds: tuple[str, ...]) -> None:
+def check_samples(what: str, model: Supervised, x: Source, *kinds: str) -> None:
     """Raise an `InputError` unless this is a model of such a kind with one answer a sample, and takes these samples."""
     modality, name = modality_of(model.spec), type(model).__name__
-    check_kind(what, modality["kind"], kinds)
+    check_takes(what, model, *kinds)
     if model.target_head.task.per_pixel:
         raise InputError(f"{name} answers for each pixel: its mask is its explanation; this needs one answer an image")
     if not len(x):

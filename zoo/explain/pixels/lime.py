@@ -17,10 +17,10 @@ from ...data.base import Source
 from ...errors import InputError
 from ...latent.probe import evaluating
 from ...models import Supervised
-from ...registry import check_kind
 from ...spec import modality_of
 from ..dna.attribution import _column
 from ..dna.mutagenesis import log_odds
+from ..explainers import check_takes
 from .heat_maps import check_samples
 
 SIDE, KERNEL = 112, 2  # pixels: images are cut into superpixels at one size, so that large and small ones get as many
@@ -50,7 +50,7 @@ def lime_image(
     Raises:
         InputError: No such class; no model of images, or of volumes; the package is absent.
     """
-    check_samples(model, image[None], "zoo.explain.lime_image", ("image",))
+    check_samples("lime_image", model, image[None], "image")
     if image.ndim != 3:
         raise InputError(
             f"lime explains tables and images in two dimensions; {type(model).__name__} takes samples of the shape "
@@ -118,9 +118,8 @@ def lime_table(
     Raises:
         InputError: No such class; no model of a table, or rows with other features; the package is absent.
     """
-    modality = modality_of(model.spec)
-    check_kind("zoo.explain.lime_table", modality["kind"], ("table",))
-    column, sign = _column(model, target)
+    check_takes("lime_table", model, "table")
+    modality, (column, sign) = modality_of(model.spec), _column(model, target)
     if x.ndim != 2 or x.shape[1:] != (len(modality["features"]),) or not len(x):
         raise InputError(f"rows have the shape {tuple(x.shape)}, the model takes (rows, {len(modality['features'])})")
     lime_tabular = _lime("lime_tabular")

@@ -41,7 +41,7 @@ def series_influence(
         InputError: As of `heat_map`, and for a model of images.
     """
     check_choice("method", method, HeatMethod.__args__)  # type: ignore[attr-defined]
-    check_samples(model, x, "zoo.explain.series_influence", ("series",))
+    check_samples("series_influence", model, x, "series")
     if method == "occlusion":
         return _occlusion(model, x, target)
     channels, length = modality_of(model.spec)["shape"]
