@@ -10,7 +10,7 @@ from cohort import cohort, read_cohort, train, write_cohort  # noqa: F401 (a fix
 
 import zoo
 from zoo.cli import main
-from zoo.data import TableData
+from zoo.data import MultiOmicsData, TableData
 from zoo.encode.joint import MEASURED
 from zoo.latent import layers
 from zoo.models import VAE, CustOmics, MultiModal
@@ -166,6 +166,16 @@ def test_a_run_is_exported_and_loaded_again(here):
     expected = model.predict(tables)
     pd.testing.assert_frame_equal(written, expected.loc[written.index], check_names=False, check_dtype=False, rtol=1e-4)
     assert "roc_auc without rna" in (Path("weights") / "README.md").read_text(encoding="utf-8")
+
+
+def test_a_branch_reads_what_the_encoding_of_its_modality_gives(cohort, frame):
+    frame.assign(patient=[f"p{number}" for number in range(len(frame))]).to_csv("table.csv", index=False)
+    tables = {"rna": "rna.csv", "clinic": {"path": "table.csv", "kind": "table", "features": ["age", "dose"]}}
+    data = MultiOmicsData("samples.csv", tables, target="group")
+    model = MultiModal(spec=data.spec, encoding={"clinic": {"missing_indicator": True}})
+    model.fit_encoders(data.training_inputs(), data.training_targets())
+    assert model.encode.shapes["clinic"] == (4,)
+    assert model.predict(data.frame())["prediction"].notna().all()
 
 
 def test_what_cannot_be_built_says_why(cohort, frame, message):

@@ -77,6 +77,7 @@ class Fusion(Supervised, abstract=True):
         modality, options = self.spec["modalities"][name], dict(options or {})
         chosen = options.pop("model", BRANCHES[len(self.encode.shapes[name])])
         options = {**usual, **options} if chosen == "MLP" else options
+        options = {"encoding": (self.hparams["encoding"] or {}).get(name), **options}  # the body reads what it gives
         if chosen not in REGISTRY or not issubclass(REGISTRY[chosen], Supervised):
             raise InputError(f"branch {name}: {chosen!r} is no model that predicts")
         target = Target(**{**self.target, "unlabelled": False})
