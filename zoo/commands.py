@@ -8,12 +8,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
-from torch import Tensor
 
 from . import files, weights
 from .data import Data
-from .encode import to_tensor
 from .errors import InputError, check_range
 from .models import Model, Supervised
 from .parsing import CLI
@@ -139,9 +136,6 @@ def explain(args: list[str], fasta: str | None, vcf: str | None, genome: str | N
     modalities: which features and modalities the model relies on.
     """
     from . import explain as explaining
-    from .data.sequence.fasta import read_fasta
-    from .data.sequence.genome import Genome
-    from .data.sequence.vcf import read_vcf
 
     quieten()
     cli = CLI(args)
@@ -150,49 +144,12 @@ def explain(args: list[str], fasta: str | None, vcf: str | None, genome: str | N
         raise InputError(
             f"zoo explain is for models that predict a target; look at a {type(model).__name__} with 'zoo explore'"
         )
-    features = modality_of(model.spec)["kind"] in ("expression", "joint")
-    if task_of(model.target).needs_event and not features:
-        raise InputError(
-            "zoo explain tells of classes and numbers, not of survival; see 'zoo predict' and 'zoo explore'"
-        )
-    folder = folder / "explanation"
-    if vcf is not None:
-        if genome is None:
-            raise InputError("--vcf needs --genome, the FASTA file that its positions are of")
-        effects = explaining.variant_effects(model, read_vcf(Path(vcf)), Genome(genome))
-        with files.replacing(folder / "variants.csv") as path:
-            effects.to_csv(path, index=False)
-        written = [folder / "variants.csv"]
-    elif fasta is None and features:
-        written = explaining.explain_features(model, _data(cli, model), folder, method)
-    elif fasta is None and modality_of(model.spec)["kind"] != "sequence":
-        data = _data(cli, model)
-        rows = _examples(data)
-        x, names = data.content.x[rows], data.samples.index[rows.numpy()]
-        written = explaining.explain_samples(model, data, x, names, folder, method)
-    else:
-        explaining.check_dna(model)
-        data = _data(cli, model)
-        if fasta is None:
-            rows = _examples(data)
-            codes, names = data.content.x[rows], data.samples.index[rows.numpy()]
-        else:
-            modality = modality_of(model.spec)
-            frame = read_fasta(Path(fasta)).rename(columns={"sequence": modality["features"][0]}).set_index("record")
-            codes, names = to_tensor(frame, modality, fasta), frame.index
-        background = data if len(data.content.rows("train")) else data.content.x
-        written = explaining.explain(model, background, codes, names, folder, method or "mutagenesis")
+    explainers = explaining.OF_VCF if vcf else explaining.OF_FASTA if fasta else explaining.EXPLAINERS
+    file = Path(vcf or fasta) if vcf or fasta else None  # type: ignore[arg-type]
+    request = explaining.Request(lambda: _data(cli, model), folder / "explanation", method, file, genome)
+    written = explainers.of(modality_of(model.spec)["kind"])(model, request)
     log.info("written: %s", ", ".join(map(str, written)))
     return written
-
-
-def _examples(data: Data) -> Tensor:
-    """Two validation samples of each class, or eight of a number; test samples if there are no others."""
-    rows = next(found for split in ("validation", "test") if len(found := data.content.rows(split)))
-    y = data.content.y[rows]
-    if not task_of(data.spec["target"]).classified:
-        return rows[:8]
-    return torch.cat([rows[y == code][turn : turn + 1] for turn in range(2) for code in y.unique()])
 
 
 def _data(cli: CLI, model: Model) -> Data:

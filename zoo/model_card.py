@@ -3,18 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+from .encode.kinds import CARDS
 from .spec import Modality, joined
 from .template import render
-
-TASKS = {
-    "table": "tabular",
-    "expression": "expression",
-    "sequence": "dna",
-    "series": "time-series",
-    "image": "image",
-    "joint": "multi-omics",
-}
-
 
 _BASELINES = {  # by task
     "": "The baselines were trained on the same training rows.",
@@ -61,9 +52,9 @@ def readme(card: dict[str, Any], layers: str) -> str:
 
     modality = joined(card["init_args"]["spec"]["modalities"])
     task = card["task"] if card["task"] not in ("binary", "multiclass") else "classification"
-    tags = ["biology", f"{TASKS[modality['kind']]}-{task}", card["model"].lower()]
+    kind, example, inputs = CARDS.of(modality["kind"])(modality, card["inputs"])
+    tags = ["biology", f"{kind}-{task}", card["model"].lower()]
     about = ModelCardData(license="other", license_name="see-card", library_name="biozoo", tags=tags)
-    example, inputs = _inputs(modality, card["inputs"])
     if card["task"] == "synthesis":
         example = "model.synthesise(100)  # a pandas table of made-up samples"
     return render(
@@ -98,9 +89,8 @@ def _verdict(card: dict[str, Any]) -> str:
 
 
 def _explained(task: str, modality: Modality) -> str:
-    kind = "image" if modality["kind"] == "image" else "table"
-    known = _BASELINES.get(task) or _BASELINES.get(f"{task} {kind}") or _BASELINES[""]
-    return known + (_SEVERAL if modality["kind"] == "joint" else "")
+    names = (task, f"{task} {modality['kind']}", f"{task} table", "")
+    return next(_BASELINES[name] for name in names if name in _BASELINES) + (_SEVERAL if "parts" in modality else "")
 
 
 def _scores(card: dict[str, Any]) -> str:
@@ -171,56 +161,3 @@ _MADE = {  # limits of what is made up, by task
 
 def _limits(card: dict[str, Any]) -> str:
     return f"{card['limits']}\n{_MADE.get(card['task'], '')}{card['data'].get('limits', '').strip()}".strip()
-
-
-def _inputs(modality: Modality, names: list[str]) -> tuple[str, str]:
-    """A line of code that predicts, and what goes in."""
-    shape, column = modality["shape"], names[0]
-    size = " x ".join(map(str, shape[1:]))
-    channels = "one channel" if shape[0] == 1 else f"{shape[0]} channels"
-    if named := modality.get("channels"):
-        channels += f" ({', '.join(named)})"
-    match modality["kind"]:
-        case "joint":
-            parts = modality["parts"]
-            some = ", ".join(f'"{name}": {name}' for name in list(parts)[:2])
-            about = {name: part.get("scale", part["kind"]) for name, part in parts.items()}
-            told = (f"`{name}` ({len(part.get('features', []))}, {about[name]})" for name, part in parts.items())
-            return (
-                f"model.predict({{{some}}})  # tables by modality, one or more of them",
-                f"Inputs, with their number of features and their scale; a sample may lack some: {', '.join(told)}.",
-            )
-        case "table":
-            columns = ", ".join(f"`{name}`" for name in names)
-            return (
-                "model.predict(table)  # a raw pandas table; columns are found by name",
-                f"Inputs, in any order: {columns}.",
-            )
-        case "expression":
-            genes = [name for name in names if name not in modality.get("covariates", [])]
-            some = ", ".join(f"`{name}`" for name in genes[:8])
-            conditions = f"; covariates: {', '.join(modality['covariates'])}" if modality.get("covariates") else ""
-            return (
-                "model.predict(adata)  # AnnData, or a table with a row a sample; genes are found by name",
-                f"Inputs: {modality['scale']} of {len(genes)} genes ({some}, ...){conditions}.",
-            )
-        case "sequence":
-            return (
-                f'model.predict(sequences)  # a list of DNA, or a pandas table with the column "{column}"',
-                f"Inputs: DNA of {shape[0]} bases, A, C, G, T or N in either case, column `{column}`"
-                + ("; others are padded with N or cropped." if modality.get("resize") else "."),
-            )
-        case "series":
-            rate = f" at {modality['sampling_rate']:g} Hz" if "sampling_rate" in modality else ""
-            shorter = "; shorter ones are padded" if modality.get("resize") else ""
-            return (
-                "model.predict(series)  # an array (samples, channels, length), or a list of series",
-                f"Inputs: series of {channels} and {shape[1]} time points{rate}{shorter}, as measured.",
-            )
-        case _:
-            scaled = "; others are scaled" if modality.get("resize") else ""
-            axes = "height, width" if len(shape) == 3 else "depth, height, width"
-            return (
-                f"model.predict(images)  # an array (samples, channels, {axes}), or a list of images or of files",
-                f"Inputs: images of {channels} and {size} pixels{scaled}, in the scale of the training images.",
-            )

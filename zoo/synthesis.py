@@ -9,6 +9,7 @@ import pandas as pd
 
 from . import files
 from .data import Data
+from .data.frame import KINDS
 from .errors import InputError, check_range
 from .models import REGISTRY, Model
 from .models.gans.generative import Generative
@@ -18,7 +19,6 @@ from .spec import modality_of
 
 log = logging.getLogger("zoo")
 TABLES = (".csv", ".tsv", ".parquet")
-ARRAYS = {"image": ("images", "labels"), "series": ("X", "y")}  # names that the data modules read
 
 
 def check_request(model: Model, n: int, output: Path, report: Path | None) -> Generative:
@@ -32,10 +32,11 @@ def check_request(model: Model, n: int, output: Path, report: Path | None) -> Ge
         raise InputError(f"{type(model).__name__} does not synthesise; models that do: {', '.join(able)}")
     check_range("--n", n, 1)
     kind = modality_of(model.spec)["kind"]
-    suffixes = (".npz",) if kind in ARRAYS else TABLES
+    arrays = KINDS.of(kind).arrays
+    suffixes = (".npz",) if arrays else TABLES
     if output.suffix not in suffixes:
         raise InputError(f"--output {output}: use {' or '.join(suffixes)}")
-    if report is not None and kind in ARRAYS:
+    if report is not None and arrays:
         raise InputError(f"--report is for tables; look at made {kind} samples with zoo test")
     if report is not None:
         check_suffix(report)
@@ -113,11 +114,9 @@ def synthesise(
 def _write(made: pd.DataFrame, path: Path, model: Generative) -> None:
     match path.suffix:
         case ".npz":
-            samples, labels = ARRAYS[modality_of(model.spec)["kind"]]
-            arrays = {samples: np.stack(list(made.iloc[:, 0]))}
-            if made.shape[1] > 1:
-                arrays[labels] = made.iloc[:, 1].to_numpy(dtype=str)
-            np.savez_compressed(path, allow_pickle=False, **arrays)
+            names = KINDS.of(modality_of(model.spec)["kind"]).arrays or ()
+            columns = [np.stack(list(made.iloc[:, 0])), *(made[c].to_numpy(dtype=str) for c in made.columns[1:2])]
+            np.savez_compressed(path, allow_pickle=False, **dict(zip(names, columns, strict=False)))
         case ".parquet":
             made.to_parquet(path)
         case suffix:

@@ -3,7 +3,7 @@
 import logging
 from abc import abstractmethod
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ from .. import files
 from ..encode import to_tensor
 from ..encode.table import check_features
 from ..errors import InputError, check_choice, suggest
+from ..registry import Registry
 from ..spec import Modality, Spec, Target, modality_of
 from ..training.tasks import task_of
 from . import columns
@@ -23,6 +24,7 @@ from .reading import UNNAMED, read_table
 from .target import detect
 
 log = logging.getLogger("zoo")
+KINDS = Registry[type["FrameData"]]("a data module")  # by the kind of modality that it reads
 
 
 class FrameData(Data):
@@ -40,9 +42,22 @@ class FrameData(Data):
         test_path: Separate file of test samples; ``fractions`` then share out the others.
         unlabelled: ``"drop"`` or ``"keep"`` samples without a value of the target; autoencoders learn from them too.
         **shared: Arguments of `Data`.
+
+    Attributes:
+        kind: Of the modality; the class that names it is the data module of that kind in `KINDS`.
+        columns_are_features: A sample is a row of numbers and levels, so that a table of several modalities can be
+            recognised as one of this kind by its columns.
+        arrays: Names that an ``.npz`` file gives to samples and classes; None if samples are written as tables.
     """
 
-    kind: str  # of the modality
+    kind: str
+    columns_are_features: ClassVar[bool] = False
+    arrays: ClassVar[tuple[str, str] | None] = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "kind" in vars(cls):
+            KINDS.add(cls.kind)(cls)
 
     def __init__(
         self,

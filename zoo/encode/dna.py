@@ -15,11 +15,13 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..spec import Modality
+from .kinds import CARDS, MISSING, READERS, WRITERS, InputLines, Missing
 
 LETTERS = "ACGTNRYSWKMBDHV"
 UNKNOWN = LETTERS.index("N")
 ILLEGAL = 255
 CHUNK = 1024
+MISSING["sequence"] = Missing(torch.uint8, UNKNOWN)
 # Letter (either case, U as T) -> code, for bytes.translate.
 TRANSLATE = bytes((LETTERS + "T").find(chr(i).upper().replace("U", "T")) % 256 for i in range(256))
 # Code -> code of the opposite base.
@@ -140,6 +142,7 @@ class _Names(Sequence[str]):
         return _name(self.labels, position)
 
 
+@READERS.add("sequence")
 def sequence_to_tensor(frame: pd.DataFrame, modality: Modality, source: str = "the table") -> Tensor:
     """Codes of the sequences in a user's table.
 
@@ -168,6 +171,24 @@ def sequence_to_tensor(frame: pd.DataFrame, modality: Modality, source: str = "t
             "the site, or train with --data.length"
         )
     return codes
+
+
+@WRITERS.add("sequence")
+def sequence_frame(raw: Tensor, modality: Modality, index: pd.Index | None) -> pd.DataFrame:
+    """Letters of codes as a table with one column, the opposite of `sequence_to_tensor`."""
+    return pd.DataFrame({modality["features"][0]: dna_text(raw)}, index=index)
+
+
+@CARDS.add("sequence")
+def sequence_card(modality: Modality, names: list[str]) -> InputLines:
+    """What goes into a model of DNA."""
+    (length,), (column, *_) = modality["shape"], names
+    resized = "; others are padded with N or cropped." if modality.get("resize") else "."
+    return InputLines(
+        "dna",
+        f'model.predict(sequences)  # a list of DNA, or a pandas table with the column "{column}"',
+        f"Inputs: DNA of {length} bases, A, C, G, T or N in either case, column `{column}`{resized}",
+    )
 
 
 def random_codes(rows: int, length: int, seed: int) -> Tensor:

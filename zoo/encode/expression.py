@@ -6,7 +6,8 @@ from torch import Tensor
 from ..errors import InputError, check_choice
 from ..spec import Modality
 from .base import Encoder
-from .table import TableEncoder
+from .kinds import CARDS, WRITERS, InputLines, layer
+from .table import TableEncoder, table_frame
 
 SCALES = ("counts", "abundance", "log", "beta", "none")
 AS_THEY_ARE = ("log", "none")
@@ -14,7 +15,10 @@ EDGE, LN2 = 1e-3, 0.6931471805599453  # beta values nearer to 0 or 1 are noise o
 PER = 1e4  # counts of a sample are given per so many of its counts
 FIT_VALUES = 1 << 20  # transformed at a time while statistics are learnt
 
+WRITERS["expression"] = table_frame
 
+
+@layer("expression", "standardised", default=True)
 class ExpressionEncoder(Encoder):
     """Expression of genes in standard units of the training samples, followed by the encoded covariates.
 
@@ -49,6 +53,7 @@ class ExpressionEncoder(Encoder):
 
     mean: Tensor
     scale: Tensor
+    of_sample_table = False
 
     def __init__(self, modality: Modality) -> None:
         super().__init__()
@@ -118,6 +123,11 @@ class ExpressionEncoder(Encoder):
         content = ((self.transform(genes) - self.mean) / self.scale).nan_to_num(0.0)
         return torch.cat([content, self.table(x[:, self.genes :])], 1) if self.table else content
 
+    def feature_numbers(self) -> Tensor:
+        """As in `Encoder`: ``(out_features,)``."""
+        more = self.table.of.cpu() + self.genes if self.table else torch.arange(0)
+        return torch.cat([torch.arange(self.genes), more])
+
     def observed(self, x: Tensor) -> Tensor | None:
         """False for the genes of a sample that were not measured: ``(batch, genes)``; None if all of them were."""
         genes = x[:, : self.genes]
@@ -141,3 +151,17 @@ def covariate_table(modality: Modality) -> Modality:
     names = modality.get("covariates", [])
     levels = {name: known for name, known in modality.get("levels", {}).items() if name in names}
     return Modality(kind="table", shape=[len(names)], features=names, levels=levels)
+
+
+@CARDS.add("expression")
+def expression_card(modality: Modality, names: list[str]) -> InputLines:
+    """What goes into a model of expression."""
+    covariates = modality.get("covariates", [])
+    genes = [name for name in names if name not in covariates]
+    some = ", ".join(f"`{name}`" for name in genes[:8])
+    conditions = f"; covariates: {', '.join(covariates)}" if covariates else ""
+    return InputLines(
+        "expression",
+        "model.predict(adata)  # AnnData, or a table with a row a sample; genes are found by name",
+        f"Inputs: {modality['scale']} of {len(genes)} genes ({some}, ...){conditions}.",
+    )

@@ -15,6 +15,7 @@ from torch import Tensor
 from ..errors import InputError, suggest
 from ..spec import Modality
 from .expression import AS_THEY_ARE, covariate_table
+from .kinds import READERS
 from .table import table_to_tensor
 
 log = logging.getLogger("zoo")
@@ -158,6 +159,7 @@ def _other_spelling(genes: list[str], names: pd.Index) -> str:
     return suggest(next(name for name in genes if name not in names), names[:5000])
 
 
+@READERS.add("expression")
 def expression_to_tensor(
     frame: pd.DataFrame | AnnData, modality: Modality, source: str = "the table"
 ) -> Tensor | ExpressionRows:

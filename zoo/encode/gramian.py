@@ -9,6 +9,7 @@ from torch import Tensor
 from ..errors import InputError, check_choice, check_range
 from ..spec import Modality
 from .base import Encoder
+from .kinds import layer
 from .series import SeriesEncoder, lengths
 
 Kind = Literal["both", "summation", "difference"]
@@ -17,6 +18,7 @@ Order = Literal["aggregate_first", "rescale_first"]
 CHANNELS = {"both": 2, "summation": 1, "difference": 1}  # images of each channel
 
 
+@layer("series", "gramian")
 class GramianAngularField(Encoder):
     """Gramian angular fields of a series, made on the model's device and never stored.
 
@@ -49,6 +51,7 @@ class GramianAngularField(Encoder):
     """
 
     low_high: Tensor
+    axis = "pixel"
 
     def __init__(
         self,

@@ -14,10 +14,14 @@ from ..errors import InputError, suggest
 from ..spec import Modality
 from .base import Encoder
 from .image_file import read_image
+from .kinds import CARDS, READERS, WRITERS, InputLines, as_array, channels_of, layer
 
 VALUES = 1 << 22  # numbers at a time while statistics are computed
 
+WRITERS["image"] = as_array
 
+
+@layer("image", "standardised", default=True)
 class ImageEncoder(Encoder):
     """Each channel of an image in standard units of the training images.
 
@@ -40,7 +44,7 @@ class ImageEncoder(Encoder):
     def __init__(self, modality: Modality) -> None:
         super().__init__()
         channels, *sizes = modality["shape"]
-        self.out_shape = (channels, *sizes)
+        self.out_shape, self.axis = (channels, *sizes), "pixel" if len(sizes) == 2 else "voxel"
         one_each = (channels, *[1] * len(sizes))
         self.register_buffer("mean", torch.zeros(one_each))
         self.register_buffer("scale", torch.ones(one_each))
@@ -79,6 +83,7 @@ class ImageEncoder(Encoder):
         return encoded * self.scale + self.mean
 
 
+@READERS.add("image")
 def image_to_tensor(frame: pd.DataFrame, modality: Modality, source: str = "the table") -> Tensor:
     """Raw images, uint8 if all of them are, else float32: ``shape=(samples, channels, *spatial)``.
 
@@ -104,6 +109,20 @@ def image_to_tensor(frame: pd.DataFrame, modality: Modality, source: str = "the 
         return torch.empty(0, *shape)
     dtype = torch.uint8 if all(image.dtype == torch.uint8 for image in images) else torch.float32
     return torch.stack([image.to(dtype) for image in images])
+
+
+@CARDS.add("image")
+def image_card(modality: Modality, names: list[str]) -> InputLines:
+    """What goes into a model of images."""
+    sizes = modality["shape"][1:]
+    axes = ", ".join(("depth", "height", "width")[-len(sizes) :])
+    scaled = "; others are scaled" if modality.get("resize") else ""
+    content = f"{channels_of(modality)} and {' x '.join(map(str, sizes))} pixels"
+    return InputLines(
+        "image",
+        f"model.predict(images)  # an array (samples, channels, {axes}), or a list of images or of files",
+        f"Inputs: images of {content}{scaled}, in the scale of the training images.",
+    )
 
 
 def in_words(shape: Sequence[int]) -> str:

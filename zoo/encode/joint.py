@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ..errors import InputError, suggest
 from ..spec import Modality
 from .base import Encoder
-from .dna import UNKNOWN
+from .kinds import CARDS, ENCODERS, READERS, InputLines, blank, encoder, to_tensor
 from .table import as_text
 
 if TYPE_CHECKING:
@@ -114,6 +114,36 @@ def check_names(names: Iterable[str], what: str = "modality") -> None:
             raise InputError(f"a {what} cannot be called {name!r}; rename it")
 
 
+@ENCODERS.add("joint")
+def joint_encoder(modality: Modality, options: dict[str, Any]) -> JointEncoder:
+    """The encodings of several modalities, ``options`` by their names.
+
+    Raises:
+        InputError: Options of a modality that the data do not have.
+    """
+    parts = modality["parts"]
+    for name in options:
+        if name not in parts:
+            raise InputError(f"encoding: the data have no modality {name!r}; {suggest(name, parts)}")
+    layers = {name: encoder(part, options.get(name)) for name, part in parts.items()}
+    return JointEncoder(layers, [name for name, part in parts.items() if part.get("imputed")])
+
+
+@CARDS.add("joint")
+def joint_card(modality: Modality, names: list[str]) -> InputLines:
+    """What goes into a model of several modalities."""
+    parts = modality["parts"]
+    some = ", ".join(f'"{name}": {name}' for name in list(parts)[:2])
+    about = {name: part.get("scale", part["kind"]) for name, part in parts.items()}
+    told = (f"`{name}` ({len(part.get('features', []))}, {about[name]})" for name, part in parts.items())
+    return InputLines(
+        "multi-omics",
+        f"model.predict({{{some}}})  # tables by modality, one or more of them",
+        f"Inputs, with their number of features and their scale; a sample may lack some: {', '.join(told)}.",
+    )
+
+
+@READERS.add("joint")
 def joint_to_tensor(frame: Any, modality: Modality, source: str = "the tables") -> "TensorDict":
     """Raw values of a user's tables, one or more of the modalities, joined by the names of the samples.
 
@@ -129,8 +159,6 @@ def joint_to_tensor(frame: Any, modality: Modality, source: str = "the tables") 
         InputError: No such modality, none at all, or a sample twice or without a name in one of them; what is wrong
             with a table.
     """
-    from . import to_tensor
-
     frames = _checked(frame, modality)
     names = joint_names(frames)
     parts = {name: to_tensor(table, modality["parts"][name], name) for name, table in frames.items()}
@@ -160,13 +188,6 @@ def assemble(found: dict[str, tuple[Any, Tensor]], modality: Modality, count: in
         else:
             columns[name] = blank(part, count)
     return TensorDict({**columns, MEASURED: measured}, batch_size=[count])
-
-
-def blank(part: Modality, rows: int, dtype: torch.dtype | None = None) -> Tensor:
-    """What stands for a modality that was not measured: NaN, of sequences N, of images black: ``(rows, *shape)``."""
-    dtype = dtype or (torch.uint8 if part["kind"] == "sequence" else torch.float32)
-    value = torch.nan if dtype.is_floating_point else UNKNOWN if part["kind"] == "sequence" else 0
-    return torch.full((rows, *part["shape"]), value, dtype=dtype)
 
 
 def joint_names(frames: Mapping[str, Any]) -> pd.Index:

@@ -11,6 +11,7 @@ from ..errors import check_range
 from ..spec import Modality
 from .base import Encoder
 from .dna import random_codes
+from .kinds import layer
 
 
 def kmer_names(k: int) -> list[str]:
@@ -60,6 +61,7 @@ def kmer_counts(codes: Tensor, k: int) -> np.ndarray:
     return counts[:, :-1].astype(np.float32)
 
 
+@layer("sequence", "k-mer")
 class KmerEmbedding(Encoder):
     """A learnt vector for each word of k bases plus one for each position, as language models read text.
 
@@ -74,6 +76,8 @@ class KmerEmbedding(Encoder):
     Shape:
         uint8 ``(batch, length) -> (batch, width, length - k + 1)``
     """
+
+    axis = "base"
 
     def __init__(self, modality: Modality, k: int = 3, width: int = 32) -> None:
         super().__init__()

@@ -10,6 +10,7 @@ from ..errors import check_choice
 from ..spec import Modality
 from .base import Encoder
 from .dna import UNKNOWN, random_codes
+from .kinds import layer
 
 BASES = [
     "A",
@@ -63,6 +64,7 @@ def one_hot(codes: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
     return F.embedding(codes.int(), table.to(dtype)).transpose(1, 2)
 
 
+@layer("sequence", "one-hot", default=True)
 class OneHotDNA(Encoder):
     """One-hot DNA on the model's device; nothing is learnt.
 
@@ -85,6 +87,7 @@ class OneHotDNA(Encoder):
     """
 
     table: Tensor
+    letters, axis = "ACGT", "base"
 
     def __init__(
         self,

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from ..spec import Modality
+from .kinds import layer
 from .table import TableEncoder
 
 KNOTS = 1025  # quantiles that describe a column
@@ -11,6 +12,7 @@ MOST_DECIMALS = 6
 EDGE = 1e-3  # scores of the lowest and highest training value are the normal quantiles of this and 1 less this
 
 
+@layer("table", "quantile")
 class QuantileEncoder(TableEncoder):
     """Numbers become normal scores by their rank among the training rows, whatever their distribution.
 

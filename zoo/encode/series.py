@@ -10,8 +10,12 @@ from torch import Tensor
 from ..errors import InputError, check_choice, suggest
 from ..spec import Modality
 from .base import Encoder
+from .kinds import CARDS, READERS, WRITERS, InputLines, as_array, channels_of, layer
+
+WRITERS["series"] = as_array
 
 
+@layer("series", "standardised", default=True)
 class SeriesEncoder(Encoder):
     """Each channel of a series in standard units; padding and unmeasured channels become zeros.
 
@@ -31,6 +35,7 @@ class SeriesEncoder(Encoder):
 
     mean: Tensor
     scale: Tensor
+    axis = "time"
 
     def __init__(self, modality: Modality, by: Literal["training", "sample"] = "training") -> None:
         super().__init__()
@@ -86,6 +91,7 @@ def lengths(x: Tensor) -> Tensor:
     return ends
 
 
+@READERS.add("series")
 def series_to_tensor(frame: pd.DataFrame, modality: Modality, source: str = "the table") -> Tensor:
     """Raw series, ``float32 shape=(samples, channels, length)``; shorter ones are padded with NaN at their end.
 
@@ -114,6 +120,19 @@ def series_to_tensor(frame: pd.DataFrame, modality: Modality, source: str = "the
         series = _complete(series[:, :length], modality, f"{source}: sample {name}")
         result[number, :, : series.shape[1]] = series
     return torch.from_numpy(result)
+
+
+@CARDS.add("series")
+def series_card(modality: Modality, names: list[str]) -> InputLines:
+    """What goes into a model of series."""
+    rate = f" at {modality['sampling_rate']:g} Hz" if "sampling_rate" in modality else ""
+    shorter = "; shorter ones are padded" if modality.get("resize") else ""
+    length = modality["shape"][1]
+    return InputLines(
+        "time-series",
+        "model.predict(series)  # an array (samples, channels, length), or a list of series",
+        f"Inputs: series of {channels_of(modality)} and {length} time points{rate}{shorter}, as measured.",
+    )
 
 
 def _series(cell: Any, where: str) -> np.ndarray:

@@ -11,6 +11,7 @@ from torch import Tensor
 from ..errors import InputError, check_choice, suggest
 from ..spec import Modality
 from .base import Encoder
+from .kinds import CARDS, READERS, WRITERS, InputLines, layer
 
 log = logging.getLogger("zoo")
 
@@ -65,6 +66,7 @@ def check_features(frame: pd.DataFrame, features: list[str], source: str) -> Non
         )
 
 
+@READERS.add("table")
 def table_to_tensor(frame: pd.DataFrame, modality: Modality, source: str = "the table") -> Tensor:
     """Raw values of a table, columns matched by name in any order.
 
@@ -100,6 +102,35 @@ def table_to_tensor(frame: pd.DataFrame, modality: Modality, source: str = "the 
     return torch.from_numpy(values)
 
 
+@WRITERS.add("table")
+def table_frame(raw: Tensor, modality: Modality, index: pd.Index | None) -> pd.DataFrame:
+    """Raw values as a table without covariates, categories by the names of their levels."""
+    features, conditions = modality["features"], set(modality.get("covariates", []))
+    at = [number for number, name in enumerate(features) if name not in conditions]
+    table = pd.DataFrame(raw.detach().cpu().numpy()[:, at], index, [features[number] for number in at])
+    levels = modality.get("levels", {})
+    named = {name: _named(table[name].to_numpy(), levels[name]) for name in table if name in levels}
+    return table.assign(**named) if named else table
+
+
+def _named(codes: np.ndarray, levels: list[str]) -> np.ndarray:
+    names = np.array([*levels, None], dtype=object)
+    result: np.ndarray = names[np.where(np.isnan(codes), len(levels), codes).clip(0, len(levels)).astype(int)]
+    return result
+
+
+@CARDS.add("table")
+def table_card(modality: Modality, names: list[str]) -> InputLines:
+    """What goes into a model of a table."""
+    columns = ", ".join(f"`{name}`" for name in names)
+    return InputLines(
+        "tabular",
+        "model.predict(table)  # a raw pandas table; columns are found by name",
+        f"Inputs, in any order: {columns}.",
+    )
+
+
+@layer("table", "standardised", default=True)
 class TableEncoder(Encoder):
     """Impute, standardise and one-hot a table, with statistics of the training rows held in buffers.
 
@@ -217,6 +248,10 @@ class TableEncoder(Encoder):
             parts.append((torch.where(codes.isnan(), self.unknown, codes) == self.level).to(x.dtype))
         encoded = parts[0] if len(parts) == 1 else torch.cat(parts, 1)
         return encoded[:, self.order] if self.covariates else encoded
+
+    def feature_numbers(self) -> Tensor:
+        """As in `Encoder`: ``(out_features,)``."""
+        return self.of.cpu()
 
     def observed(self, x: Tensor) -> Tensor | None:
         """False for each column of a missing value: ``(batch, features) -> (batch, content)``."""

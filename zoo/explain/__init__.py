@@ -4,6 +4,9 @@ And what it answers if its input were another: perturbations. Of several modalit
 features, in models trained independently and beside chance.
 """
 
+from importlib import import_module
+from pkgutil import walk_packages
+
 from .dna.attribution import attribute as attribute
 from .dna.explain_dna import contribution_logos as contribution_logos
 from .dna.explain_dna import explain as explain
@@ -20,6 +23,10 @@ from .dna.mutagenesis import check_dna as check_dna
 from .dna.mutagenesis import mutagenesis as mutagenesis
 from .dna.variants import allele_effects as allele_effects
 from .dna.variants import variant_effects as variant_effects
+from .explainers import EXPLAINERS as EXPLAINERS
+from .explainers import OF_FASTA as OF_FASTA
+from .explainers import OF_VCF as OF_VCF
+from .explainers import Request as Request
 from .features.attribution import feature_importance as feature_importance
 from .features.enrichment import enrichment as enrichment
 from .features.explain_features import explain_features as explain_features
@@ -40,3 +47,6 @@ from .pixels.series_influence import series_influence as series_influence
 from .stability.feature_stability import FeatureStability as FeatureStability
 from .stability.feature_stability import feature_stability as feature_stability
 from .stability.figures import plot_feature_stability as plot_feature_stability
+
+for _module in walk_packages(__path__, f"{__name__}."):
+    import_module(_module.name)  # a folder adds its explainers

@@ -73,16 +73,15 @@ def decode(model: Model, z: np.ndarray, covariates: dict[str, Any] | None = None
             raw = None
     numbers = encoded.float().cpu().numpy()
     names, units, natural = _labels(modality, encode, numbers.shape[1:]), ["standard units"], numbers
-    match modality["kind"]:
-        case "table" | "expression":
-            natural, units = _columns(modality, names, numbers, raw)
-        case "sequence":
-            units = ["probability"]
-        case _ if raw is not None and raw.shape == encoded.shape:
-            natural = raw.float().cpu().numpy()
-            channels = modality.get("channels", [""] * numbers.shape[1])
-            each = [modality.get("units", {}).get(name, "") for name in channels]
-            units = np.repeat(each, numbers[0, 0].size).tolist()
+    if numbers.ndim == 2:
+        natural, units = _columns(modality, names, numbers, raw)
+    elif encode.letters:
+        units = ["probability"]
+    elif raw is not None and raw.shape == encoded.shape:
+        natural = raw.float().cpu().numpy()
+        channels = modality.get("channels", [""] * numbers.shape[1])
+        each = [modality.get("units", {}).get(name, "") for name in channels]
+        units = np.repeat(each, numbers[0, 0].size).tolist()
     return Decoded(numbers, natural, names, units * len(names) if len(units) == 1 else units, modality)
 
 
@@ -90,11 +89,10 @@ def _labels(modality: Modality, encode: Encoder, content: tuple[int, ...]) -> li
     """Names of the numbers of one sample: columns, genes, time points, pixels, bases."""
     if len(content) == 1:
         return list(encode.feature_names)[: content[0]]
-    channels = list("ACGT") if modality["kind"] == "sequence" and content[0] == 4 else modality.get("channels", [])
+    channels = list(encode.letters) or modality.get("channels", [])
     if len(channels) != content[0]:
         channels = [f"channel {number + 1}" for number in range(content[0])] if content[0] > 1 else [""]
-    what = {1: "time" if modality["kind"] == "series" else "base", 2: "pixel", 3: "voxel"}[len(content) - 1]
-    places = [f"{what} {','.join(map(str, place))}" for place in product(*(range(1, n + 1) for n in content[1:]))]
+    places = [f"{encode.axis} {','.join(map(str, at))}" for at in product(*(range(1, n + 1) for n in content[1:]))]
     return [f"{channel} {place}".strip() for channel in channels for place in places]
 
 

@@ -80,7 +80,8 @@ def embed(model: Model, data: Data | pd.DataFrame | AnnData | dict[str, Any], la
     else:
         x, names = model.raw(data)
         table = data.obs if isinstance(data, AnnData) else pd.DataFrame(index=names) if isinstance(data, dict) else data
-        if (modality := modality_of(model.spec))["kind"] == "expression":
+        if not model.encode.of_sample_table:
+            modality = modality_of(model.spec)
             genes = set(modality["features"]).difference(modality.get("covariates", []))
             table = table.loc[:, [name not in genes for name in table.columns]]  # thousands, and no sample table
         samples, about = table.set_axis(names, axis=0), model.spec["target"]

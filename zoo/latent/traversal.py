@@ -262,10 +262,10 @@ def figure(walks: Sequence["Walk"], title: str, along: str) -> Figure:
         title: Of the figure.
         along: What the places are, for the axis.
     """
-    kind, content = walks[0].decoded.modality["kind"], walks[0].decoded.encoded.shape[1:]
-    if len(content) == 1 or kind == "sequence":
+    decoded = walks[0].decoded
+    if decoded.encoded.ndim == 2 or set(decoded.units) == {"probability"}:  # columns, or letters
         return _features(walks, title, along)
-    return _lines(walks, title, along) if len(content) == 2 else _pictures(walks, title, along)
+    return _lines(walks, title, along) if decoded.encoded.ndim == 3 else _pictures(walks, title, along)
 
 
 def _new(title: str, width: float, height: float) -> Figure:

@@ -15,6 +15,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from ..encode import Encoder, encoder, sample_names, to_tensor
 from ..errors import InputError, check_choice, check_range, suggest
+from ..registry import JOINT, ONE, check_kind
 from ..spec import Spec, modality_of
 from ..training.optimisers import OptimizerName, ScheduleName, optimizer, schedule
 from ..training.tasks import TASKS, TargetHead
@@ -50,12 +51,14 @@ class Model(LightningModule):
         schedule_factor: What a step or a plateau multiplies the learning rate by.
 
     Attributes:
+        modalities: Kinds of modality that it takes; by default all, several at once among them.
         encode: First layer, from raw values to numbers that a network can learn from.
         body: From encoded values to the latent space.
         target: What is to be predicted.
         card: Provenance, licence and metrics of weights loaded by `zoo.load`; empty otherwise.
     """
 
+    modalities: ClassVar[tuple[str, ...]] = (ONE, JOINT)
     encode: Encoder
     body: nn.Module
     target_kinds: ClassVar[tuple[str, ...]] = ()  # that a model can be trained on; empty for any
@@ -82,6 +85,7 @@ class Model(LightningModule):
         schedule_factor: float = 0.1,
     ) -> None:
         super().__init__()
+        check_kind(type(self).__name__, modality_of(spec)["kind"], self.modalities)
         self.save_hyperparameters(logger=False)  # config.yaml holds them
         check_choice("optimizer", optimizer, OptimizerName.__args__)  # type: ignore[attr-defined]
         check_choice("schedule", schedule, ScheduleName.__args__)  # type: ignore[attr-defined]

@@ -27,7 +27,7 @@ def choose(
     """A likelihood for samples of a modality.
 
     Args:
-        name: ``"auto"``: negative binomial for counts, a softmax over the bases of DNA, else gaussian.
+        name: ``"auto"``: negative binomial for counts, a softmax over the letters of sequences, else gaussian.
         modality: What the samples are.
         encode: Their encoding.
         content: Shape of one encoded sample without covariates.
@@ -37,15 +37,15 @@ def choose(
         InputError: The data are of another kind.
     """
     check_choice("likelihood", name, ["auto", *LIKELIHOODS])
-    counts, kind = modality.get("scale") == "counts", modality["kind"]
+    counts = modality.get("scale") == "counts"
     if isinstance(encode, KmerEmbedding):
         raise InputError("k-mers are learnt and cannot be reconstructed; use encoding {layer: one-hot}")
-    if kind == "sequence":
-        if name != "auto" or content[0] != 4:
-            raise InputError("DNA needs likelihood 'auto' and a one-hot encoding of four bases")
+    if encode.letters:
+        if name != "auto" or content[0] != len(encode.letters):
+            raise InputError("sequences need likelihood 'auto' and a one-hot encoding of all letters")
         return Categorical(encode, content, variance)
     chosen = (NegativeBinomial if counts else Gaussian) if name == "auto" else LIKELIHOODS[name]
     if issubclass(chosen, Poisson) and not counts:
-        what = modality.get("scale", kind)
+        what = modality.get("scale", modality["kind"])
         raise InputError(f"likelihood {name!r} is for counts of ExpressionData; these data are of the kind {what!r}")
     return chosen(encode, content, variance)

@@ -275,7 +275,7 @@ def test_bad_sequences(mlp: MLP) -> None:
         attribute(model, torch.zeros(2, LENGTH))
     with pytest.raises(InputError, match="there are no sequences"):
         mutagenesis(model, random_codes(0, LENGTH, 0))
-    with pytest.raises(InputError, match="MLP is a model of a table; this needs a model of DNA"):
+    with pytest.raises(InputError, match="not available for table data; it is for sequence data"):
         variant_effects(mlp, pd.DataFrame(), None)
 
 

@@ -106,9 +106,9 @@ def test_explain_tells_effects_of_variants(here: Path, zoo_fails: Callable[..., 
 
 def test_what_does_not_fit_a_model(here: Path, zoo_fails: Callable[..., str]) -> None:
     refused = zoo_fails("explain", "mlp_pima", "--method", "mutagenesis")
-    assert "method for a table 'mutagenesis' is unknown; known: lime" in refused
+    assert "method for table data 'mutagenesis' is unknown; known: lime" in refused
     Path("my.fa").write_text(">first\nACGT\n")
-    assert "MLP is a model of a table" in zoo_fails("explain", "mlp_pima", "--fasta", "my.fa")
+    assert "--fasta is not available for table data" in zoo_fails("explain", "mlp_pima", "--fasta", "my.fa")
     assert "did you mean mutagenesis" in zoo_fails("explain", "cnn1d_motif", "--method", "mutagenisis")
     with pytest.raises(InputError, match="no filters over one-hot DNA"):
         explain.filter_motifs(zoo.load("mlp_pima"), torch.zeros(3, 50, dtype=torch.uint8))

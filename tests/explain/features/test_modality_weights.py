@@ -193,7 +193,7 @@ def test_other_models_and_data_are_refused(cohort, message, table: str) -> None:
     one = TableData(table, id="patient", target="outcome")
     flat = MLP(spec=one.spec)
     flat.fit_encoders(one.training_inputs())
-    assert "takes one modality" in message(lambda: modality_weights(flat, one))
+    assert "not available for table data; it is for multi-modality data" in message(lambda: modality_weights(flat, one))
     model = linear(data, [0] * 6, [0] * 4)
     assert "other features" in message(lambda: modality_weights(model, one))
     assert "shuffles must be at least 1" in message(lambda: modality_weights(model, data, shuffles=0))

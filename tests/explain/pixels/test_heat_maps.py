@@ -167,19 +167,23 @@ def test_errors_are_one_line(message, monkeypatch, mlp, pima):
     assert "did you mean body.convolution1" in message(lambda: heat_map(image, x, layer="body.convolution"))
     assert "gives maps" in message(lambda: heat_map(image, x, layer="head.1"))
     assert "is no part of the network" in message(lambda: heat_map(image, x, layer="encode"))
-    assert "MLP is a model of a table" in message(lambda: heat_map(mlp, rows))
+    assert "heat_map is not available for table data" in message(lambda: heat_map(mlp, rows))
     assert "MLP has none; use occlusion" in message(lambda: heat_map(series, waves))
     assert "the model takes (1, 9, 9)" in message(lambda: heat_map(image, x[:, 0]))
     assert "no samples to explain" in message(lambda: heat_map(image, x[:0]))
-    assert "model of an image" in message(lambda: series_influence(image, x))
-    assert "needs a model of a table; CNN2D takes the kind 'image'" in message(lambda: lime_table(image, x, x))
+    assert "series_influence is not available for image data; it is for series data" in message(
+        lambda: series_influence(image, x)
+    )
+    assert "lime_table is not available for image data; it is for table data" in message(
+        lambda: lime_table(image, x, x)
+    )
     assert "the model takes (rows, 8)" in message(lambda: lime_table(mlp, pima, rows[:, :3]))
-    assert "use occlusion" in message(lambda: lime_image(series, waves[0]))
-    assert "method for a table 'grad_cam' is unknown" in message(
+    assert "is not available for series data" in message(lambda: lime_image(series, waves[0]))
+    assert "method for table data 'grad_cam' is unknown" in message(
         lambda: explain_samples(mlp, pima, rows, pd.RangeIndex(2), None, "grad_cam")
     )
     dna = zoo.load("cnn1d_motif")
-    assert "zoo.explain.attribute" in message(lambda: heat_map(dna, dna.encode.example(1)))
+    assert "the command zoo explain writes" in message(lambda: heat_map(dna, dna.encode.example(1)))
     masks = spec((1, 16, 16))
     masks["target"] |= {"kind": "segmentation"}
     assert "its mask is its explanation" in message(lambda: heat_map(Segmenter(spec=masks, filters=[4, 4]), x))

@@ -11,7 +11,7 @@ from lightning.pytorch import Trainer
 
 import zoo
 from zoo.cli import main
-from zoo.data import TableData
+from zoo.data import MultiOmicsData, TableData
 from zoo.encode.joint import MEASURED
 from zoo.latent import layers
 from zoo.models import VAE, CustOmics, MultiModal
@@ -214,6 +214,16 @@ def test_a_run_is_exported_and_loaded_again(here):
     assert "roc_auc without rna" in (Path("weights") / "README.md").read_text(encoding="utf-8")
 
 
+def test_a_branch_reads_what_the_encoding_of_its_modality_gives(cohort, frame):
+    frame.assign(patient=[f"p{number}" for number in range(len(frame))]).to_csv("table.csv", index=False)
+    tables = {"rna": "rna.csv", "clinic": {"path": "table.csv", "kind": "table", "features": ["age", "dose"]}}
+    data = MultiOmicsData("samples.csv", tables, target="group")
+    model = MultiModal(spec=data.spec, encoding={"clinic": {"missing_indicator": True}})
+    model.fit_encoders(data.training_inputs(), data.training_targets())
+    assert model.encode.shapes["clinic"] == (4,)
+    assert model.predict(data.frame())["prediction"].notna().all()
+
+
 def test_what_cannot_be_built_says_why(cohort, frame, message):
     assert "mixed fusion is the model CustOmics" in message(lambda: MultiModal(spec=cohort.spec, fusion="mixed"))
     assert "did you mean rna" in message(lambda: MultiModal(spec=cohort.spec, branches={"rnaa": {}}))
@@ -225,9 +235,13 @@ def test_what_cannot_be_built_says_why(cohort, frame, message):
     )
     frame.to_csv("table.csv", index=False)
     table = TableData("table.csv", target="outcome", id="patient")
-    assert "takes several modalities: use MultiOmicsData" in message(lambda: MultiModal(spec=table.spec))
+    assert "MultiModal is not available for table data; it is for multi-modality data" in message(
+        lambda: MultiModal(spec=table.spec)
+    )
     assert "predicts one target" in message(lambda: zoo.models.MLP(spec=cohort.spec))
-    assert "takes one modality, not several" in message(lambda: VAE(spec=cohort.spec))
+    assert "VAE is not available for multi-modality data; it is for single-modality data" in message(
+        lambda: VAE(spec=cohort.spec)
+    )
 
 
 def test_explain_writes_features_and_modalities(here):

@@ -162,8 +162,8 @@ def test_only_training_shows_augmented_images():
 @pytest.mark.parametrize(
     ("shape", "kind", "said"),
     [
-        ((1, 30), "series", "DCGAN makes images of shape (channels, height, width)"),
-        ((1, 6, 8, 8), "image", "(1, 6, 8, 8)"),
+        ((1, 30), "series", "DCGAN is not available for series data; it is for image data"),
+        ((1, 6, 8, 8), "image", "DCGAN makes images of shape (channels, height, width)"),
     ],
 )
 def test_samples_that_are_no_images(shape, kind, said, message):

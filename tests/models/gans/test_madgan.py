@@ -203,7 +203,7 @@ def test_bad_options_are_told_in_one_line(message):
     no_class = {"spec": spec((2, LENGTH), ())}
     assert "--data.target" in message(lambda: MADGAN(**no_class, **SMALL))
     image = {"spec": spec((3, 8, 8), ("rest", "tremor"))}
-    assert message(lambda: MADGAN(**image, **SMALL)) == "MADGAN takes series, no image data"
+    assert message(lambda: MADGAN(**image, **SMALL)) == "MADGAN is not available for image data; it is for series data"
     grams = {"encoding": {"layer": "gramian"}, **of}
     assert message(lambda: MADGAN(**grams, **SMALL)) == "MADGAN takes series, no images of them"
 

@@ -221,7 +221,7 @@ def test_columns_that_cannot_be_made_up_are_named(
 
 def test_data_that_are_no_table_are_refused(here: Path, zoo_fails: Callable[..., str]) -> None:
     line = zoo_fails("fit", "--config", "cnn2d_digits", "--model=TabularGAN")
-    assert "TabularGAN takes a table" in line
+    assert "TabularGAN is not available for " in line
 
 
 def test_a_batch_larger_than_the_table_shrinks_and_this_is_said(

@@ -65,6 +65,7 @@ class ExpressionData(FrameData):
     """
 
     kind = "expression"
+    columns_are_features = True
 
     def __init__(
         self,

@@ -82,6 +82,7 @@ class ImageData(FrameData):
     """
 
     kind = "image"
+    arrays = ("images", "labels")
 
     def __init__(
         self,

@@ -16,27 +16,19 @@ from ...encode.image_file import SUFFIXES
 from ...encode.joint import check_names
 from ...encode.table import as_text
 from ...errors import InputError, check_choice, check_range, suggest
+from ...registry import JOINT
 from ..base import Data
 from ..columns import check_ids
 from ..expression.expression import ExpressionData
 from ..expression.files import Expression, free_name, from_anndata, matrix_of_table
-from ..frame import FrameData
+from ..frame import KINDS, FrameData
 from ..image.image import ImageData
 from ..reading import read_table
-from ..sequence.sequence import SequenceData
-from ..series.series import SeriesData
 from ..table.table import TableData
 
 if TYPE_CHECKING:
     from .multiomics import MultiOmicsData
 
-KINDS: dict[str, type[FrameData]] = {
-    "expression": ExpressionData,
-    "table": TableData,
-    "sequence": SequenceData,
-    "series": SeriesData,
-    "image": ImageData,
-}
 OWN = ("path", "kind", "most_predictive")  # options of a modality that its data module does not take
 NOT_OWN = (set(signature(FrameData).parameters) | set(signature(Data).parameters)) - {"path", "id", "shared"}
 CLINICAL = "clinical"
@@ -134,7 +126,7 @@ def _options(given: dict[str, Any] | list[str] | None) -> dict[str, dict[str, An
 
 
 def _build(name: str, kind: str, path: str, options: dict[str, Any]) -> Part:
-    check_choice(f"{name}: kind", kind, KINDS)
+    check_choice(f"{name}: kind", kind, [known for known in KINDS if known != JOINT])
     most = options.pop("most_predictive", None)
     if most is not None and kind != "expression":
         raise InputError(f"{name}: most_predictive is for kind expression (numbers found by name), not {kind}")
@@ -171,7 +163,8 @@ def _of_file(name: str, options: dict[str, Any], id_column: str | None) -> Part:
     if "path" not in options:
         raise InputError(f"modality {name!r} needs the path of its table: --data.modalities '{{{name}: {name}.csv}}'")
     path, kind = str(options.pop("path")), options.pop("kind", None)
-    if kind in ("sequence", "series", "image") or Path(path).suffix == ".h5ad":
+    own = kind in KINDS and not KINDS[kind].columns_are_features
+    if own or Path(path).suffix == ".h5ad":
         part = _build(name, kind or "expression", path, options)
         part.id = options.get("id", id_column)
         return part

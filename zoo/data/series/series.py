@@ -69,6 +69,7 @@ class SeriesData(FrameData):
     """
 
     kind = "series"
+    arrays = ("X", "y")
 
     def __init__(
         self,

@@ -42,6 +42,7 @@ class TableData(FrameData):
     """
 
     kind = "table"
+    columns_are_features = True
 
     def __init__(
         self,

@@ -77,7 +77,7 @@ def attributed(
     hypothetical: bool = False,
 ) -> tuple[Tensor, Gap | None]:
     """As `attribute`, and how far contributions are from summing to what they should; None of the first two methods."""
-    check_codes(model, codes)
+    check_codes(model, codes, "attribute")
     check_choice("method", method, Method.__args__)  # type: ignore[attr-defined]
     (length,) = modality_of(model.spec)["shape"]
     column, sign = _column(model, target)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from textwrap import fill
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -10,12 +11,19 @@ from torch import Tensor
 
 from ...data import Data
 from ...data.base import Source
+from ...data.sequence.fasta import read_fasta
+from ...data.sequence.genome import Genome
+from ...data.sequence.vcf import read_vcf
+from ...encode import to_tensor
 from ...encode.dna import dna_text
 from ...encode.one_hot import OneHotDNA
+from ...errors import InputError
 from ...figure import Figure
 from ...files import replacing
 from ...models import Supervised
 from ...models.predict.cnn1d import CNN1D
+from ...spec import modality_of
+from ..explainers import EXPLAINERS, OF_FASTA, OF_VCF, Request, check_answers, examples
 from .attribution import Method, attributed
 from .filters import filter_motifs
 from .logo import draw, logos
@@ -23,6 +31,7 @@ from .match import match
 from .motif import Motif
 from .motif_files import write_jaspar, write_meme
 from .mutagenesis import mutagenesis, output_names
+from .variants import variant_effects
 
 SHOWN = 8  # sequences in the figure
 SHOWN_MOTIFS = 32
@@ -90,6 +99,35 @@ def explain(
                 table["unexplained"] = gap.unexplained[rows].repeat_interleave(codes.shape[1]).numpy()
             table.to_csv(path, index=False, mode="a", header=number == 0, float_format="%.5g")
     return [*files, folder / "contributions.csv"]
+
+
+@EXPLAINERS.add("sequence")
+@OF_FASTA.add("sequence")
+def explain_request(model: Supervised, request: Request) -> list[Path]:
+    """What ``zoo explain`` writes of DNA: of the sequences of ``--fasta``, or of some validation samples."""
+    check_answers(model)
+    data = request.data()
+    if request.file is None:
+        codes, names = examples(data)
+    else:
+        modality, frame = modality_of(model.spec), read_fasta(request.file)
+        frame = frame.rename(columns={"sequence": modality["features"][0]}).set_index("record")
+        codes, names = to_tensor(frame, modality, str(request.file)), frame.index
+    background = data if len(data.content.rows("train")) else data.content.x
+    method = cast(Method, request.method or "mutagenesis")
+    return explain(model, background, codes, names, request.folder, method)
+
+
+@OF_VCF.add("sequence")
+def explain_variants(model: Supervised, request: Request) -> list[Path]:
+    """What ``zoo explain --vcf`` writes: effects of variants."""
+    check_answers(model)
+    if request.file is None or request.genome is None:
+        raise InputError("--vcf needs --genome, the FASTA file that its positions are of")
+    effects = variant_effects(model, read_vcf(request.file), Genome(request.genome))
+    with replacing(request.folder / "variants.csv") as path:
+        effects.to_csv(path, index=False)
+    return [request.folder / "variants.csv"]
 
 
 def contribution_logos(contributions: np.ndarray, titles: list[str], explained: np.ndarray, unit: str) -> Figure:

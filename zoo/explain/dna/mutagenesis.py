@@ -10,6 +10,7 @@ from ...latent.probe import evaluating
 from ...models import Supervised
 from ...models.predict.cnn1d import BothStrands
 from ...spec import Target, modality_of
+from ..explainers import check_takes
 from .incremental import mutant_outputs, traceable
 
 BASES = 1 << 14  # of whole sequences at a time
@@ -39,7 +40,7 @@ def mutagenesis(model: Supervised, codes: Source) -> Tensor:
     Raises:
         InputError: The model takes no sequences, or these are of another length.
     """
-    check_codes(model, codes)
+    check_codes(model, codes, "mutagenesis")
     (length,) = modality_of(model.spec)["shape"]
     rows = torch.arange(len(codes)).split(max(1, BASES // length))
     with evaluating(model):
@@ -47,15 +48,14 @@ def mutagenesis(model: Supervised, codes: Source) -> Tensor:
     return torch.cat(parts)
 
 
-def check_dna(model: Supervised) -> None:
+def check_dna(model: Supervised, what: str = "check_dna") -> None:
     """Raise an `InputError` unless this is a model of DNA."""
-    if (kind := modality_of(model.spec)["kind"]) != "sequence":
-        raise InputError(f"{type(model).__name__} is a model of a {kind}; this needs a model of DNA")
+    check_takes(what, model, "sequence")
 
 
-def check_codes(model: Supervised, codes: Source) -> None:
+def check_codes(model: Supervised, codes: Source, what: str) -> None:
     """Raise an `InputError` unless this is a model of DNA, and these are sequences that it takes."""
-    check_dna(model)
+    check_dna(model, what)
     (length,) = modality_of(model.spec)["shape"]
     if not len(codes):
         raise InputError("there are no sequences to explain")

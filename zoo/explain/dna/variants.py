@@ -43,7 +43,7 @@ def variant_effects(model: Supervised, variants: pd.DataFrame, genome: Genome) -
         InputError: A column is missing, no such chromosome, a position outside of it, an allele that is no bases, or
             reference bases that are not those of the genome. All variants are checked before anything is computed.
     """
-    check_dna(model)
+    check_dna(model, "variant_effects")
     check_features(variants, COLUMNS, "the table of variants")
     names = [f"{chromosome}:{position}" for chromosome, position in variants[COLUMNS[:2]].to_numpy()]
     reference, alternative = ([str(allele) for allele in variants[name]] for name in COLUMNS[2:])
@@ -81,7 +81,7 @@ def allele_effects(model: Supervised, frame: pd.DataFrame) -> pd.DataFrame:
     Raises:
         InputError: A column is missing, or a sequence is of another length or no DNA.
     """
-    check_dna(model)
+    check_dna(model, "allele_effects")
     check_features(frame, SEQUENCES, "the table of alleles")
     modality = modality_of(model.spec)
     reference, alternative = (

@@ -12,9 +12,7 @@ from torch import Tensor, nn
 
 from ...data import Data
 from ...encode import Encoder
-from ...encode.expression import ExpressionEncoder
 from ...encode.joint import MEASURED, JointEncoder
-from ...encode.table import TableEncoder
 from ...errors import InputError, check_choice
 from ...latent.measures import some
 from ...models import Supervised
@@ -24,7 +22,6 @@ from ..dna.attribution import _explained
 
 Method = Literal["integrated_gradients", "gradient_shap"]
 Split = Literal["train", "validation", "test"]
-KINDS = ("table", "expression", "joint")
 MOST = 2000  # samples of a split that are looked at
 STEPS = {"integrated_gradients": 32, "gradient_shap": 50}  # of an integral (0.5 % off 300), or draws of a sample
 REFERENCES = 100  # training rows that are drawn from
@@ -232,24 +229,20 @@ def features_of(encode: Encoder, modality: Modality) -> tuple[list[str], Tensor]
     """Names of all features, and which of them each encoded number belongs to (without those that tell).
 
     Raises:
-        InputError: Neither a table, nor expression, nor several modalities.
+        InputError: Samples of one modality whose features have no names, such as images.
     """
-    if isinstance(encode, TableEncoder):
-        return list(modality["features"]), encode.of.cpu()
-    if isinstance(encode, ExpressionEncoder):
-        more = encode.table.of.cpu() + encode.genes if encode.table else torch.arange(0)
-        return list(modality["features"]), torch.cat([torch.arange(encode.genes), more])
     if not isinstance(encode, JointEncoder):
-        raise InputError(f"a model of {modality['kind']} has no features by name; this is for {', '.join(KINDS)}")
+        if (numbers := encode.feature_numbers()) is None:
+            told = f"{modality['kind']} data, which have no features by name"
+            raise InputError(f"zoo.explain.feature_importance is not available for {told}; see zoo explain")
+        return list(modality["features"]), numbers
     names: list[str] = []
     places = []
     for key, layer in encode.layers.items():
         assert isinstance(layer, Encoder)
-        part = modality["parts"][key]
-        if part["kind"] in KINDS:
-            own, at = features_of(layer, part)
-        else:  # a sequence, a series or an image is one feature
-            own, at = part["features"][:1], torch.zeros(layer.out_features, dtype=torch.long)
+        own, at = modality["parts"][key]["features"], layer.feature_numbers()
+        if at is None:  # a sequence, a series or an image is one feature
+            own, at = own[:1], torch.zeros(layer.out_features, dtype=torch.long)
         places.append(at + len(names))
         names += [f"{key}:{name}" for name in own]
     return names, torch.cat(places)

@@ -6,6 +6,7 @@ from textwrap import fill
 import pandas as pd
 
 from ...data import Data
+from ...encode.joint import JointEncoder
 from ...errors import check_choice
 from ...figure import Figure
 from ...files import replacing
@@ -13,6 +14,7 @@ from ...models import Supervised
 from ...report.style import new_figure
 from ...spec import modality_of
 from ...training.tasks import task_of
+from ..explainers import EXPLAINERS, Request
 from .attribution import Method, feature_importance
 from .modality_weights import modality_weights, plot_modality_weights
 
@@ -50,10 +52,16 @@ def explain_features(model: Supervised, data: Data, folder: Path, method: str | 
     target = model.target
     unit = task_of(target).effect_unit(target)
     written = _write(table, plot_importance(table, title, unit), folder, "features")
-    if modality_of(model.spec)["kind"] == "joint":
+    if isinstance(model.encode, JointEncoder):
         weights = modality_weights(model, data, tuned)  # type: ignore[arg-type]
         written += _write(weights.reset_index(), plot_modality_weights(weights), folder, "modalities")
     return written
+
+
+@EXPLAINERS.add("expression", "joint")
+def explain_request(model: Supervised, request: Request) -> list[Path]:
+    """What ``zoo explain`` writes of expression and of several modalities."""
+    return explain_features(model, request.data(), request.folder, request.method)
 
 
 def plot_importance(table: pd.DataFrame, title: str, unit: str) -> Figure:

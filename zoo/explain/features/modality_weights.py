@@ -15,8 +15,10 @@ from ...errors import InputError, check_range
 from ...figure import Figure
 from ...latent.probe import evaluating
 from ...models import Supervised
+from ...registry import JOINT
 from ...report.style import CLASS_COLOURS, legend_outside, new_figure
 from ..dna.attribution import _explained
+from ..explainers import check_takes
 from .attribution import Encoded, Split, attributions, encode_split
 from .fused_layers import Fused, fused_layers, watched
 
@@ -73,8 +75,8 @@ def modality_weights(
         InputError: A model of one modality or of other data; no sample with a known target in the split.
     """
     encode = model.encode
-    if not isinstance(encode, JointEncoder):
-        raise InputError(f"this {type(model).__name__} takes one modality; give a model of several, of MultiOmicsData")
+    check_takes("modality_weights", model, JOINT)
+    assert isinstance(encode, JointEncoder)
     check_range("shuffles", shuffles, 1)
     places, names = encode.places, list(encode.places)
     here = _known(encode_split(model, data, split), data, split)

@@ -14,6 +14,7 @@ from ...errors import InputError, check_choice, suggest
 from ...latent.probe import evaluating
 from ...models import Model
 from ...models.autoencoders.base import Unsupervised
+from ...registry import check_kind
 from ...spec import Modality, modality_of
 
 DRAWS = 10  # of the reconstruction of the samples as they are, for a t-test
@@ -58,8 +59,7 @@ class Shift:
 
 def check_table(data: Data) -> None:
     """Raise an `InputError` unless these data are a table."""
-    if (kind := modality_of(data.spec)["kind"]) != "table":
-        raise InputError(f"these data are of the kind {kind!r}; only the features of a table can be perturbed")
+    check_kind("a perturbation of single features", modality_of(data.spec)["kind"], ("table",))
 
 
 def check_models(models: list[Model], data: Data) -> list[Unsupervised]:

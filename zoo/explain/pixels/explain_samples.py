@@ -1,7 +1,9 @@
 """All that explains some samples of a table, series or images: what the command ``zoo explain`` writes for them."""
 
+from collections.abc import Callable
 from pathlib import Path
 from textwrap import fill
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 import pandas as pd
@@ -12,14 +14,16 @@ from ...data import Data
 from ...data.base import Source
 from ...encode.gramian import GramianAngularField
 from ...encode.series import lengths
-from ...errors import InputError, check_choice
+from ...errors import check_choice
 from ...figure import Figure
 from ...files import replacing
 from ...latent.probe import evaluating, run
 from ...models import Supervised
+from ...registry import Registry
 from ...spec import modality_of
 from ..completeness import Gap
 from ..dna.mutagenesis import output_names
+from ..explainers import EXPLAINERS, Request, check_answers, examples
 from .heat_maps import HeatMethod, channel_maps
 from .lime import lime_image, lime_table
 from .pictures import Samples, condition_figure, image_figure, series_figure, volume_figure
@@ -27,11 +31,6 @@ from .series_influence import influence_and_gap
 
 SHOWN = 8  # samples in a figure
 WIDE = 80  # letters of a line of a title
-METHODS = {
-    "table": ("lime",),
-    "series": HeatMethod.__args__,  # type: ignore[attr-defined]
-    "image": (*HeatMethod.__args__, "lime"),  # type: ignore[attr-defined]
-}
 MEANING = {  # name of the method, and what its colours mean
     "grad_cam": ("Grad-CAM", "what speaks for (+) and against (-) {} [no unit]"),
     "hires_cam": ("HiResCAM", "what speaks for (+) and against (-) {} [no unit]"),
@@ -39,6 +38,21 @@ MEANING = {  # name of the method, and what its colours mean
     "integrated_gradients": ("integrated gradients", "contribution to {} [{}]"),
     "lime": ("LIME", "weight of the superpixel for {} [{}]"),
 }
+
+
+class Way(NamedTuple):
+    """How samples of a modality are explained.
+
+    Attributes:
+        methods: Those there are.
+        write: Writes what `explain_samples` says, and gives the files.
+    """
+
+    methods: tuple[str, ...]
+    write: Callable[[Supervised, Source | Data, Tensor, pd.Index, Path, Any], list[Path]]
+
+
+WAYS = Registry[Way]("zoo.explain.explain_samples")
 
 
 def explain_samples(
@@ -78,17 +92,31 @@ def explain_samples(
         InputError: A method that does not fit, a model of DNA or of masks, samples of another shape, a package that is
             absent, or contributions that miss the differences by more than 50%; then nothing is written.
     """
-    modality = modality_of(model.spec)
-    kind = modality["kind"]
-    if kind not in METHODS:
-        what = "use zoo.explain.explain" if kind == "sequence" else "use captum on model.network"
-        raise InputError(f"zoo explain is not for models of {kind} (it is for tables, series, images and DNA); {what}")
-    method = method or default_method(model)
-    check_choice(f"method for a {kind}" if kind != "image" else "method for an image", method, METHODS[kind])
-    if kind == "table":
-        return _explain_table(model, background, x, names, folder)
-    if kind == "series":
-        return _explain_series(model, background, x, names, folder, method)  # type: ignore[arg-type]
+    kind = modality_of(model.spec)["kind"]
+    way, method = WAYS.of(kind), method or default_method(model)
+    check_choice(f"method for {kind} data", method, way.methods)
+    return way.write(model, background, x, names, folder, method)
+
+
+@EXPLAINERS.add("table", "series", "image")
+def explain_request(model: Supervised, request: Request) -> list[Path]:
+    """What ``zoo explain`` writes of tables, series and images: some validation samples."""
+    check_answers(model)
+    data = request.data()
+    return explain_samples(model, data, *examples(data), request.folder, request.method)
+
+
+def default_method(model: Supervised) -> str:
+    """How samples of such a model are explained unless it is said."""
+    methods = WAYS.of(modality_of(model.spec)["kind"]).methods
+    if "hires_cam" not in methods:
+        return methods[0]
+    return "hires_cam" if hasattr(model, "last_convolution") else "occlusion"
+
+
+def _explain_images(
+    model: Supervised, background: Source | Data, x: Tensor, names: pd.Index, folder: Path, method: str
+) -> list[Path]:
     gap = None
     if method == "lime":
         maps = torch.stack([lime_image(model, image) for image in x])
@@ -106,15 +134,8 @@ def explain_samples(
     return written
 
 
-def default_method(model: Supervised) -> str:
-    """How samples of such a model are explained unless it is said."""
-    if modality_of(model.spec)["kind"] == "table":
-        return "lime"
-    return "hires_cam" if hasattr(model, "last_convolution") else "occlusion"
-
-
 def _explain_table(
-    model: Supervised, background: Source | Data, x: Tensor, names: pd.Index, folder: Path
+    model: Supervised, background: Source | Data, x: Tensor, names: pd.Index, folder: Path, method: str
 ) -> list[Path]:
     table = lime_table(model, background, x, names)
     shown = table[table["sample"].isin(names[:SHOWN])]
@@ -147,6 +168,12 @@ def _explain_series(
     with replacing(written[1]) as path:
         _influence_table(model, x, names, influence, gap).to_csv(path, index=False, float_format="%.6g")
     return written
+
+
+_MAPS = get_args(HeatMethod)
+WAYS["table"] = Way(("lime",), _explain_table)
+WAYS["series"] = Way(_MAPS, _explain_series)
+WAYS["image"] = Way((*_MAPS, "lime"), _explain_images)
 
 
 def _influence_table(model: Supervised, x: Tensor, names: pd.Index, influence: Tensor, gap: Gap | None) -> pd.DataFrame:

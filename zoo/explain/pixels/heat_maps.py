@@ -14,6 +14,7 @@ from ...models.layers import ACTIVATIONS
 from ...spec import modality_of
 from ..completeness import Gap
 from ..dna.attribution import _column, _explained
+from ..explainers import check_takes
 
 HeatMethod = Literal["grad_cam", "hires_cam", "occlusion", "integrated_gradients"]
 STEPS = 64  # of an integral, and hidden windows at a time
@@ -64,6 +65,7 @@ def heat_map(
         InputError: No such class, method or layer; a model of tables, DNA or masks; samples of another shape; a network
             without convolutions (``grad_cam``) or gradients; shares that are far from summing to what they should.
     """
+    check_samples("heat_map", model, x, "image", "series")
     maps, gap = channel_maps(model, x, target, method, layer)
     if gap is not None:
         gap.check()
@@ -78,7 +80,6 @@ def channel_maps(
     And of integrated gradients how far they are from summing to what they should, which is not checked yet.
     """
     check_choice("method", method, HeatMethod.__args__)  # type: ignore[attr-defined]
-    check_samples(model, x)
     column, sign = _column(model, target)
     unit = model.target_head.task.effect_scale(model.target_head)
     explained = _explained(model)
@@ -108,16 +109,14 @@ def channel_maps(
     return torch.cat(parts), Gap(method, difference, unexplained, why, "occlusion", unit=unit)
 
 
-def check_samples(model: Supervised, x: Source) -> None:
-    """Raise an `InputError` unless this is a model of images or series with one answer a sample, and takes these."""
+def check_samples(what: str, model: Supervised, x: Source, *kinds: str) -> None:
+    """Raise an `InputError` unless this is a model of such a kind with one answer a sample, and takes these samples."""
     modality, name = modality_of(model.spec), type(model).__name__
-    if (kind := modality["kind"]) not in ("image", "series"):
-        other = {"table": "zoo.explain.lime_table", "sequence": "zoo.explain.attribute"}[kind]
-        raise InputError(f"{name} is a model of a {kind}; this needs a model of images or series; use {other}")
+    check_takes(what, model, *kinds)
     if model.target_head.task.per_pixel:
         raise InputError(f"{name} answers for each pixel: its mask is its explanation; this needs one answer an image")
     if not len(x):
-        raise InputError(f"there are no samples to explain: no {kind}")
+        raise InputError(f"there are no samples to explain: no {modality['kind']}")
     if (found := tuple(x[torch.arange(1)].shape[1:])) != (shape := tuple(modality["shape"])):
         raise InputError(f"samples have the shape {found}, the model takes {shape}; channels come first")
 

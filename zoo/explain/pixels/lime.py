@@ -20,6 +20,7 @@ from ...models import Supervised
 from ...spec import modality_of
 from ..dna.attribution import _column
 from ..dna.mutagenesis import log_odds
+from ..explainers import check_takes
 from .heat_maps import check_samples
 
 SIDE, KERNEL = 112, 2  # pixels: images are cut into superpixels at one size, so that large and small ones get as many
@@ -49,8 +50,8 @@ def lime_image(
     Raises:
         InputError: No such class; no model of images, or of volumes; the package is absent.
     """
-    check_samples(model, image[None])
-    if modality_of(model.spec)["kind"] != "image" or image.ndim != 3:
+    check_samples("lime_image", model, image[None], "image")
+    if image.ndim != 3:
         raise InputError(
             f"lime explains tables and images in two dimensions; {type(model).__name__} takes samples of the shape "
             f"{tuple(image.shape)}; use occlusion"
@@ -117,9 +118,8 @@ def lime_table(
     Raises:
         InputError: No such class; no model of a table, or rows with other features; the package is absent.
     """
+    check_takes("lime_table", model, "table")
     modality, (column, sign) = modality_of(model.spec), _column(model, target)
-    if modality["kind"] != "table":
-        raise InputError(f"this needs a model of a table; {type(model).__name__} takes the kind {modality['kind']!r}")
     if x.ndim != 2 or x.shape[1:] != (len(modality["features"]),) or not len(x):
         raise InputError(f"rows have the shape {tuple(x.shape)}, the model takes (rows, {len(modality['features'])})")
     lime_tabular = _lime("lime_tabular")

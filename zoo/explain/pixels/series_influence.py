@@ -6,7 +6,7 @@ from torch import Tensor
 from ...data.base import Source
 from ...encode.gramian import CHANNELS, GramianAngularField
 from ...encode.series import lengths
-from ...errors import InputError, check_choice
+from ...errors import check_choice
 from ...latent.probe import evaluating
 from ...models import Supervised
 from ...spec import modality_of
@@ -52,9 +52,7 @@ def influence_and_gap(
 ) -> tuple[Tensor, Gap | None]:
     """As `series_influence`; and of integrated gradients how far the maps are from summing to what they should."""
     check_choice("method", method, HeatMethod.__args__)  # type: ignore[attr-defined]
-    check_samples(model, x)
-    if (kind := modality_of(model.spec)["kind"]) != "series":
-        raise InputError(f"{type(model).__name__} is a model of an {kind}; this needs a model of series; use heat_map")
+    check_samples("series_influence", model, x, "series")
     if method == "occlusion":
         return _occlusion(model, x, target), None
     channels, length = modality_of(model.spec)["shape"]

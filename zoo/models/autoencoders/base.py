@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ...encode import Encoder, from_tensor
 from ...errors import InputError, check_range, suggest
+from ...registry import ONE
 from ...spec import Modality, modality_of
 from ...training.count_likelihoods import Poisson
 from ...training.likelihood_choice import LikelihoodName, choose
@@ -110,6 +111,7 @@ class Unsupervised(Model, abstract=True):
         InputError: Options that do not fit each other or the data.
     """
 
+    modalities = (ONE,)
     variance: Variance = "unit"
     covariate_mean: Tensor
 
@@ -128,10 +130,6 @@ class Unsupervised(Model, abstract=True):
     ) -> None:
         super().__init__(**shared)
         check_range("latent", latent, 1)
-        if modality_of(self.spec)["kind"] == "joint":
-            raise InputError(
-                f"{type(self).__name__} takes one modality, not several; CustOmics has an autoencoder for each"
-            )
         self.latent, encode = latent, self.encode
         own = encode.out_shape[0] - encode.covariates
         self.content = (own, *encode.out_shape[1:])

@@ -8,11 +8,12 @@ from torch import Tensor, nn
 
 from ...encode.joint import JointEncoder
 from ...errors import InputError, check_range
+from ...registry import JOINT
 from ...spec import Spec, Target
 from ...training.tasks import ExtraTarget, TargetHead, task_of
 from ..base import REGISTRY, Batch, Supervised
 
-BRANCHES = {"sequence": "CNN1D", "series": "CNN1D", "image": "CNN2D"}  # of other kinds: MLP
+BRANCHES = {1: "MLP", 2: "CNN1D", 3: "CNN2D", 4: "CNN3D"}  # by the axes of one encoded sample, channels among them
 
 
 class Fusion(Supervised, abstract=True):
@@ -32,6 +33,7 @@ class Fusion(Supervised, abstract=True):
         InputError: Data of one modality.
     """
 
+    modalities = (JOINT,)
     several_targets = True
     encode: JointEncoder
 
@@ -39,10 +41,6 @@ class Fusion(Supervised, abstract=True):
         check_range("modality_dropout", modality_dropout, 0, 0.99)
         check_range("target_weight", target_weight, 0)
         super().__init__(**shared)
-        if not isinstance(self.encode, JointEncoder):
-            raise InputError(
-                f"{type(self).__name__} takes several modalities: use MultiOmicsData, or an MLP for one table"
-            )
         self.modality_dropout, self.target_weight = modality_dropout, target_weight
         self.names = list(self.encode.layers)
 
@@ -77,8 +75,9 @@ class Fusion(Supervised, abstract=True):
             InputError: No such model, or options that it does not take.
         """
         modality, options = self.spec["modalities"][name], dict(options or {})
-        chosen = options.pop("model", BRANCHES.get(modality["kind"], "MLP"))
+        chosen = options.pop("model", BRANCHES[len(self.encode.shapes[name])])
         options = {**usual, **options} if chosen == "MLP" else options
+        options = {"encoding": (self.hparams["encoding"] or {}).get(name), **options}  # the body reads what it gives
         if chosen not in REGISTRY or not issubclass(REGISTRY[chosen], Supervised):
             raise InputError(f"branch {name}: {chosen!r} is no model that predicts")
         target = Target(**{**self.target, "unlabelled": False})

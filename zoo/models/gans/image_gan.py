@@ -50,16 +50,17 @@ class ImageGAN(Generative, abstract=True):
         InputError: Samples that are no images of two dimensions; masks; unknown changes.
     """
 
+    modalities = ("image",)
     seen: Tensor
     whole: Tensor
 
     def __init__(self, diff_augment: bool | list[str] = False, **shared: Any) -> None:
         super().__init__(**shared)
         modality, name = modality_of(self.spec), type(self).__name__
-        if modality["kind"] != "image" or len(modality["shape"]) != 3:
+        if len(modality["shape"]) != 3:
             raise InputError(
-                f"{name} makes images of shape (channels, height, width); a sample of these data ({modality['kind']}) "
-                f"has shape ({', '.join(map(str, modality['shape']))})"
+                f"{name} makes images of shape (channels, height, width); a sample of these data has shape "
+                f"({', '.join(map(str, modality['shape']))})"
             )
         if task_of(self.target).per_pixel:
             raise InputError(f"{name} makes images, of classes or without, and no masks; give --data.target_kind none")

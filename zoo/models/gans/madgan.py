@@ -11,7 +11,6 @@ from torch.nn.functional import pad
 
 from ...errors import InputError, check_range
 from ...figure import Figure
-from ...spec import modality_of
 from ..anomaly import AnomalyDetector
 from ..base import Batch
 from .base import Adversarial
@@ -238,6 +237,7 @@ class MADGAN(AnomalyDetector, Adversarial):
     residual_scale: Tensor
     state_mean: Tensor
     state_scale: Tensor
+    modalities = ("series",)
     kept = ("residual_scale", "state_mean", "state_scale", *AnomalyDetector.kept)
 
     def __init__(
@@ -256,8 +256,8 @@ class MADGAN(AnomalyDetector, Adversarial):
         **shared: Any,
     ) -> None:
         super().__init__(normal=normal, reconstruction_weight=reconstruction_weight, **shared)
-        if (kind := modality_of(self.spec)["kind"]) != "series" or len(self.encode.out_shape) != 2:
-            raise InputError(f"MADGAN takes series, no {'images of them' if kind == 'series' else f'{kind} data'}")
+        if len(self.encode.out_shape) != 2:
+            raise InputError("MADGAN takes series, no images of them")
         channels, length = self.encode.out_shape
         window = length if window is None else window
         stride = max(1, window // 2) if stride is None else stride

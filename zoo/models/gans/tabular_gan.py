@@ -9,9 +9,9 @@ from torch.nn import functional as F
 
 from ...encode import encoder, from_tensor
 from ...encode.quantile import QuantileEncoder, interpolate
+from ...encode.table import TableEncoder
 from ...errors import InputError, check_range, suggest
 from ...spec import Modality, modality_of
-from ...training.tasks import task_of
 from ..base import Batch
 from ..layers import dense_layers
 from .generative import Generative, Projection
@@ -258,6 +258,7 @@ class TabularGAN(Generative):
         InputError: Data that are no table; a column without any value; a covariate of expression.
     """
 
+    modalities = ("table", "expression")
     generator: TableGenerator
     components: Components | None
 
@@ -275,10 +276,8 @@ class TabularGAN(Generative):
         check_range("dropout", dropout, 0, 1)
         for name, widths in {"hidden": hidden, "discriminator_hidden": discriminator_hidden}.items():
             check_range(f"widths of {name}", min(widths, default=0), 1)
-        if modality["kind"] not in ("table", "expression") or task_of(self.target).per_pixel:
-            raise InputError(f"TabularGAN takes a table; these data are of kind {modality['kind']!r}")
         self.targets = [] if self.classes else [n for n in (self.target["name"], self.target.get("event")) if n]
-        if modality["kind"] == "expression":
+        if not isinstance(self.encode, TableEncoder):
             if modality.get("covariates") or self.targets:
                 raise InputError(
                     "TabularGAN of expression makes genes and a class; leave out data.covariates, and set "

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from ...encode.one_hot import OneHotDNA
 from ...errors import InputError, check_choice, check_range
+from ...spec import modality_of
 from ..base import Supervised
 from ..layers import ACTIVATIONS, Activation, BatchNorm
 
@@ -144,7 +145,12 @@ class CNN1D(Supervised):
                 raise InputError(f"{name} must list one number for each of the {len(filters)} convolutions: {values}")
             check_range(f"each of {name}", min(values), 1)
         check_range("number of filters", min(filters), 1)
-        channels, length = self.encode.out_shape
+        if len(shape := self.encode.out_shape) != 2:
+            raise InputError(
+                f"{type(self).__name__} takes encoded samples of shape (channels, positions), such as sequences and "
+                f"series; a sample of these data ({modality_of(self.spec)['kind']}) has shape {shape}"
+            )
+        channels, length = shape
         layers: OrderedDict[str, nn.Module] = OrderedDict()
         for number, (count, width, dilation, pool) in enumerate(
             zip(filters, widths, dilations, pool_widths, strict=True), 1

@@ -22,7 +22,7 @@ def representation_figures(found: Representation) -> dict[str, Callable[[str], F
     }
     if len(found.features):
         figures["features"] = lambda name: features(found.features, f"{name}: what is kept of each feature")
-    elif found.modality["kind"] != "sequence":
+    elif found.examples[0].ndim > 2:  # series and images; of sequences it is codes
         title = f"{found.predictions['split'].iloc[-1]} samples and their reconstructions"
         figures["reconstructions"] = lambda name: reconstructions(found, f"{name}: {title}")
     return figures
