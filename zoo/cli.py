@@ -9,11 +9,12 @@ from typing import Any
 from . import __version__
 from .errors import InputError, suggest
 
-DESCRIPTION = """A model zoo for biological data. Recipes are YAML files; name a packaged one, or give a path of your own."""
-EPILOG = """NAME stands for a recipe and its packaged weights; RUN is a folder such as runs/mlp_pima/1 and stands for its config
-and best checkpoint. 'zoo COMMAND --help' explains a command. Any option of a recipe can be given to the commands that
-take one: --model.lr 0.01 --data.batch_size 64 --trainer.max_epochs 20. 'zoo fit NAME --print_config' prints them all;
-'zoo fit --model.help MLP', 'zoo fit --data.help TableData' and 'zoo fit --help' explain them.
+DESCRIPTION = """A model zoo for biological data. Recipes are YAML files; name a packaged one, or give a path of your own.
+"""
+EPILOG = """NAME stands for a recipe and its packaged weights; RUN is a folder such as runs/mlp_pima/1 and stands for its
+config and best checkpoint. 'zoo COMMAND --help' explains a command. Any option of a recipe can be given to the commands
+that take one: --model.lr 0.01 --data.batch_size 64 --trainer.max_epochs 20. 'zoo fit NAME --print_config' prints them
+all; 'zoo fit --model.help MLP', 'zoo fit --data.help TableData' and 'zoo fit --help' explain them.
 """
 OF_A_RECIPE = (
     "--config NAME_OR_RUN means the same. Any option of the recipe can be given as well, such as --data.path my.csv; "
@@ -99,7 +100,7 @@ class _Parser(argparse.ArgumentParser):
         raise InputError(f"{message}; see '{self.prog} --help'")
 
 
-def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+def _parser() -> tuple[_Parser, dict[str, _Parser]]:
     """The parser of all commands, and that of each."""
     top = _Parser(
         prog="zoo",
@@ -111,10 +112,10 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParse
     top.add_argument("--version", action="version", version=f"biozoo {__version__}")
     commands = top.add_subparsers(title="commands", dest="command", metavar="COMMAND", prog="zoo", required=True)
 
-    def add(name: str, usage: str, text: str, more: str = "") -> argparse.ArgumentParser:
+    def add(name: str, usage: str, text: str, more: str = "") -> _Parser:
         """``more``: only in the help of the command itself. 'zoo fit --help' is left to the parser of recipes."""
         takes_recipe = usage.startswith("NAME_OR_RUN")
-        command: argparse.ArgumentParser = commands.add_parser(
+        command = commands.add_parser(
             name,
             usage=f"zoo {name} {usage}",
             help=text,

@@ -44,9 +44,9 @@ class Parser(LightningArgumentParser):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, allow_abbrev=False, **kwargs)
 
-    def add_subclass_arguments(self, baseclass: Any, nested_key: str, **kwargs: Any) -> Any:
+    def add_subclass_arguments(self, *args: Any, **kwargs: Any) -> Any:
         """Without the spec of a model, which comes from the data."""
-        return super().add_subclass_arguments(baseclass, nested_key, skip={"spec"}, **kwargs)
+        return super().add_subclass_arguments(*args, skip={"spec"}, **kwargs)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Called by the parser of a class too, which knows nothing of the other options."""
@@ -100,7 +100,7 @@ def no_option(name: str, given: dict[str, list[str]]) -> str:
 
 
 def options(group: str, given: dict[str, list[str]]) -> list[str]:
-    """Names of the options of ``model``, ``data``, ``trainer`` or ``early_stopping``, those of the chosen class only."""
+    """Names of the options of ``model``, ``data``, ``trainer`` or ``early_stopping``, of the chosen class only."""
     chosen = _class(group, given)
     if chosen is object:
         return []
