@@ -9,12 +9,12 @@ from typing import Any
 from . import __version__
 from .errors import InputError, suggest
 
-DESCRIPTION = """A model zoo for biological data. Recipes are YAML files; name a packaged one, or give a path of your own.
-"""
-EPILOG = """NAME stands for a recipe and its packaged weights; RUN is a folder such as runs/mlp_pima/1 and stands for its
-config and best checkpoint. 'zoo COMMAND --help' explains a command. Any option of a recipe can be given to the commands
-that take one: --model.lr 0.01 --data.batch_size 64 --trainer.max_epochs 20. 'zoo fit NAME --print_config' prints them
-all; 'zoo fit --model.help MLP', 'zoo fit --data.help TableData' and 'zoo fit --help' explain them.
+DESCRIPTION = "A model zoo for biological data. Recipes are YAML files; name a packaged one, or the path of your own."
+EPILOG = """\
+NAME stands for a recipe and its packaged weights; RUN is a folder such as runs/mlp_pima/1 and stands for its config and
+best checkpoint. 'zoo COMMAND --help' explains a command. Any option of a recipe can be given to the commands that take
+one: --model.lr 0.01 --data.batch_size 64 --trainer.max_epochs 20. 'zoo fit NAME --print_config' prints them all;
+'zoo fit --model.help MLP', 'zoo fit --data.help TableData' and 'zoo fit --help' explain them.
 """
 OF_A_RECIPE = (
     "--config NAME_OR_RUN means the same. Any option of the recipe can be given as well, such as --data.path my.csv; "

@@ -46,7 +46,7 @@ class Parser(LightningArgumentParser):
 
     def add_subclass_arguments(self, *args: Any, **kwargs: Any) -> Any:
         """Without the spec of a model, which comes from the data."""
-        return super().add_subclass_arguments(*args, skip={"spec"}, **kwargs)
+        return super().add_subclass_arguments(*args, **{**kwargs, "skip": {"spec"}})
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Called by the parser of a class too, which knows nothing of the other options."""
