@@ -15,9 +15,10 @@ import pytest
 import torch
 import yaml
 from conftest import is_shipped, is_untrained, stand_in
+from lightning.pytorch import Trainer
 
 import zoo
-from zoo import files, weights
+from zoo import files, parsing, weights
 from zoo.cli import main
 from zoo.report.images import features as image_features
 
@@ -75,6 +76,25 @@ def test_a_run_leaves_one_tidy_folder(here: Path, capsys: pytest.CaptureFixture[
     main(["test", "--config", "runs/mlp_pima"])  # the newest run
     assert len(pd.read_csv("runs/mlp_pima/1/predictions.csv")) == 768
     assert not list(here.rglob("*.tmp*"))
+
+
+def test_what_fails_before_training_leaves_no_folder(here: Path, zoo_fails: Callable[..., str]) -> None:
+    assert "invalid accelerator" in zoo_fails("fit", "mlp_pima", "--trainer.accelerator=foo")
+    assert not list(here.iterdir())
+    main(["fit", *QUICK, "--trainer.max_epochs=1"])
+    assert "trainer:" in zoo_fails("fit", "mlp_pima", "--trainer.devices=0", "--trainer.accelerator=cpu")
+    broken = ["--data.balance=weights", "--data.target_kind=regression", "--data.target=age"]
+    assert "balance 'weights' is for classes" in zoo_fails("fit", "mlp_pima", *broken)
+    none_normal = ["--model.normal=normal", "--data.fractions=[0.9, 0.003, 0.097]"]
+    assert "no validation sample" in zoo_fails("fit", "madgan_beats", *none_normal)
+    assert [str(path) for path in Path("runs").glob("*/*")] == ["runs/mlp_pima/1"]
+
+
+def test_a_fit_builds_one_trainer(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    built = []
+    monkeypatch.setattr(parsing, "Trainer", lambda **options: built.append(options) or Trainer(**options))
+    main(["fit", *QUICK, "--trainer.max_epochs=1"])
+    assert len(built) == 1
 
 
 def test_saved_config_reproduces_the_run(here: Path) -> None:

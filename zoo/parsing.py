@@ -174,6 +174,7 @@ class CLI(LightningCLI):
         self.name = "run"
         self.run: Path | None = None
         self.given: dict[str, list[str]] = {}
+        self._whole: Data | None = None
         try:
             super().__init__(
                 Model,
@@ -254,6 +255,12 @@ class CLI(LightningCLI):
         data = self._make("data", changes)
         assert isinstance(data, Data)
         return data
+
+    def make_fold(self, folds: int, fold: int, repeat: int) -> Data:
+        """One fold of a cross-validation; the file is read once for all of them."""
+        if self._whole is None or self._whole.folds != folds:
+            self._whole = self.make_data(folds=folds)
+        return self._whole.with_fold(fold, repeat)
 
     def make_model(self, data: Data) -> Model:
         """A fresh model for these data."""

@@ -19,8 +19,7 @@ from typing import Any
 from torch import nn
 
 from ...errors import check_range
-from ...spec import output_width
-from .supervised import Supervised
+from ..base import Supervised
 
 
 class {name}(Supervised):
@@ -40,9 +39,9 @@ class {name}(Supervised):
         super().__init__(**shared)
         check_range("width", width, 1)
         # FILL IN: `body` takes encoded samples, (batch, *self.encode.out_shape), to the latent space, (batch, latent);
-        # `head` takes the latent space to raw outputs, (batch, output_width(self.target)).
+        # `head` takes the latent space to raw outputs, (batch, self.target_head.width).
         self.body = nn.Sequential(nn.Flatten(), nn.Linear(self.encode.out_features, width), nn.ReLU())
-        self.head = nn.Linear(width, output_width(self.target))
+        self.head = nn.Linear(width, self.target_head.width)
 '''
 RECIPE = """# FILL IN: what the model predicts from what, in one line.
 untrained: true  # remove this line once 'make weights-{recipe}' has made the weights
