@@ -95,8 +95,8 @@ def no_option(name: str, given: dict[str, list[str]]) -> str:
     """
     group, _, option = name.partition(".")
     if not (known := options(group, given)):
-        return f"no option {name!r}; {suggest(group, TOP)}"
-    return f"no option {name!r} of {_class(group, given).__name__}; {suggest(option, known)}"
+        return f"no option --{name}; {suggest(group, TOP)}"
+    return f"no option --{name} of {_class(group, given).__name__}; {suggest(option, known)}"
 
 
 def options(group: str, given: dict[str, list[str]]) -> list[str]:

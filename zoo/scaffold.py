@@ -55,6 +55,7 @@ model:
 """
 TEST = '''"""FILL IN: what {name} must be able to do."""
 
+from pathlib import Path
 
 import pandas as pd
 

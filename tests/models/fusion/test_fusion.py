@@ -222,8 +222,8 @@ def test_extra_continuous_targets_are_standardised_by_a_fit(here):
     run = zoo.fit("joint_miniacc", *options)
     days = run.data.content.also["time"][run.data.content.rows("train")]
     head = run.model.target_heads["time"]
-    assert head.y_mean.item() == pytest.approx(days[days.isfinite()].mean().item(), rel=1e-5)
-    assert head.y_scale.item() == pytest.approx(days[days.isfinite()].std(correction=0).item(), rel=1e-5)
+    assert head.mean.item() == pytest.approx(days[days.isfinite()].mean().item(), rel=1e-5)
+    assert head.scale.item() == pytest.approx(days[days.isfinite()].std(correction=0).item(), rel=1e-5)
 
 
 def test_what_cannot_be_built_says_why(cohort, frame, message):
