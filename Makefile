@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RECIPES := $(basename $(notdir $(wildcard configs/*.yaml)))
 
-.PHONY: demo test lint weights cards clean
+.PHONY: demo test lint readme weights cards clean
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -26,6 +26,9 @@ lint: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+readme: .venv/installed  ## Write the list of recipes into README.md
+	$(BIN)/python -m zoo.listing README.md
 
 weights: .venv/installed $(addprefix weights-,$(RECIPES))  ## Train, cross-validate, test and package every recipe anew
 

@@ -109,6 +109,11 @@ def is_shipped(recipe: str) -> bool:
     return not {"fetch", "download", "package"} & data_card(recipe).keys()
 
 
+def is_untrained(recipe: str) -> bool:
+    """True if a recipe says of itself that its weights are still to be made."""
+    return bool(files.read_yaml(files.config(recipe)).get("untrained"))
+
+
 def stand_in(recipe: str) -> list[str]:
     """Options that replace data which are not shipped by made-up files of the same format, in the current folder."""
     if is_shipped(recipe):

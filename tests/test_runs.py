@@ -14,11 +14,15 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from conftest import is_shipped, stand_in
+from conftest import is_shipped, is_untrained, stand_in
 
 import zoo
 from zoo import files, weights
 from zoo.cli import main
+from zoo.data import TableData
+from zoo.errors import InputError
+from zoo.models import MLP
+from zoo.parsing import CLI
 from zoo.report.images import features as image_features
 
 QUICK = ["--config", "mlp_pima", "--trainer.max_epochs=3", "--trainer.accelerator=cpu"]
@@ -75,6 +79,32 @@ def test_a_run_leaves_one_tidy_folder(here: Path, capsys: pytest.CaptureFixture[
     main(["test", "--config", "runs/mlp_pima"])  # the newest run
     assert len(pd.read_csv("runs/mlp_pima/1/predictions.csv")) == 768
     assert not list(here.rglob("*.tmp*"))
+
+
+def failing(model: MLP, data: TableData) -> None:
+    """As if weights could not be fetched."""
+    raise InputError("no weights")
+
+
+def test_what_fails_before_training_leaves_no_folder(
+    here: Path, zoo_fails: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "invalid accelerator" in zoo_fails("fit", "mlp_pima", "--trainer.accelerator=foo")
+    assert not list(here.iterdir())
+    main(["fit", *QUICK, "--trainer.max_epochs=1"])
+    assert "trainer:" in zoo_fails("fit", "mlp_pima", "--trainer.devices=0", "--trainer.accelerator=cpu")
+    broken = ["--data.balance=weights", "--data.target_kind=regression", "--data.target=age"]
+    assert "balance 'weights' is for classes" in zoo_fails("fit", "mlp_pima", *broken)
+    monkeypatch.setattr(MLP, "prepare", failing)
+    assert "no weights" in zoo_fails("fit", *QUICK)
+    assert [str(path) for path in Path("runs").glob("*/*")] == ["runs/mlp_pima/1"]
+
+
+def test_a_fit_builds_one_trainer(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    built, make = [], CLI.make_trainer
+    monkeypatch.setattr(CLI, "make_trainer", lambda *args, **changes: built.append(args) or make(*args, **changes))
+    main(["fit", *QUICK, "--trainer.max_epochs=1"])
+    assert len(built) == 1
 
 
 def test_saved_config_reproduces_the_run(here: Path) -> None:
@@ -272,13 +302,86 @@ def test_python_api(here: Path) -> None:
     assert list(run.model.predict(run.data.frame()).columns) == ["probability_neg", "probability_pos", "prediction"]
 
 
-def test_list_and_help_are_instant() -> None:
+COMMANDS = ["list", "show", "fit", "validate", "test", "predict", "crossval", "explore", "explain", "synthesise"]
+COMMANDS += ["export", "new"]
+WITHOUT_TORCH = """
+import sys
+from zoo.cli import main
+for words in {words!r}:
+    try:
+        main(words)
+    except SystemExit as stop:
+        assert not stop.code, words
+    assert "torch" not in sys.modules, words
+"""
+
+
+def test_list_and_help_are_instant(here: Path) -> None:
     """They must not import torch; 0.3 s is measured in benchmarks."""
-    for words in (["list"], ["--help"], ["--version"], ["show", "mlp_pima"], ["show", "pima"]):
-        code = f"import sys; from zoo.cli import main; main({words!r}); assert 'torch' not in sys.modules, 'slow'"
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        assert done.stdout
+    words = [["list"], ["--help"], ["--version"], ["show", "mlp_pima"], ["show", "pima"]]
+    words += [[command, "--help"] for command in COMMANDS if command != "fit"]
+    done = zoo_process(WITHOUT_TORCH.format(words=words), here)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("usage: zoo ") == len(COMMANDS)  # of all but fit, and of zoo itself
+    assert all(f"\n    {command} " in done.stdout or f"\n    {command}\n" in done.stdout for command in COMMANDS)
+
+
+def test_fit_help_lists_the_options_of_trainer_and_early_stopping(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["fit", "--help"])
+    assert not stop.value.code
+    shown = capsys.readouterr().out
+    assert shown.startswith("usage: zoo fit NAME_OR_RUN")
+    assert {"--trainer.max_epochs", "--early_stopping.patience", "--ckpt_path"} <= set(shown.split())
+
+
+def test_model_help_shows_what_a_user_can_give(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["fit", "--model.help", "MLP"])
+    shown = capsys.readouterr().out
+    assert "--model.hidden" in shown
+    assert "spec" not in shown.lower()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["lst"], "unknown command 'lst'; did you mean list?"),
+        (["list", "mlp_pima"], "unknown argument 'mlp_pima'; see 'zoo list --help'"),
+        (["show"], "zoo show --help"),
+        (["crossval", "mlp_pima", "--folds=many"], "zoo crossval --help"),
+        (["--hlep"], "zoo --help"),
+    ],
+)
+def test_mistaken_commands(words: list[str], told: str, zoo_fails: Callable[..., str]) -> None:
+    assert told in zoo_fails(*words)
+
+
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [
+        ("--model.hiden=[3]", "no option --model.hiden of MLP; did you mean hidden?"),
+        ("--model.padding=3", "no option --model.padding of MLP; known: hidden, "),  # which a CNN1D has
+        ("--data.padding=3", "no option --data.padding of TableData; known: path, "),
+        ("--data.sequense=s", "no option --data.sequense of TableData; known: path, "),
+        ("--trainer.max_epoch=3", "no option --trainer.max_epoch of Trainer; did you mean max_epochs"),
+        ("--early_stopping.patiense=3", "no option --early_stopping.patiense of EarlyStopping; did you mean patience?"),
+        ("--modle.lr=3", "no option --modle.lr; did you mean model?"),
+        ("--model=MPL", "no class 'MPL'; did you mean MLP?"),
+    ],
+)
+def test_hints_name_options_of_the_chosen_class(option: str, told: str, zoo_fails: Callable[..., str]) -> None:
+    assert told in zoo_fails("fit", "mlp_pima", option)
+
+
+def test_hints_follow_a_class_chosen_on_the_command_line(here: Path, zoo_fails: Callable[..., str]) -> None:
+    for choice in (["--model", "CNN1D"], ["--model=CNN1D"], ["--model.class_path=CNN1D"]):
+        assert "--model.widht of CNN1D; did you mean widths" in zoo_fails("fit", "mlp_pima", *choice, "--model.widht=3")
+    recipe = files.config("mlp_pima").read_text()
+    Path("mine.yaml").write_text(recipe.replace("dropout:", "dropot:"))
+    assert "no option --model.dropot of MLP; did you mean dropout?" in zoo_fails("fit", "mine.yaml")
+    Path("mine.yaml").write_text(recipe.replace("max_epochs:", "max_epoch:"))
+    assert "no option --trainer.max_epoch of Trainer; did you mean max_epochs" in zoo_fails("fit", "mine.yaml")
 
 
 def test_list_names_every_recipe(capsys: pytest.CaptureFixture[str]) -> None:
@@ -286,7 +389,7 @@ def test_list_names_every_recipe(capsys: pytest.CaptureFixture[str]) -> None:
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines[1:]] == files.recipes()
     assert {line.split()[0]: line.split()[-1] for line in lines[1:]} == {
-        name: "yes" if is_shipped(name) else "no" for name in files.recipes()
+        name: "untrained" if is_untrained(name) else "yes" if is_shipped(name) else "no" for name in files.recipes()
     }
 
 

@@ -4,35 +4,22 @@ import argparse
 import logging
 import os
 import sys
-from pathlib import Path
 from typing import Any
 
 from . import __version__
 from .errors import InputError, suggest
 
-HELP = """usage: zoo COMMAND [OPTIONS]
-
-A model zoo for biological data. Recipes are YAML files; name a packaged one, or give a path of your own.
-
-  zoo list                                     recipes: model, data, task, score, size, weights
-  zoo show NAME                                a recipe with its scores, or a data set's card
-  zoo fit --config NAME                        train; everything goes to runs/NAME/1, 2, ...
-  zoo validate --config RUN                    score training and validation rows
-  zoo test --config NAME_OR_RUN                score all rows, test included, beside simple baselines
-  zoo predict --config NAME_OR_RUN --data.path my.csv --output predictions.csv
-  zoo crossval --config NAME --folds 5 --repeats 3
-  zoo explore NAME_OR_RUN                      maps of every layer; latent.html to explore them
-  zoo explain NAME_OR_RUN [--method METHOD]    which pixels, time points, features or bases decide
-  zoo explain NAME_OR_RUN --fasta my.fa        motifs of the filters, contribution of each base (DNA)
-  zoo explain NAME_OR_RUN --vcf my.vcf --genome genome.fa        effects of variants
-  zoo synthesise NAME_OR_RUN --n 1000 --output synthetic.csv --report report.html [--condition diabetes=pos]
-  zoo export RUN --to FOLDER [--push hf:owner/repo]
-
-NAME alone stands for a recipe and its packaged weights; RUN is a folder such as runs/mlp_pima/1 and stands for its
-config and best checkpoint. Any option of the YAML file can be given: --model.lr 0.01 --data.batch_size 64
---trainer.max_epochs 20. 'zoo fit --config NAME --print_config' prints them all;
+DESCRIPTION = "A model zoo for biological data. Recipes are YAML files; name a packaged one, or the path of your own."
+EPILOG = """\
+NAME stands for a recipe and its packaged weights; RUN is a folder such as runs/mlp_pima/1 and stands for its config and
+best checkpoint. 'zoo COMMAND --help' explains a command. Any option of a recipe can be given to the commands that take
+one: --model.lr 0.01 --data.batch_size 64 --trainer.max_epochs 20. 'zoo fit NAME --print_config' prints them all;
 'zoo fit --model.help MLP', 'zoo fit --data.help TableData' and 'zoo fit --help' explain them.
 """
+OF_A_RECIPE = (
+    "--config NAME_OR_RUN means the same. Any option of the recipe can be given as well, such as --data.path my.csv; "
+    "'zoo fit --help' explains them."
+)
 
 
 def main(args: list[str] | None = None) -> None:
@@ -62,108 +49,135 @@ def _fail(message: str) -> int:
 
 def dispatch(args: list[str]) -> None:
     """Call the command."""
-    match args:
-        case [] | ["-h" | "--help" | "help"]:
-            print(HELP, end="")
-        case ["--version" | "version"]:
-            print(f"biozoo {__version__}")
-        case ["list"]:
+    parser, commands = _parser()
+    if not args or args[0] == "help":
+        args = ["--help"]
+    if not args[0].startswith("-") and args[0] not in commands:
+        raise InputError(f"unknown command {args[0]!r}; {suggest(args[0], commands)}; see 'zoo --help'")
+    known, rest = parser.parse_known_args(args)
+    options: dict[str, Any] = vars(known)
+    command, takes_recipe = options.pop("command"), options.pop("takes_recipe")
+    if rest and not takes_recipe:
+        commands[command].error(f"unknown argument {rest[0]!r}")
+    if rest and not rest[0].startswith("-"):
+        rest.insert(0, "--config")
+    match command:
+        case "list":
             from .listing import recipe_table
 
             print(recipe_table())
-        case ["show", name]:
+        case "show":
             from .listing import show
 
-            print(show(name))
-        case ["export", *rest]:
-            _export(rest)
-        case ["crossval", *rest]:
-            parser = _parser("zoo crossval --config NAME [--folds 5] [--repeats 3] [--any.option value]")
-            parser.add_argument("--folds", type=int, default=5)
-            parser.add_argument("--repeats", type=int, default=1)
-            known, options = parser.parse_known_args(rest)
-            _commands().crossval(options, known.folds, known.repeats)
-        case ["explore", name, *rest] if not name.startswith("-"):
-            _commands().explore(["--config", name, *rest])
-        case ["explore", *rest]:
-            _commands().explore(rest)
-        case ["explain", name, *rest] if not name.startswith("-"):
-            dispatch(["explain", "--config", name, *rest])
-        case ["explain", *rest]:
-            parser = _parser("zoo explain NAME_OR_RUN [--fasta FILE] [--method NAME] [--vcf FILE --genome FILE]")
-            parser.add_argument("--fasta", help="sequences to explain; by default some of the validation rows")
-            parser.add_argument("--vcf", help="variants, to tell the effect of each")
-            parser.add_argument("--genome", help="FASTA file that the positions of --vcf are of")
-            parser.add_argument("--method", help="such as grad_cam (series, images), lime (tables), mutagenesis (DNA)")
-            known, options = parser.parse_known_args(rest)
-            _commands().explain(options, known.fasta, known.vcf, known.genome, known.method)
-        case ["synthesise", name, *rest] if not name.startswith("-"):
-            dispatch(["synthesise", "--config", name, *rest])
-        case ["synthesise", *rest]:
-            parser = _parser(
-                "zoo synthesise NAME_OR_RUN --n 1000 --output FILE [--report FILE] [--condition COLUMN=VALUE]"
-            )
-            parser.add_argument("--n", type=int, default=1000)
-            parser.add_argument("--output", required=True, help="table, or .npz of images")
-            parser.add_argument("--report", help=".html or .png: quality, use and privacy of the rows of a table")
-            parser.add_argument("--seed", type=int, default=0)
-            parser.add_argument("--condition", action="append", default=[], help="COLUMN=VALUE, such as diabetes=pos")
-            known, options = parser.parse_known_args(rest)
-            _commands().synthesise(options, known.n, known.output, known.report, known.seed, known.condition)
-        case ["fit", *rest]:
+            print(show(**options))
+        case "new":
+            from .scaffold import new_model
+
+            print(new_model(options["name"], options["data"]))
+        case "export":
+            from .publish import export
+
+            places = [export(**options), options["push"]]
+            print("\n".join(f'{place}: load it with zoo.load("{place}")' for place in places if place))
+        case "fit":
             from .runs import train
 
             train(rest)
-        case ["validate", *rest]:
-            _commands().assess(rest, ("train", "validation"))
-        case ["test", *rest]:
-            _commands().assess(rest, ("train", "validation", "test"))
-        case ["predict", *rest]:
-            _commands().predict(rest)
-        case [command, *_]:
-            known_commands = [
-                "list",
-                "show",
-                "fit",
-                "validate",
-                "test",
-                "predict",
-                "crossval",
-                "explore",
-                "explain",
-                "synthesise",
-                "export",
-            ]
-            raise InputError(
-                f"zoo {command}: cannot be understood; {suggest(command, known_commands)}; see 'zoo --help'"
-            )
+        case _:
+            from . import commands as of_trained_models  # late: it costs seconds
 
-
-def _export(args: list[str]) -> None:
-    parser = _parser("zoo export RUN --to FOLDER [--push hf:owner/repo]")
-    parser.add_argument("run")
-    parser.add_argument("--to", required=True)
-    parser.add_argument("--push")
-    options = parser.parse_args(args)
-    from .publish import export
-
-    folder = export(options.run, Path(options.to), options.push)
-    print(f'{folder}: load it with zoo.load("{folder}")')
-    if options.push:
-        print(f'{options.push}: load it with zoo.load("{options.push}")')
+            getattr(of_trained_models, command)(rest, **options)
 
 
 class _Parser(argparse.ArgumentParser):
+    """Parser whose errors are one line. Options are never guessed from their beginnings."""
+
+    def __init__(self, **how: Any) -> None:
+        super().__init__(**how, allow_abbrev=False)
+        self.set_defaults(takes_recipe=False)
+
     def error(self, message: str) -> None:  # type: ignore[override]
-        raise InputError(f"{message}; usage: {self.usage}")
+        raise InputError(f"{message}; see '{self.prog} --help'")
 
 
-def _parser(usage: str) -> argparse.ArgumentParser:
-    return _Parser(usage=usage, allow_abbrev=False)
+def _parser() -> tuple[_Parser, dict[str, _Parser]]:
+    """The parser of all commands, and that of each."""
+    top = _Parser(
+        prog="zoo",
+        usage="zoo COMMAND [OPTIONS]",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"biozoo {__version__}")
+    commands = top.add_subparsers(title="commands", dest="command", metavar="COMMAND", prog="zoo", required=True)
 
+    def add(name: str, usage: str, text: str, more: str = "") -> _Parser:
+        """``more``: only in the help of the command itself. 'zoo fit --help' is left to the parser of recipes."""
+        takes_recipe = usage.startswith("NAME_OR_RUN")
+        command = commands.add_parser(
+            name,
+            usage=f"zoo {name} {usage}",
+            help=text,
+            description=f"{text[0].upper()}{text[1:]}. {more}",
+            epilog=OF_A_RECIPE if takes_recipe else None,
+            add_help=name != "fit",
+        )
+        command.set_defaults(takes_recipe=takes_recipe)
+        return command
 
-def _commands() -> Any:
-    """The module of the commands, imported late: it costs seconds."""
-    from . import commands
-
-    return commands
+    add("list", "", "recipes: model, data, task, test score, size, weights")
+    show = add("show", "NAME", "a recipe with its scores and layers, or the card of a data set")
+    show.add_argument("name", metavar="NAME", help="recipe, run folder or data set")
+    add("fit", "NAME_OR_RUN", "train; everything is written to runs/NAME/1, 2, ...")
+    add("validate", "NAME_OR_RUN", "score training and validation rows")
+    add("test", "NAME_OR_RUN", "score all rows, test included, beside simple baselines")
+    add(
+        "predict",
+        "NAME_OR_RUN --data.path FILE [--output FILE]",
+        "predict each sample of a file",
+        "--output is a table (.csv, .tsv, .parquet), or .npz for masks and images; without it, CSV goes to the screen.",
+    )
+    crossval = add("crossval", "NAME_OR_RUN [--folds 5] [--repeats 3]", "cross-validate, baselines on the same folds")
+    crossval.add_argument("--folds", type=int, default=5, metavar="N", help="number of folds (default: 5)")
+    crossval.add_argument("--repeats", type=int, default=1, metavar="N", help="how often to draw them (default: 1)")
+    add("explore", "NAME_OR_RUN", "maps of every layer, and latent.html to explore them")
+    explain = add(
+        "explain",
+        "NAME_OR_RUN [--method METHOD] [--fasta FILE] [--vcf FILE --genome FILE]",
+        "features, pixels, time points or bases that a prediction relies on",
+    )
+    explain.add_argument("--method", help="such as grad_cam (series, images), lime (tables), mutagenesis (DNA)")
+    explain.add_argument("--fasta", metavar="FILE", help="sequences to explain; by default some validation rows")
+    explain.add_argument("--vcf", metavar="FILE", help="variants, to predict the effect of each")
+    explain.add_argument("--genome", metavar="FILE", help="FASTA file that the positions of --vcf refer to")
+    synthesise = add(
+        "synthesise",
+        "NAME_OR_RUN --n 1000 --output FILE [--report FILE] [--condition COLUMN=VALUE]",
+        "synthetic samples, and a report on their quality and privacy",
+    )
+    synthesise.add_argument("--n", type=int, default=1000, metavar="N", help="number of samples (default: 1000)")
+    synthesise.add_argument("--output", required=True, metavar="FILE", help="table, or .npz of images or series")
+    synthesise.add_argument("--report", metavar="FILE", help=".html or .png: quality, use and privacy of a table")
+    synthesise.add_argument("--seed", type=int, default=0, metavar="N", help="seed of all draws (default: 0)")
+    synthesise.add_argument(
+        "--condition",
+        action="append",
+        default=[],
+        dest="conditions",
+        metavar="COLUMN=VALUE",
+        help="class of the samples, such as diabetes=pos",
+    )
+    export = add("export", "RUN --to FOLDER [--push hf:owner/repo]", "write the weights of a run with their card")
+    export.add_argument("run", metavar="RUN", help="folder of a run that was tested")
+    export.add_argument("--to", required=True, metavar="FOLDER", help="folder to write")
+    export.add_argument("--push", metavar="hf:owner/repo", help="upload it to the Hugging Face Hub as well")
+    new = add(
+        "new",
+        "model NAME [--data DATASET]",
+        "write a new model with recipe and test into this checkout, to be filled in",
+    )
+    new.add_argument("kind", metavar="model", choices=["model"])
+    new.add_argument("name", metavar="NAME", help="name of its class, such as Transformer")
+    new.add_argument("--data", default="pima", metavar="DATASET", help="data set of its recipe (default: pima)")
+    return top, commands.choices

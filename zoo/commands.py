@@ -24,7 +24,7 @@ log = logging.getLogger("zoo")
 
 
 def assess(args: list[str], splits: tuple[str, ...]) -> Evaluation:
-    """Score a trained model: ``zoo validate`` (training and validation rows) and ``zoo test`` (all)."""
+    """Score the rows of these splits with a trained model."""
     quieten()
     cli = CLI(args)
     model, folder = _trained(cli)
@@ -35,6 +35,16 @@ def assess(args: list[str], splits: tuple[str, ...]) -> Evaluation:
     write_report(evaluation, title, folder)
     log.info("written to %s", folder)
     return evaluation
+
+
+def validate(args: list[str]) -> Evaluation:
+    """Score training and validation rows."""
+    return assess(args, ("train", "validation"))
+
+
+def test(args: list[str]) -> Evaluation:
+    """Score all rows, test included."""
+    return assess(args, ("train", "validation", "test"))
 
 
 def predict(args: list[str]) -> pd.DataFrame:

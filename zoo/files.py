@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -64,16 +64,24 @@ def numbered(path: Path) -> list[Path]:
     return sorted((p for p in path.glob("*") if p.name.isdigit() and p.is_dir()), key=lambda p: int(p.name))
 
 
-def new_run_folder(parent: Path) -> Path:
-    """Make and return ``parent/1``, ``parent/2``, ... whichever comes next."""
+@contextmanager
+def new_run_folder(parent: Path) -> Iterator[Path]:
+    """Make ``parent/1``, ``parent/2``, ... whichever comes next; it is removed if the block fails while it is empty."""
+    made = [path for path in (parent, *parent.parents) if not path.exists()]
     number = int(runs[-1].name) + 1 if (runs := numbered(parent)) else 1
     while True:
         try:
-            (path := parent / str(number)).mkdir(parents=True)
+            (folder := parent / str(number)).mkdir(parents=True)
+            break
         except FileExistsError:  # another run started at the same moment
             number += 1
-        else:
-            return path
+    try:
+        yield folder
+    except BaseException:
+        with suppress(OSError):  # not empty
+            for path in (folder, *made):
+                path.rmdir()
+        raise
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

@@ -1,16 +1,25 @@
-"""``zoo list`` and ``zoo show``: what there is, without importing torch (but to show a recipe without weights)."""
+"""``zoo list`` and ``zoo show``: what there is, without importing torch (but to show a recipe without weights).
+
+``python -m zoo.listing README.md`` writes the list of recipes into the README (``make readme``).
+"""
 
 import json
+import sys
+from pathlib import Path
 from typing import Any
 
 from . import files
 from .errors import InputError, suggest
 
 OWN_TASKS = ("representation", "synthesis", "translation", "anomaly")
+MARKS = "<!-- zoo list -->\n", "<!-- end of zoo list -->\n"  # around the list in the README
 
 
 def recipe_table() -> str:
-    """One line a recipe: model, data set, task, headline test score, number of weights, whether they are shipped."""
+    """One line a recipe: model, data set, task, headline test score, number of weights, whether they are shipped.
+
+    The last column says yes, no, or untrained, as a recipe with ``untrained: true`` states of itself.
+    """
     cards = {name: _weights_card(name) for name in files.recipes()}
     # What a model is for, if it is not to predict the target of the data: other recipes of it tell.
     own = {card["model"]: card["task"] for card in cards.values() if card and card["task"] in OWN_TASKS}
@@ -23,9 +32,26 @@ def recipe_table() -> str:
         test = card["scores"][card["model"]]["test"] if card else {}
         score = f"{card['headline']} {test[card['headline']]:.3f}" if card else "-"
         size = f"{card['parameters']:,}" if card else "-"
-        rows.append((name, model, data, task, score, size, "yes" if card else "no"))
+        shipped = "yes" if card else "untrained" if recipe.get("untrained") else "no"
+        rows.append((name, model, data, task, score, size, shipped))
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows)
+
+
+def in_readme(text: str) -> str:
+    """The text of a README with the list of recipes as it is now."""
+    start, end = MARKS
+    if text.count(start) != 1 or text.count(end) != 1:
+        raise InputError(f"the README needs one line {start.strip()!r} and one {end.strip()!r} after it")
+    before, _, rest = text.partition(start)
+    return f"{before}{start}```\n{recipe_table()}\n```\n{end}{rest.partition(end)[2]}"
+
+
+def write_readme(path: Path) -> None:
+    """Bring the list of recipes in a README up to date."""
+    text = in_readme(path.read_text(encoding="utf-8"))
+    with files.replacing(path) as new:
+        new.write_text(text, encoding="utf-8")
 
 
 def _weights_card(name: str) -> dict[str, Any] | None:
@@ -62,3 +88,7 @@ def _layers(name: str) -> str:
 
     quieten()
     return layer_text(layer_table(CLI(["--config", name]).make_example()))
+
+
+if __name__ == "__main__":
+    write_readme(Path(sys.argv[1]))

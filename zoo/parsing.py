@@ -1,7 +1,7 @@
 """LightningCLI with short class names, recipes by name and one-line errors."""
 
 import re
-from inspect import signature
+from argparse import SUPPRESS
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -15,10 +15,13 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from . import files
 from .data import Data
 from .errors import InputError, suggest
-from .models import REGISTRY, Model, Supervised, Unsupervised
+from .models import REGISTRY, Model
 from .spec import Modality, Spec, Target
 from .training.profiler import NoProfiler
 
+USAGE = "zoo fit NAME_OR_RUN [--OPTION VALUE ...]"
+DESCRIPTION = """Train; everything is written to runs/NAME/1, 2, ... --config NAME_OR_RUN means the same as NAME_OR_RUN.
+Options of a model and of a data module: zoo fit --model.help MLP, zoo fit --data.help TableData."""
 TRUSTED = ("zoo.", "lightning.pytorch.")  # what a config file may name by import path
 
 
@@ -36,25 +39,41 @@ class _Refused(BaseException):
 
 
 class Parser(LightningArgumentParser):
-    """Parser that answers a mistake with the message and the nearest right spelling, in place of the whole usage."""
+    """Parser that answers a mistake with one message, in place of the whole usage."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, allow_abbrev=False, **kwargs)
 
+    def add_subclass_arguments(self, *args: Any, **kwargs: Any) -> Any:
+        """Without the spec of a model, which comes from the data."""
+        return super().add_subclass_arguments(*args, **{**kwargs, "skip": {"spec"}})
+
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Always one line."""
-        raise _Refused(explain(message))
+        """Called by the parser of a class too, which knows nothing of the other options."""
+        raise _Refused(message)
 
 
-def explain(message: str) -> str:
-    """A message of jsonargparse in one line, with the nearest right spelling."""
+GROUPS: dict[str, type] = {"trainer": Trainer, "early_stopping": EarlyStopping}  # besides those whose class is chosen
+TOP = ["config", "model", "data", "trainer", "early_stopping", "seed_everything", "ckpt_path", "output", "print_config"]
+
+
+def explain(message: str, given: dict[str, list[str]]) -> str:
+    """A message of jsonargparse in one line, with the nearest right spelling.
+
+    Args:
+        message: Of jsonargparse.
+        given: What the user gave, see `names_given`.
+    """
     if found := re.search(r"import path string: ([\w.]+)", message):
         return f"no class {found[1]!r}; {suggest(found[1], KNOWN)}"
-    if found := re.search(r"(?:Option|[Kk]ey) '([\w.]+)' is not (?:accepted|expected)", message):
-        return f"no option {found[1]!r}; {suggest(found[1].rpartition('.')[2], options('model') + options('data'))}"
+    if found := re.search(r"Group '(\w+)' does not accept option '([\w.]+)'", message):
+        return no_option(f"{found[1]}.{found[2]}", given)
+    if found := re.search(r"(?:Option|[Kk]ey) '([\w.]+)\+?' is not (?:accepted|expected)", message):
+        # The message does not say of which class: the group in which the user gave the name and where it is none.
+        groups = [g for g, names in given.items() if found[1] in names[1:] and found[1] not in options(g, given)]
+        return no_option(".".join([*groups[:1], found[1]]), given)
     if found := re.search(r"[Uu]nrecognized arguments: (?:--)?([\w.]+)", message):
-        head, _, name = found[1].rpartition(".")
-        return f"no option --{found[1]}; {suggest(name, options(head))}"
+        return no_option(found[1], given)
     key = re.search(r'key "([\w.]+)"', message)
     value = re.search(r"(?:Got|Given) value: (.*)", message)
     if key and value:
@@ -67,20 +86,56 @@ def explain(message: str) -> str:
     return " ".join(message.split())
 
 
-def options(group: str) -> list[str]:
-    """Names of the options of ``model``, ``data``, ``trainer`` or ``early_stopping``, or those without a group."""
-    match group:
-        case "model":
-            classes: list[type] = [*REGISTRY.values(), Supervised, Unsupervised, Model]
-        case "data":
-            classes = subclasses(Data)
-        case "trainer":
-            classes = [Trainer]
-        case "early_stopping":
-            classes = [EarlyStopping]
-        case _:
-            return ["config", "ckpt_path", "seed_everything", "output", "print_config", "model", "data", "trainer"]
-    return sorted({name for c in classes for name in signature(c).parameters} - {"spec", "shared"})
+def no_option(name: str, given: dict[str, list[str]]) -> str:
+    """That there is no such option, with the nearest one of the same class.
+
+    Args:
+        name: Such as ``"model.hiden"``.
+        given: What the user gave, see `names_given`.
+    """
+    group, _, option = name.partition(".")
+    if not (known := options(group, given)):
+        return f"no option --{name}; {suggest(group, TOP)}"
+    return f"no option --{name} of {_class(group, given).__name__}; {suggest(option, known)}"
+
+
+def options(group: str, given: dict[str, list[str]]) -> list[str]:
+    """Names of the options of ``model``, ``data``, ``trainer`` or ``early_stopping``, of the chosen class only."""
+    chosen = _class(group, given)
+    if chosen is object:
+        return []
+    added = LightningArgumentParser().add_class_arguments(chosen, fail_untyped=False, skip={"spec"})
+    return [name for name in added if "." not in name]
+
+
+def _class(group: str, given: dict[str, list[str]]) -> type:
+    """Class that the options of a group belong to; ``object`` if there is none."""
+    return GROUPS.get(group) or KNOWN.get(next(iter(given.get(group, [])), "").rpartition(".")[2], object)
+
+
+def names_given(content: dict[str, Any], words: list[str]) -> dict[str, list[str]]:
+    """Class of model and data, then the names of their options, in a recipe and on the command line.
+
+    Args:
+        content: Of the recipe.
+        words: Of the command line.
+
+    Returns:
+        Such as ``{"model": ["MLP", "hidden", "lr"], "data": ["TableData", "path"]}``.
+    """
+    found = {}
+    for group in ("model", "data"):
+        part = content.get(group)
+        names = [*part.get("init_args", {})] if isinstance(part, dict) else []
+        chosen = part.get("class_path", "") if isinstance(part, dict) else str(part)
+        for word, following in zip(words, [*words[1:], ""], strict=True):
+            flag, sign, value = word.partition("=")
+            if flag in (f"--{group}", f"--{group}.class_path"):
+                chosen = value if sign else following
+            elif flag.startswith(f"--{group}."):
+                names.append(flag.removeprefix(f"--{group}.").removeprefix("init_args.").partition(".")[0].rstrip("+"))
+        found[group] = [chosen, *names]
+    return found
 
 
 def check_class_paths(value: Any, path: Path) -> None:
@@ -118,6 +173,8 @@ class CLI(LightningCLI):
     def __init__(self, args: list[str]) -> None:
         self.name = "run"
         self.run: Path | None = None
+        self.given: dict[str, list[str]] = {}
+        self._whole: Data | None = None
         try:
             super().__init__(
                 Model,
@@ -130,23 +187,23 @@ class CLI(LightningCLI):
                 auto_configure_optimizers=False,
                 load_from_checkpoint_support=False,
                 trainer_defaults={"default_root_dir": "runs", "max_epochs": 100, "enable_model_summary": False},
+                parser_kwargs={"prog": "zoo fit", "usage": USAGE, "description": DESCRIPTION},
                 args=args,
                 run=False,
             )
         except _Refused as error:
-            raise InputError(str(error)) from None
+            raise InputError(explain(str(error), self.given)) from None
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """The link from data to model, early stopping, and two paths."""
-        parser.link_arguments("data.spec", "model.init_args.spec", apply_on="instantiate")
+        """Early stopping, two paths, and the mark of a recipe without weights."""
         parser.add_lightning_class_args(EarlyStopping, "early_stopping")
         parser.set_defaults({"early_stopping.monitor": "validation_loss", "early_stopping.patience": 20})
         parser.add_argument("--ckpt_path", type=str | None, default=None, help="Checkpoint; 'last' or 'best' of a run.")
         parser.add_argument("--output", type=str | None, default=None, help="File for predictions.")
+        parser.add_argument("--untrained", type=bool, default=False, help=SUPPRESS)  # for `zoo list`
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Replace the name of a recipe or run by its path, and parse."""
-        config = Namespace()
         words = list(args)
         for i, word in enumerate(words):
             flag, _, value = word.partition("=")
@@ -156,7 +213,9 @@ class CLI(LightningCLI):
                 raise InputError("--config needs the name of a recipe, a file or a run folder")
             name = value or words[i + 1]
             path = files.config(name)
-            check_class_paths(files.read_yaml(path), path)
+            content = files.read_yaml(path)
+            check_class_paths(content, path)
+            self.given = names_given(content, words)
             self.run = files.run_folder(name)
             self.name = path.stem if self.run is None else self.run.resolve().parent.name
             words[i : i + (1 if value else 2)] = ["--config", str(path)] if not value else [f"--config={path}"]
@@ -171,6 +230,7 @@ class CLI(LightningCLI):
         for key in ("model", "data"):
             if not config.get(key):
                 raise InputError(f"the config has no {key!r}")
+        config.pop("untrained")
         self.output = config.pop("output")
         self.ckpt_path = self._checkpoint(config.pop("ckpt_path"))
 
@@ -195,6 +255,12 @@ class CLI(LightningCLI):
         data = self._make("data", changes)
         assert isinstance(data, Data)
         return data
+
+    def make_fold(self, folds: int, fold: int, repeat: int) -> Data:
+        """One fold of a cross-validation; the file is read once for all of them."""
+        if self._whole is None or self._whole.folds != folds:
+            self._whole = self.make_data(folds=folds)
+        return self._whole.with_fold(fold, repeat)
 
     def make_model(self, data: Data) -> Model:
         """A fresh model for these data."""

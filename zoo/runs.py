@@ -6,6 +6,7 @@ import os
 import sys
 import tempfile
 import warnings
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -68,12 +69,12 @@ def train(args: list[str], show: bool = True) -> Run:
     seed_everything(cli.config.seed_everything, workers=True, verbose=False)
     data = cli.make_data()
     model = cli.make_model(data)
-    # Mistakes in the balance or in the trainer's options, and weights that cannot be fetched, must not leave a folder.
     _ = data.training
-    cli.make_trainer(logger=False)
-    if not cli.ckpt_path:
-        model.fit_encoders(data.training_inputs(), data.training_targets())
-    folder = _folder_of(cli)
+    with _folder_of(cli) as folder:
+        # Mistakes in the trainer's options, and weights that cannot be fetched, must not leave a folder.
+        callbacks = [History(folder / "metrics.csv"), _best(folder), Last(folder / files.LAST), *_progress()]
+        trainer = cli.make_trainer(*callbacks, **_trainer_options(folder))
+        model.prepare(data)
     os.environ["ZOO_RUN_FOLDER"] = str(folder)  # for the processes that Lightning starts on further devices
     with files.replacing(folder / "config.yaml") as path:
         path.write_text(cli.as_yaml(), encoding="utf-8")
@@ -84,8 +85,6 @@ def train(args: list[str], show: bool = True) -> Run:
     sizes = ", ".join(f"{count} {split}" for split, count in _sizes(data).items())
     title = title_of(model, data)
     log.info("%s (%s) -> %s", title, sizes, folder)
-    callbacks = [History(folder / "metrics.csv"), _best(folder), Last(folder / files.LAST), *_progress()]
-    trainer = cli.make_trainer(*callbacks, **_trainer_options(folder))
     _run_trainer(trainer, model, data, cli.ckpt_path, folder)
     if not trainer.is_global_zero:
         raise SystemExit(0)  # the first process reports
@@ -93,7 +92,9 @@ def train(args: list[str], show: bool = True) -> Run:
         model = weights.from_checkpoint(folder / files.BEST)
     evaluation = evaluate(model, data, ("train", "validation"))
     write_report(evaluation, title, folder, show)
-    log.info("written to %s; score the test rows, once all is chosen, with: zoo test --config %s", folder, folder)
+    log.info(
+        "written to %s; after all settings are fixed, score the test rows with: zoo test --config %s", folder, folder
+    )
     return Run(folder, model, data, evaluation)
 
 
@@ -120,7 +121,7 @@ def _run_trainer(trainer: Trainer, model: Model, data: Data, ckpt_path: str | No
 def fit_fold(cli: CLI, folds: int, fold: int, repeat: int) -> tuple[Model, Data]:
     """Train on one fold of a cross-validation, with a seed of its own; the model of the best epoch, and its data."""
     seed_everything(cli.config.seed_everything + repeat * folds + fold, workers=True, verbose=False)
-    data = cli.make_data(folds=folds, fold=fold, repeat=repeat)
+    data = cli.make_fold(folds, fold, repeat)
     return fit_data(cli, data), data
 
 
@@ -158,14 +159,14 @@ def run_of(ckpt_path: str) -> Path | None:
     return files.run_folder(str(Path(ckpt_path).parent.parent))
 
 
-def _folder_of(cli: CLI) -> Path:
+def _folder_of(cli: CLI) -> AbstractContextManager[Path]:
     """The folder of the run that is resumed, else a new one; processes of one run on several devices share it."""
     if "ZOO_RUN_FOLDER" in os.environ and int(os.environ.get("LOCAL_RANK", 0)) > 0:
-        return Path(os.environ["ZOO_RUN_FOLDER"])
+        return nullcontext(Path(os.environ["ZOO_RUN_FOLDER"]))
     if cli.ckpt_path:
         weights.read_checkpoint(cli.ckpt_path)
         if folder := run_of(cli.ckpt_path):
-            return folder
+            return nullcontext(folder)
     return files.new_run_folder(Path(cli.config.trainer.default_root_dir) / cli.name)
 
 

@@ -1,5 +1,6 @@
 """Base of all data modules: read once, split once, hand out whole batches of raw values."""
 
+import copy
 import hashlib
 import logging
 import math
@@ -17,7 +18,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, RandomSampler, SequentialSampler
 
 from ..errors import InputError, check_choice, check_range
-from ..spec import Spec
+from ..spec import Modality, Spec, Target
 from ..training.tasks import task_of
 from . import split as splitting
 from .balance import Balance, class_weights, resample
@@ -69,6 +70,25 @@ class Content:
     def labelled(self, rows: Tensor) -> Tensor:
         """Which of these samples have a value of the target, ``shape=(rows,)``."""
         return task_of(self.spec["target"]).labelled(self.y[rows])
+
+
+@dataclass
+class Unsplit:
+    """What was read and checked, before it is split.
+
+    Attributes:
+        frame: One row a sample, in the order of the file.
+        modality: What the samples are, as far as it can be told before the split.
+        target: What is to be predicted.
+        y: As of `Content`.
+        twins: Equal for samples that are copies of each other, ``shape=(samples,)``.
+    """
+
+    frame: pd.DataFrame
+    modality: Modality
+    target: Target
+    y: Tensor
+    twins: pd.Series
 
 
 class Rows(Dataset[Batch]):
@@ -177,8 +197,12 @@ class Data(LightningDataModule):
         self._augmented_epoch = -1
 
     @abstractmethod
-    def read(self) -> Content:
-        """Read, check and split; called once."""
+    def read(self) -> Unsplit:
+        """Read and check; the split is left to `divide`."""
+
+    @abstractmethod
+    def divide(self, read: Unsplit) -> Content:
+        """Split what was read, which stays as it is: the folds of a cross-validation share it."""
 
     @abstractmethod
     def frame(self) -> pd.DataFrame:
@@ -265,10 +289,30 @@ class Data(LightningDataModule):
     @cached_property
     def content(self) -> Content:
         """Everything read; the first use reads."""
-        try:
-            return self.read()
-        except AttributeError as error:  # jsonargparse takes an AttributeError for "no such property" and links None
-            raise RuntimeError(f"{type(self).__name__} could not be read: {error}") from error
+        return self.divide(self.read())
+
+    @cached_property
+    def _unsplit(self) -> Unsplit:
+        return self.read()
+
+    def with_fold(self, fold: int, repeat: int = 0) -> "Data":
+        """Another fold of the same cross-validation; the file is read once for all that come from this data module.
+
+        Args:
+            fold: Which fold tests, from 0.
+            repeat: Which repeat, from 0.
+
+        Raises:
+            InputError: No such fold.
+        """
+        if self.folds is None or "content" in self.__dict__:
+            raise RuntimeError("with_fold needs data with folds that are not split yet")
+        check_range("fold", fold, 0, self.folds - 1)
+        check_range("repeat", repeat, 0)
+        read, data = self._unsplit, copy.copy(self)
+        data.fold, data.repeat = fold, repeat
+        data.content = data.divide(read)
+        return data
 
     @property
     def spec(self) -> Spec:

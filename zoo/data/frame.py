@@ -1,5 +1,6 @@
 """Samples that are listed in a table, whatever their modality: their target, their names, their split."""
 
+import copy
 import logging
 from abc import abstractmethod
 from pathlib import Path
@@ -18,7 +19,7 @@ from ..registry import Registry
 from ..spec import Modality, Spec, Target, modality_of
 from ..training.tasks import task_of
 from . import columns
-from .base import IS_TEST, Content, Data, Source
+from .base import IS_TEST, Content, Data, Source, Unsplit
 from .datasets import read_dataset
 from .reading import UNNAMED, read_table
 from .target import detect
@@ -134,8 +135,8 @@ class FrameData(Data):
             return {key: self.card[key] for key in ("name", "sha256", "licence", "citation", "source", "limits")}
         return {"name": Path(self.path).name, "sha256": files.sha256(Path(self.path)), "licence": "not stated"}
 
-    def read(self) -> Content:
-        """Read, check and split."""
+    def read(self) -> Unsplit:
+        """Read and check the table, and find what is to be predicted."""
         frame = self._frame_with_test()
         if self.trained:
             modality, target = modality_of(self.trained), self.trained["target"]
@@ -151,11 +152,17 @@ class FrameData(Data):
         if not target.get("unlabelled") and (unlabelled := ~task.labelled(y).numpy()).any():
             log.info("%d samples without a value of %s are left out", unlabelled.sum(), " or ".join(self.answers()))
             frame, y = frame[~unlabelled], y[torch.from_numpy(~unlabelled)]
-        is_test = frame[IS_TEST].to_numpy(dtype=bool) if IS_TEST in frame else None
         twins = self.twins(frame, modality)
         if not self.trained:
             self._report_twins(twins, frame, target)
-        split = self.split_samples(frame, twins, task.strata(y, target), is_test)
+        return Unsplit(frame, modality, target, y, twins)
+
+    def divide(self, read: Unsplit) -> Content:
+        """Split; what only training rows may say is added to the modality."""
+        frame, y = read.frame, read.y
+        modality, target = copy.deepcopy((read.modality, read.target))
+        is_test = frame[IS_TEST].to_numpy(dtype=bool) if IS_TEST in frame else None
+        split = self.split_samples(frame, read.twins, task_of(target).strata(y, target), is_test)
         if not self.trained:
             columns.check_training(split, target, y, self.path)
             self.complete(modality, frame, frame[split == "train"])

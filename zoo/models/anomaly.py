@@ -94,12 +94,9 @@ class AnomalyDetector(Model, abstract=True):
             raise self.lacking("training")
         super().fit_encoders(x)
 
-    def setup(self, stage: str) -> None:
+    def prepare(self, data: Any) -> None:
         """As in `Model`; before hours of training, see that there are normal validation samples."""
-        super().setup(stage)
-        data = getattr(self.trainer, "datamodule", None)
-        if stage != "fit" or data is None:
-            return
+        super().prepare(data)
         if not self.is_normal(data.content.y[data.content.rows("validation")]).any():
             raise self.lacking("validation")
 

@@ -268,15 +268,23 @@ class Model(LightningModule):
         return self.raw_predictions(batch["x"])
 
     def fit_encoders(self, x: Tensor, y: Tensor | None = None) -> None:
-        """Let the encoding learn from raw training rows ``(rows, *shape)`` and targets ``(rows,)``, as in `setup`."""
+        """Let the encoding learn from raw training rows ``(rows, *shape)`` and targets ``(rows,)``, as in `prepare`."""
         self.encode.fit(x)
 
+    def prepare(self, data: Any) -> None:
+        """Learn what training rows say before training starts, such as the statistics of the encoding.
+
+        Args:
+            data: A data module of the zoo.
+        """
+        self.fit_encoders(data.training_inputs(), data.training_targets())
+
     def setup(self, stage: str) -> None:
-        """Before training: fit the encoding, unless it came with trained weights."""
+        """Before training: `prepare`, unless it was done or the encoding came with trained weights."""
         if stage == "fit" and not self.encode.fitted:
             if (data := getattr(self.trainer, "datamodule", None)) is None:
                 raise InputError("the encoding is not fitted: call model.fit_encoders(x), or train with zoo.data")
-            self.fit_encoders(data.training_inputs(), data.training_targets())
+            self.prepare(data)
 
     def penalty(self) -> Tensor | float:
         """L1 and L2 penalties on all weight matrices."""

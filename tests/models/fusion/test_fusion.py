@@ -224,6 +224,18 @@ def test_a_branch_reads_what_the_encoding_of_its_modality_gives(cohort, frame):
     assert model.predict(data.frame())["prediction"].notna().all()
 
 
+def test_extra_continuous_targets_are_standardised_by_a_fit(here):
+    write_cohort()
+    options = ["--data.path=samples.csv", "--data.target=group", "--data.positive=ill"]
+    options += ["--data.modalities", '{"rna": "rna.csv", "protein": "protein.csv"}']
+    options += ["--data.also", '{"time": {"target": "days"}}', "--trainer.max_epochs=1", "--trainer.accelerator=cpu"]
+    run = zoo.fit("joint_miniacc", *options)
+    days = run.data.content.also["time"][run.data.content.rows("train")]
+    head = run.model.target_heads["time"]
+    assert head.mean.item() == pytest.approx(days[days.isfinite()].mean().item(), rel=1e-5)
+    assert head.scale.item() == pytest.approx(days[days.isfinite()].std(correction=0).item(), rel=1e-5)
+
+
 def test_what_cannot_be_built_says_why(cohort, frame, message):
     assert "mixed fusion is the model CustOmics" in message(lambda: MultiModal(spec=cohort.spec, fusion="mixed"))
     assert "did you mean rna" in message(lambda: MultiModal(spec=cohort.spec, branches={"rnaa": {}}))

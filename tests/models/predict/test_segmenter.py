@@ -52,6 +52,9 @@ class Squares(Data):
         self.arguments, self.train = (number, classes, size), train
 
     def read(self):
+        return None
+
+    def divide(self, read):
         number, classes, size = self.arguments
         images, masks = shapes(number, classes, size)
         split = np.where(np.arange(number) < self.train, "train", "validation")

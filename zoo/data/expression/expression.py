@@ -18,7 +18,7 @@ from ...encode.expression_rows import ExpressionRows, check_values, covariate_va
 from ...errors import InputError, check_choice, check_range
 from ...spec import Modality, modality_of
 from .. import columns
-from ..base import IS_TEST, Content, Source
+from ..base import IS_TEST, Content, Source, Unsplit
 from ..datasets import assay_of
 from ..frame import FrameData
 from ..reading import read_table
@@ -202,9 +202,9 @@ class ExpressionData(FrameData):
         covariates = covariate_values(frame, modality, self.path)
         return ExpressionRows(expression.matrix, place, covariates, frame[ROW].to_numpy())
 
-    def read(self) -> Content:
-        """Read, check and split."""
-        content = super().read()
+    def divide(self, read: Unsplit) -> Content:
+        """Split; the samples without what only reading needed."""
+        content = super().divide(read)
         content.samples = content.samples.drop(columns=ROW)
         return content
 

@@ -16,7 +16,7 @@ from ...encode.table import as_text
 from ...errors import InputError, check_choice
 from ...spec import Modality, joined, modality_of
 from .. import split as splitting
-from ..base import Batch, Content, Source
+from ..base import Batch, Content, Source, Unsplit
 from ..columns import check_ids, check_training
 from ..expression.expression import joint_checksum
 from ..frame import FrameData
@@ -200,9 +200,9 @@ class MultiOmicsData(FrameData):
                 parts[key] = part.data.values(self._of(key, frame), modality["parts"][key]), place
         return JointRows(parts, modality).ready()
 
-    def read(self) -> Content:
-        """Read, check and split; ``samples`` tells in columns such as ``"measured rna"`` who has what."""
-        content = super().read()
+    def divide(self, read: Unsplit) -> Content:
+        """Split; ``samples`` tells in columns such as ``"measured rna"`` who has what."""
+        content = super().divide(read)
         if self.also and not self.trained:
             content.spec["also"] = {name: further(self, content.samples, about) for name, about in self.also.items()}
         split = content.samples["split"].to_numpy()

@@ -14,7 +14,7 @@ from ... import files
 from ...encode import to_tensor
 from ...errors import InputError, check_range
 from ...spec import Modality, modality_of
-from ..base import IS_TEST, Batch, Content, Source
+from ..base import IS_TEST, Batch, Source, Unsplit
 from ..frame import FrameData
 from ..reading import UNNAMED
 from . import augment as series_augment
@@ -131,8 +131,8 @@ class SeriesData(FrameData):
             return ""
         return f"samples of one {self.owner} are in training and test: scores are optimistic for a new {self.owner}"
 
-    def read(self) -> Content:
-        """Read, check and split."""
+    def read(self) -> Unsplit:
+        """Read and check; a file of test samples beside is told of."""
         other = Path(self.path.replace("_TRAIN", "_TEST"))
         if "_TRAIN" in self.path and self.test_path is None and other.is_file():
             log.info("there is a file of test samples; to use it, give --data.test_path %s", other)

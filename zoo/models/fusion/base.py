@@ -106,15 +106,12 @@ class Fusion(Supervised, abstract=True):
         widths = torch.tensor([place.stop - place.start for place in self.encode.places.values()], device=kept.device)
         return torch.cat([encoded[:, : -len(self.names)] * kept.repeat_interleave(widths, 1), kept], 1)
 
-    def setup(self, stage: str) -> None:
+    def prepare(self, data: Any) -> None:
         """As in `Model`; the heads of extra targets learn from their training targets too."""
-        new = stage == "fit" and not self.encode.fitted
-        super().setup(stage)
-        if new:
-            content = self.trainer.datamodule.content  # type: ignore[attr-defined]
-            for name, head in self.target_heads.items():
-                if name:
-                    head.fit(content.also[name][content.rows("train")])
+        super().prepare(data)
+        for name, head in self.target_heads.items():
+            if name:
+                head.fit(data.content.also[name][data.content.rows("train")])
 
     def loss(self, batch: Batch) -> Tensor:
         """Losses of all targets, each over the samples that have it."""

@@ -1,0 +1,77 @@
+"""The folds of a cross-validation: read once, and the same as if each were read on its own."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from cohort import read_cohort, write_cohort
+
+from zoo import files
+from zoo.cli import main
+from zoo.data import Data, IntervalData, TableData
+from zoo.errors import InputError
+from zoo.parsing import CLI
+
+RECIPES = ["mlp_patients", "vae_miniacc", "cnn1d_promoters", "cnn2d_beats", "segmenter_mni152", "pix2pix_vessels"]
+
+
+def of_recipe(name: str) -> Callable[..., Data]:
+    return CLI(["--config", name]).make_data
+
+
+def several_omics(**options: int) -> Data:
+    return read_cohort(**options)
+
+
+def intervals(**options: int) -> Data:
+    return IntervalData("peaks.bed", "genome.fa", length=20, negatives="shuffled", group=None, **options)
+
+
+def flat(x: object) -> list[torch.Tensor]:
+    return [x] if isinstance(x, torch.Tensor) else [part for key in x.keys() for part in flat(x[key])]  # noqa: SIM118
+
+
+@pytest.mark.parametrize("source", [*RECIPES, several_omics, intervals])
+def test_folds_of_one_reading_are_those_of_their_own(source: str | Callable[..., Data], here: Path) -> None:
+    write_cohort()
+    rng = np.random.default_rng(0)
+    Path("genome.fa").write_text(f">chr1\n{''.join(rng.choice(list('ACGT'), 3000))}\n")
+    Path("peaks.bed").write_text("".join(f"chr1\t{at}\t{at + 20}\n" for at in range(100, 2800, 50)))
+    make = of_recipe(source) if isinstance(source, str) else source
+    whole = make(folds=3)
+    for fold, repeat in ((2, 0), (0, 1), (0, 0)):
+        shared, own = whole.with_fold(fold, repeat), make(folds=3, fold=fold, repeat=repeat)
+        pd.testing.assert_frame_equal(shared.samples, own.samples)
+        assert shared.spec == own.spec
+        rows = torch.arange(len(own.samples))
+        for a, b in zip(flat(shared.content.x[rows]), flat(own.content.x[rows]), strict=True):
+            torch.testing.assert_close(a, b, rtol=0, atol=0, equal_nan=True)
+        for name, y in own.content.targets(rows).items():
+            torch.testing.assert_close(shared.content.targets(rows)[name], y, rtol=0, atol=0, equal_nan=True)
+
+
+def test_folds_are_of_data_that_are_not_split_yet() -> None:
+    with pytest.raises(RuntimeError, match="folds that are not split yet"):
+        TableData("pima").with_fold(0)
+    whole = TableData("pima", folds=3)
+    with pytest.raises(InputError, match="fold must be between 0 and 2, not 3"):
+        whole.with_fold(3)
+    _ = whole.samples
+    with pytest.raises(RuntimeError, match="folds that are not split yet"):
+        whole.with_fold(1)
+
+
+def test_crossval_reads_and_hashes_once(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hashed, read = [], []
+    sha256, frame = files.sha256, TableData._frame
+    monkeypatch.setattr(files, "sha256", lambda path: hashed.append(path) or sha256(path))
+    monkeypatch.setattr(TableData, "_frame", lambda self: read.append(self.path) or frame(self))
+    main(["crossval", "mlp_pima", "--folds=3", "--repeats=2", "--trainer.max_epochs=1", "--trainer.accelerator=cpu"])
+    assert read == ["pima"]
+    assert [path.name for path in hashed] == ["pima.csv"]
+    table = pd.read_csv("runs/mlp_pima/crossval/crossval.csv")
+    values = table[(table["model"] == "logistic regression") & (table["metric"] == "roc_auc")]["value"]
+    assert values.nunique() == 6  # the folds differ
