@@ -34,14 +34,14 @@ ALL = ("motif", "splice", "promoters")
 def predicted(model: Supervised, data: Data) -> np.ndarray:
     """Class codes of the test rows."""
     with torch.inference_mode():
-        return model.answer(model.eval()(data.content.x[data.content.rows("test")])).argmax(1).numpy()
+        return model.answer(model.eval()(data.dataset.x[data.dataset.rows("test")])).argmax(1).numpy()
 
 
 def peers(data: Data, forest: bool = True) -> dict[str, np.ndarray]:
     """Class codes of the test rows as simple models predict them."""
-    test = data.content.rows("test")
-    rest = torch.as_tensor(np.setdiff1d(np.arange(len(data.content.y)), test.numpy()))
-    seen, unseen, y = data.baseline_features(rest), data.baseline_features(test), data.content.y[rest].numpy()
+    test = data.dataset.rows("test")
+    rest = torch.as_tensor(np.setdiff1d(np.arange(len(data.dataset.y)), test.numpy()))
+    seen, unseen, y = data.baseline_features(rest), data.baseline_features(test), data.dataset.y[rest].numpy()
     answers = {
         f"{name}logistic regression": LogisticRegression(max_iter=2000).fit(x, y).predict(unseen[name])
         for name, x in seen.items()
@@ -59,7 +59,7 @@ def motif() -> None:
     for seed in range(5):
         options = [f"--data.seed={seed}", f"--seed_everything={seed}", "--trainer.default_root_dir", ROOT]
         run = runs.train(["--config", "cnn1d_motif", *options], show=False)
-        truth = run.data.content.y[run.data.content.rows("test")].numpy()
+        truth = run.data.dataset.y[run.data.dataset.rows("test")].numpy()
         found = {"CNN1D": predicted(run.model, run.data), **peers(run.data)}
         rows.append({name: (answer == truth).mean() for name, answer in found.items()})
         motifs = explain.filter_motifs(run.model, run.data.training_inputs())
@@ -82,7 +82,7 @@ def splice() -> None:
         for fold in range(10):
             for recipe in ("cnn1d_splice", "cnn1d_splice_deep"):
                 model, data = runs.fit_fold(CLI(["--config", recipe, "--trainer.accelerator=cpu"]), 10, fold, repeat)
-                truth = data.content.y[data.content.rows("test")].numpy()
+                truth = data.dataset.y[data.dataset.rows("test")].numpy()
                 rows.append((recipe, repeat, (predicted(model, data) == truth).mean()))
             rows += [(name, repeat, (answer == truth).mean()) for name, answer in peers(data).items()]
     table = pd.DataFrame(rows, columns=["model", "repeat", "accuracy"])
@@ -95,7 +95,7 @@ def promoters() -> None:
     """Errors if each sequence in turn is left out."""
     print("\necoli_promoters, cnn1d_promoters: errors of leave-one-out among 106")
     data = SequenceData("ecoli_promoters")
-    frame, truth = data.frame().reset_index(drop=True), data.content.y.numpy()
+    frame, truth = data.frame().reset_index(drop=True), data.dataset.y.numpy()
     wrong: dict[str, np.ndarray] = {}
     for seed in range(3):
         for left_out in range(len(frame)):

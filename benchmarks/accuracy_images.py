@@ -87,7 +87,7 @@ def segmentation(seeds: range, root: str) -> None:
             run, seconds = trained("segmenter_vessels", seed, root, *options)
             predicted = masks_of(run.model.predict(list(held_out["image"]))["mask"])
             rows += [(name, *item) for item in mean_scores(predicted, truth).items()] + [(name, "CPU seconds", seconds)]
-    train = vessels().iloc[run.data.content.rows("train").numpy()]
+    train = vessels().iloc[run.data.dataset.rows("train").numpy()]
     widths, threshold = tuned_frangi(train)
     response = frangi(np.stack(list(held_out["image"]))[:, 0], widths)
     guess = torch.from_numpy((response > threshold).astype(np.uint8))

@@ -84,13 +84,13 @@ def breast(source: Path, folder: Path, seeds: int) -> None:
             cli = CLI(["--config", *options, *fixed, f"--data.split=seed{seed}"])
             seed_everything(seed, workers=True, verbose=False)
             data = cli.make_data()
-            _, content = data.spec, data.content
+            _, content = data.spec, data.dataset
             start = time.process_time()
             model = runs.fit_data(cli, data)
             seconds = time.process_time() - start
             found[name].append((*scores(content.y[rows := content.rows("test")], said(model, data, rows)), seconds))
     data = CLI(["--config", *BREAST["CustOmics"], *fixed, "--data.split=without"]).make_data()
-    content, train, test = data.content, data.content.rows("train"), data.content.rows("validation")
+    content, train, test = data.dataset, data.dataset.rows("train"), data.dataset.rows("validation")
     for name, fit in simple(data).items():
         for seed in range(seeds if "forest" in name else 1):
             start = time.process_time()
@@ -111,7 +111,7 @@ def breast(source: Path, folder: Path, seeds: int) -> None:
 def simple(data: Data) -> dict[str, Callable[[int], Callable[[torch.Tensor], np.ndarray]]]:
     """Simple models: from a seed to a trained one, which tells the class codes of rows."""
     assert isinstance(data, MultiOmicsData)
-    content, train = data.content, data.content.rows("train")
+    content, train = data.dataset, data.dataset.rows("train")
     values, y = data.baseline_features(torch.arange(len(content.y)))[""], content.y.numpy()
     models: dict[str, Callable[[int], Any]] = {
         "logistic regression": lambda _: LogisticRegression(max_iter=2000),
@@ -145,7 +145,7 @@ def said(model: Any, data: Data, rows: torch.Tensor) -> np.ndarray:
     """Class codes that a model of ours gives these rows."""
     assert isinstance(model, Supervised)
     with torch.inference_mode():
-        return model.eval().answer(model(data.content.x[rows])).argmax(1).numpy()
+        return model.eval().answer(model(data.dataset.x[rows])).argmax(1).numpy()
 
 
 def scores(y: torch.Tensor, answer: np.ndarray) -> tuple[float, float]:
@@ -189,7 +189,7 @@ def rna_alone() -> list[tuple[float, float]]:
     for number in range(FOLDS * REPEATS):
         data = cli.make_data(folds=FOLDS, fold=number % FOLDS, repeat=number // FOLDS)
         assert isinstance(data, MultiOmicsData)
-        content = data.content
+        content = data.dataset
         x, y = data.baseline_modalities(torch.arange(len(content.y)))["rna"], content.y.numpy()
         has = ~np.isnan(x).any(1) & labelled(content.y).numpy()
         train, test = (rows[has[rows]] for rows in (content.rows(split).numpy() for split in ("train", "test")))

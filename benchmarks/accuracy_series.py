@@ -58,7 +58,7 @@ def measured(recipe: str, files: list[str], root: str) -> tuple[pd.DataFrame, ru
 
 def rockets(python: str, run: runs.Run, root: str) -> pd.DataFrame:
     """The same of aeon's classifiers, on training and validation rows together."""
-    content, path = run.data.content, Path(root) / "peers.npz"
+    content, path = run.data.dataset, Path(root) / "peers.npz"
     test = content.rows("test")
     rest = torch.as_tensor(np.setdiff1d(np.arange(len(content.y)), test.numpy()))
     arrays = {"x": content.x[rest], "y": content.y[rest], "x_test": content.x[test], "y_test": content.y[test]}

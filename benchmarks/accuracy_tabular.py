@@ -29,7 +29,7 @@ FOLDS = 5
 
 def scores_of_fold(model: Supervised, data: Data, seed: int) -> dict[str, tuple[float, float]]:
     """ROC-AUC and accuracy on the test fold, by name of the model."""
-    content, test = data.content, data.content.rows("test").numpy()
+    content, test = data.dataset, data.dataset.rows("test").numpy()
     y, features = content.y.numpy(), data.baseline_features(torch.arange(len(content.y)))[""]
     rest = np.setdiff1d(np.arange(len(y)), test)
     with torch.inference_mode():

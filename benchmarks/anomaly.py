@@ -44,7 +44,7 @@ def official(folder: Path, name: str) -> list[str]:
 
 def descent(run: runs.Run) -> tuple[float, int]:
     """Milliseconds a window of the search for its noise, median of 5, and the number of windows."""
-    model, content = run.model, run.data.content
+    model, content = run.model, run.data.dataset
     windows = model.windows.cut(model.encode(content.x[content.rows("test")]))  # type: ignore[union-attr, operator]
     taken = []
     for _ in range(5):

@@ -58,7 +58,7 @@ def gan(recipe: str, data: Data, steps: int, seed: int, **changed: Any) -> Gener
 
 def few(data: Data, each: int, seed: int) -> Tensor:
     """Positions of so many training rows of each class, drawn by the seed."""
-    rows, y = data.content.rows("train").numpy(), data.content.y.numpy()
+    rows, y = data.dataset.rows("train").numpy(), data.dataset.y.numpy()
     generator = np.random.default_rng(seed)
     drawn = [generator.choice(rows[y[rows] == code], each, replace=False) for code in np.unique(y)]
     return torch.from_numpy(np.concatenate(drawn))
@@ -86,11 +86,11 @@ def interpolated(x: Tensor, y: Tensor, seed: int) -> Images:
 
 def made(data: Data, own: Tensor, seed: int) -> Images:
     """Images of a GAN that saw some of the training rows alone."""
-    x, y = data.content.x[own], data.content.y[own]
+    x, y = data.dataset.x[own], data.dataset.y[own]
     kept, split = split_of(data, own)
     with tempfile.TemporaryDirectory() as root:
         path = Path(root) / "few.npz"
-        np.savez(path, images=data.content.x[kept].numpy(), labels=data.content.y[kept].numpy(), split=split)
+        np.savez(path, images=data.dataset.x[kept].numpy(), labels=data.dataset.y[kept].numpy(), split=split)
         few_images = ImageData(str(path), batch_size=64, split="split")
         model = gan("dcgan_digits", few_images, STEPS, seed, diff_augment=CHANGES)
     parts = []
@@ -102,7 +102,7 @@ def made(data: Data, own: Tensor, seed: int) -> Images:
 
 def split_of(data: Data, own: Tensor) -> tuple[Tensor, np.ndarray]:
     """Positions of some training rows and of the validation rows (which a data module asks for), and their split."""
-    validation = data.content.rows("validation")
+    validation = data.dataset.rows("validation")
     return torch.cat([own, validation]), np.array(["train"] * len(own) + ["validation"] * len(validation))
 
 
@@ -118,12 +118,12 @@ def enlarged(x: Tensor, y: Tensor, more: Images) -> Images:
 def images(split: str) -> None:
     """Accuracy on digits."""
     data = ImageData("digits")
-    rows = data.content.rows(split)
+    rows = data.dataset.rows(split)
     for each in FEW:
         found: list[tuple[str, float]] = []
         for seed in SEEDS:
             own = few(data, each, seed)
-            x, y = data.content.x[own], data.content.y[own]
+            x, y = data.dataset.x[own], data.dataset.y[own]
             shifts, ours = moved(x, y, seed), made(data, own, seed)
             sets = {
                 "none": (x, y),
@@ -133,7 +133,7 @@ def images(split: str) -> None:
                 "DCGAN, moved by a pixel": enlarged(x, y, moved(*enlarged(x, y, ours), seed)),
             }
             for name, some in sets.items():
-                right = Seer(data.spec, *some, seed=seed).right(data.content.x[rows], data.content.y[rows])
+                right = Seer(data.spec, *some, seed=seed).right(data.dataset.x[rows], data.dataset.y[rows])
                 found.append((name, right))
         show(f"digits, {each} images of each class, {len(rows)} {split} rows: accuracy", found)
 
@@ -146,7 +146,7 @@ def tables(split: str) -> None:
     for column, codes in data.spec["modalities"]["table"]["missing_values"].items():
         frame[column] = frame[column].where(~frame[column].isin(codes))  # a pressure of 0 was not measured
     simple = make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
-    test = data.content.rows(split)
+    test = data.dataset.rows(split)
     for count in TABLE_FEW:
         found: list[tuple[str, float]] = []
         for seed in TABLE_SEEDS:
@@ -158,14 +158,14 @@ def tables(split: str) -> None:
                 model = gan("tabulargan_pima", few_rows, TABLE_STEPS, seed)
             synthetic = model.synthesise(TABLE_ENLARGED - count, seed=seed)
             codes = synthetic[target["name"]].astype(str).map(target["classes"].index).to_numpy()
-            x, y = simple.fit_transform(frame.iloc[own.numpy()][columns]), data.content.y[own].numpy()
+            x, y = simple.fit_transform(frame.iloc[own.numpy()][columns]), data.dataset.y[own].numpy()
             smote = SMOTE(sampling_strategy=dict.fromkeys((0, 1), TABLE_ENLARGED // 2), random_state=seed)
             sets = {
                 "none": (x, y),
                 "SMOTE": smote.fit_resample(x, y),
                 "TabularGAN": (np.concatenate([x, simple.transform(synthetic[columns])]), np.concatenate([y, codes])),
             }
-            asked, truth = simple.transform(frame.iloc[test.numpy()][columns]), data.content.y[test].numpy()
+            asked, truth = simple.transform(frame.iloc[test.numpy()][columns]), data.dataset.y[test].numpy()
             for name, some in sets.items():
                 judges = [LogisticRegression(max_iter=1000), RandomForestClassifier(random_state=seed)]
                 scores = [roc_auc_score(truth, judge.fit(*some).predict_proba(asked)[:, 1]) for judge in judges]

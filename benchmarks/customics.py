@@ -81,7 +81,7 @@ class Cohort:
         self.job: Job = {"do": "train", "survival": self.survival, "table": str(table), "path": str(encoded)}
         self.job["modalities"] = json.dumps({n: {"path": str(folder / f"{n}.csv"), "scale": scales[n]} for n in tables})
         self.data = read(str(table), "without", self.survival, self.job["modalities"])
-        content = self.data.content
+        content = self.data.dataset
         # What the package reads: our encoded values; of a cohort without survival everybody is censored.
         rows = self.samples.loc[content.samples.index]
         values = {f"x {name}": x for name, x in self.data.baseline_modalities(torch.arange(len(rows))).items()}
@@ -99,7 +99,7 @@ class Cohort:
 
     def logistic(self) -> list[float]:
         """The same of logistic regression on all encoded values side by side."""
-        content = self.data.content
+        content = self.data.dataset
         train, test = (content.rows(split) for split in ("train", "validation"))
         x, y = self.data.baseline_features(train)[""], content.y[train].numpy()
         codes = LogisticRegression(max_iter=10_000).fit(x, y).predict(self.data.baseline_features(test)[""])

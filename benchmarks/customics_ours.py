@@ -74,7 +74,7 @@ def build(job: Job, dropout: float = DROPOUT) -> tuple[CustOmics, MultiOmicsData
 def train(job: Job) -> Job:
     """Train, and tell the class and the risk of each test sample."""
     model, data = build(job)
-    stop, content = "stopped" in job["variant"], data.content
+    stop, content = "stopped" in job["variant"], data.dataset
     with tempfile.TemporaryDirectory() as folder:
         best = ModelCheckpoint(folder, "best", "validation_loss", save_weights_only=True)
         trainer = pl.Trainer(
@@ -114,7 +114,7 @@ def train(job: Job) -> Job:
 def check(job: Job) -> Job:
     """As in `customics_peer`, from the weights that it began with."""
     model, data = build(job, dropout=0.0)
-    content, body = data.content, model.body
+    content, body = data.dataset, model.body
     train, test = content.rows("train"), content.rows("validation")
     model.fit_encoders(content.x[train])
     coders = [part[name] for name in model.names for part in (body.encoders, body.decoders)]

@@ -186,7 +186,7 @@ def prepared(cli: CLI, data: Data) -> tuple[nn.Sequential, list[tuple[Tensor, Te
     """The recipe's network of torch's own layers; float one-hot and target of training and validation rows."""
     model = fresh(cli, data, conv1d=True)
     layers = [layer for layer in (*model.body, *model.head) if not isinstance(layer, nn.Dropout)]  # its share is zero
-    x, y, rows = data.content.x, data.content.y.float(), map(data.content.rows, ("train", "validation"))
+    x, y, rows = data.dataset.x, data.dataset.y.float(), map(data.dataset.rows, ("train", "validation"))
     return nn.Sequential(*layers), [(one_hot(x[r]).contiguous(), y[r]) for r in rows]
 
 

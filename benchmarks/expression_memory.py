@@ -67,8 +67,8 @@ def measure(path: Path) -> None:
     report("libraries imported", begin)
     begin = time.perf_counter()
     data = ExpressionData(str(path), target="group", covariates=["batch"], batch_size=BATCH)
-    x = data.content.x
-    report("read, checked and split", begin, f"{len(x):,} cells, {len(data.content.rows('train')):,} to train on")
+    x = data.dataset.x
+    report("read, checked and split", begin, f"{len(x):,} cells, {len(data.dataset.rows('train')):,} to train on")
     begin = time.perf_counter()
     layer = encoder(modality_of(data.spec))
     layer.fit(data.training_inputs())

@@ -74,7 +74,7 @@ def everything(folder: Path, clock: Clock) -> dict[str, Any]:
 @torch.inference_mode()
 def quality(model: VAE, data: ExpressionData, draws: int) -> Job:
     """What a trained model makes of the test cells."""
-    parts = [data.content.x[rows] for rows in data.content.rows("test").split(BATCH)]
+    parts = [data.dataset.x[rows] for rows in data.dataset.rows("test").split(BATCH)]
     exact = torch.cat([model.importance_weighted(x, draws) for x in parts])
     error = torch.cat([model.terms(x, number)[:, 1] for number, x in enumerate(parts)])
     latent = torch.cat([model.embed(x) for x in parts])

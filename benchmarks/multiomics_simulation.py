@@ -119,7 +119,7 @@ def trained(options: list[str], seed: int) -> tuple[CustOmics, MultiOmicsData, f
     seed_everything(seed, workers=True, verbose=False)
     data = cli.make_data()
     assert isinstance(data, MultiOmicsData)
-    _, start = data.content, time.process_time()
+    _, start = data.dataset, time.process_time()
     model = runs.fit_data(cli, data)
     assert isinstance(model, CustOmics)
     return model, data, time.process_time() - start
@@ -127,13 +127,13 @@ def trained(options: list[str], seed: int) -> tuple[CustOmics, MultiOmicsData, f
 
 def own(table: Any, data: MultiOmicsData) -> np.ndarray:
     """Rows of a table of the truth in the order of the data."""
-    return np.asarray(table.loc[data.content.samples.index], float)
+    return np.asarray(table.loc[data.dataset.samples.index], float)
 
 
 @torch.inference_mode()
 def spaces(model: CustOmics, data: MultiOmicsData) -> Iterator[tuple[str, np.ndarray]]:
     """The central latent space and that of each of the omics, of all samples."""
-    x = data.content.x[torch.arange(len(data.content.y))]
+    x = data.dataset.x[torch.arange(len(data.dataset.y))]
     yield "central", model.eval().embed(x).numpy()
     for name, z in model.body.latents(model.encode(x)).items():
         if name in FEATURES:
@@ -142,7 +142,7 @@ def spaces(model: CustOmics, data: MultiOmicsData) -> Iterator[tuple[str, np.nda
 
 def readable(z: np.ndarray, data: MultiOmicsData, known: Truth) -> np.ndarray:
     """Correlation of each shared factor with what is rebuilt of it, and the smallest canonical correlation."""
-    train, test = (data.content.rows(split).numpy() for split in ("train", "test"))
+    train, test = (data.dataset.rows(split).numpy() for split in ("train", "test"))
     factors, with_one = own(known.factors, data)[:, :SHARED], np.column_stack([np.ones(len(z)), z])
     built = with_one[test] @ np.linalg.lstsq(with_one[train], factors[train])[0]
     pairs = [*zip(built.T, factors[test].T, strict=True)]
@@ -157,7 +157,7 @@ def readable(z: np.ndarray, data: MultiOmicsData, known: Truth) -> np.ndarray:
 
 def of_answers(classes: np.ndarray, risk: np.ndarray, data: MultiOmicsData) -> Scores:
     """Accuracy and C-index of answers for the test rows."""
-    content, test = data.content, data.content.rows("test")
+    content, test = data.dataset, data.dataset.rows("test")
     right = classes == content.y[test].numpy()
     return float(right.mean()), concordance(risk, content.also["survival"][test].numpy())
 
@@ -165,16 +165,16 @@ def of_answers(classes: np.ndarray, risk: np.ndarray, data: MultiOmicsData) -> S
 @torch.inference_mode()
 def of_model(model: CustOmics, data: MultiOmicsData) -> Scores:
     """The same of CustOmics."""
-    z = model.eval().embed(data.content.x[data.content.rows("test")])
+    z = model.eval().embed(data.dataset.x[data.dataset.rows("test")])
     return of_answers(model.head(z).argmax(1).numpy(), model.target_heads["survival"].network(z)[:, 0].numpy(), data)
 
 
 def of_simple(data: MultiOmicsData) -> Scores:
     """The same of logistic regression, and of Cox regression with an elastic net as in our reports."""
-    train, test = (data.content.rows(split) for split in ("train", "test"))
+    train, test = (data.dataset.rows(split) for split in ("train", "test"))
     x, held = (data.baseline_features(rows)[""] for rows in (train, test))
-    classes = LogisticRegression(max_iter=2000).fit(x, data.content.y[train]).predict(held)
-    return of_answers(classes, _cox(x, structured(data.content.also["survival"][train].numpy())).predict(held), data)
+    classes = LogisticRegression(max_iter=2000).fit(x, data.dataset.y[train]).predict(held)
+    return of_answers(classes, _cox(x, structured(data.dataset.also["survival"][train].numpy())).predict(held), data)
 
 
 def of_factors(factors: np.ndarray, data: MultiOmicsData, known: Truth) -> Scores:
@@ -182,13 +182,13 @@ def of_factors(factors: np.ndarray, data: MultiOmicsData, known: Truth) -> Score
     angles = 2 * np.pi * np.arange(len(CLASSES)) / len(CLASSES)
     classes = (factors[:, :2] @ np.array([np.cos(angles), np.sin(angles)])).argmax(1)
     wrong = factors[:, :SHARED] - own(known.factors, data)[:, :SHARED]
-    test = data.content.rows("test").numpy()
+    test = data.dataset.rows("test").numpy()
     return of_answers(classes[test], (own(known.log_hazard, data) + wrong @ np.array(HAZARD))[test], data)
 
 
 def informed(data: MultiOmicsData, known: Truth) -> np.ndarray:
     """Likeliest factors of all samples given what was measured: the posterior mean of a factor model."""
-    factors, train = own(known.factors, data), (data.content.samples["split"] == "train").to_numpy()
+    factors, train = own(known.factors, data), (data.dataset.samples["split"] == "train").to_numpy()
     precision = np.tile(np.eye(factors.shape[1]), (len(factors), 1, 1))
     pull = np.zeros_like(factors)
     for name, z in data.baseline_modalities(torch.arange(len(factors))).items():

@@ -157,15 +157,15 @@ def without_test_rows(recipe: str, folder: str) -> list[str]:
         options += [f"--data.covariates=[{','.join(data.covariates)}]"] if data.covariates else []
         return options + ([f"--data.scale={data.scale}"] if data.scale else [])
     if isinstance(data, ImageData):
-        labels = np.array(data.spec["target"]["classes"])[data.content.y[kept]]
-        np.savez(Path(folder) / "without_test_rows.npz", images=data.content.x[kept][:, 0].numpy(), labels=labels)
+        labels = np.array(data.spec["target"]["classes"])[data.dataset.y[kept]]
+        np.savez(Path(folder) / "without_test_rows.npz", images=data.dataset.x[kept][:, 0].numpy(), labels=labels)
         return [f"--data.path={folder}/without_test_rows.npz"]
     table = Path(folder) / "without_test_rows.csv"
     rows = data.samples["split"] != "test"
     frame = data.samples[rows].drop(columns="split")
     options = [f"--data.path={table}", f"--data.target={data.target}"]
     if isinstance(data, SeriesData):
-        x = data.content.x[torch.from_numpy(np.flatnonzero(rows))][:, 0]
+        x = data.dataset.x[torch.from_numpy(np.flatnonzero(rows))][:, 0]
         frame = frame.join(pd.DataFrame(x, index=frame.index).add_prefix("t"))
         options += [f"--data.group={data.group}"] if data.group else []
     frame.to_csv(table, index=False)

@@ -123,7 +123,7 @@ def bare_lightning(data: TableData, epochs: int, make: MakeOptimizer) -> list[fl
 def bare(data: TableData, epochs: int, tight: bool, make: MakeOptimizer) -> list[float]:
     """Epoch boundaries of a loop without Lightning, nor what importing it does to torch."""
     os.environ.pop(NVML, None)
-    times, content, model = [], data.content, network(data)
+    times, content, model = [], data.dataset, network(data)
     optimiser, size = make(model), EVALUATION_BATCH
     (x, y), (x_valid, y_valid) = ((content.x[r], content.y[r]) for r in map(content.rows, ("train", "validation")))
     loader = DataLoader(TensorDataset(x, y), batch_size=data.batch_size, shuffle=True)

@@ -48,9 +48,9 @@ def thin(mask: np.ndarray) -> np.ndarray:
 @torch.inference_mode()
 def scores_of_vessels(model: Segmenter, data: Data, split: str) -> dict[str, float]:
     """Dice, thin recall and precision of one split."""
-    rows = data.content.rows(split)
-    truth = data.content.y[rows]
-    masks = torch.cat([model.masks(model(x)) for x in data.content.x[rows].split(8)])
+    rows = data.dataset.rows(split)
+    truth = data.dataset.y[rows]
+    masks = torch.cat([model.masks(model(x)) for x in data.dataset.x[rows].split(8)])
     ours, vessel = masks.numpy() == 1, truth.numpy() == 1
     narrow = np.stack([thin(mask) for mask in vessel])
     return {

@@ -229,7 +229,7 @@ def write_classes(folder: Path, pixels: np.ndarray, labels: np.ndarray, kind: st
 
 def values(data: ImageData) -> np.ndarray:
     """Raw images in the order of the files."""
-    x = data.content.x[torch.arange(len(data.samples))]
+    x = data.dataset.x[torch.arange(len(data.samples))]
     return np.asarray(x)
 
 

@@ -144,8 +144,8 @@ def test_every_model_takes_a_modality_or_says_why_not(known, kind):
 
 def by_tool(data, predicting, decoding, folder):
     """A call of every tool that asks what its samples are."""
-    rows = data.content.rows("validation")[:2]
-    x, names = data.content.x[rows], data.samples.index[rows.numpy()]
+    rows = data.dataset.rows("validation")[:2]
+    x, names = data.dataset.x[rows], data.samples.index[rows.numpy()]
     request = explain.Request(lambda: data, folder)
     kind = next(iter(data.spec["modalities"])) if len(data.spec["modalities"]) == 1 else "joint"
     return {

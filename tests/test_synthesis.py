@@ -143,7 +143,7 @@ def test_privacy_needs_held_out_rows(
     stub: Stub, frame: pd.DataFrame, table: str, monkeypatch: pytest.MonkeyPatch, zoo_fails: Callable[..., str]
 ) -> None:
     alone = TableData(table, "outcome", id="patient")
-    alone.content.samples["split"] = "train"
+    alone.dataset.samples["split"] = "train"
     model = Stub(spec=alone.spec)
     model.fit_encoders(alone.training_inputs(), alone.training_targets())
     monkeypatch.setattr(commands, "_trained", lambda cli: (model.eval(), Path("runs")))

@@ -56,8 +56,8 @@ def test_models_of_images_take_an_array() -> None:
 
     data = ImageData("digits")
     model = zoo.load("cnn2d_digits")
-    some = data.content.rows("test")[:20]
-    predicted = model.predict(data.content.x[some].numpy())["prediction"].to_numpy()
+    some = data.dataset.rows("test")[:20]
+    predicted = model.predict(data.dataset.x[some].numpy())["prediction"].to_numpy()
     truth = data.samples["digit"].astype(str).to_numpy()[some.numpy()]
     assert (predicted == truth).mean() > 0.9
 

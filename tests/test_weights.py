@@ -78,7 +78,7 @@ def test_test_scores_of_the_card_are_measured_again(name: str, cheap_baselines: 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_golden_batch_shows_no_real_sample(name: str) -> None:
-    content = data_of(name).content
+    content = data_of(name).dataset
     real = content.x[torch.arange(len(content.y))]
     assert torch.cdist(flat(golden_of(name)[0]), flat(real)).min() > 0
 

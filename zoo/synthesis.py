@@ -95,7 +95,7 @@ def synthesise(
     made = model.synthesise(n, conditions, seed)
     found = None
     if report is not None and data is not None:
-        split = next((name for name in ("test", "validation") if len(data.content.rows(name))), "")
+        split = next((name for name in ("test", "validation") if len(data.dataset.rows(name))), "")
         found = against_data({type(model).__name__: made}, data, split, conditions, seed)
     with files.replacing(output) as path:
         _write(made, path, model)

@@ -16,9 +16,9 @@ from zoo.errors import InputError
 
 
 def test_datasets_have_what_their_cards_say(pima: TableData) -> None:
-    assert pima.content.x.shape == (768, 8)
+    assert pima.dataset.x.shape == (768, 8)
     assert pima.spec["target"]["classes"] == ["neg", "pos"]
-    missing = pima.content.x.isnan().sum(0).tolist()
+    missing = pima.dataset.x.isnan().sum(0).tolist()
     assert dict(zip(pima.spec["modalities"]["table"]["features"], missing, strict=True)) == {
         "pregnant": 0, "glucose": 5, "pressure": 35, "triceps": 227, "insulin": 374, "mass": 11, "pedigree": 0, "age": 0
     }  # fmt: skip
@@ -38,7 +38,7 @@ def test_every_format_reads_the_same(frame: pd.DataFrame, here: Path) -> None:
     for name in ("a.csv.gz", "a.tsv", "a.parquet", "b.parquet"):
         other = TableData(name, target="outcome", id="patient")
         assert other.spec == expected.spec
-        torch.testing.assert_close(other.content.x, expected.content.x, equal_nan=True)
+        torch.testing.assert_close(other.dataset.x, expected.dataset.x, equal_nan=True)
         pd.testing.assert_frame_equal(other.samples, expected.samples)
 
 
@@ -52,7 +52,7 @@ def test_h5ad(sparse: bool, frame: pd.DataFrame, here: Path) -> None:
     data = TableData("cells.h5ad", target="outcome")
     assert data.spec["modalities"]["table"]["features"] == [f"gene{i}" for i in range(5)]
     assert data.samples.index[0] == "p0"
-    np.testing.assert_array_equal(data.content.x, values)
+    np.testing.assert_array_equal(data.dataset.x, values)
 
 
 def test_row_names_without_a_header_are_ids(frame: pd.DataFrame, here: Path) -> None:
@@ -69,7 +69,7 @@ def test_target_kinds_are_detected(frame: pd.DataFrame, table: str) -> None:
     assert grade["classes"] == ["well", "sick"]
     frame.assign(grade=np.arange(80) % 4 + 8).to_csv("g.csv", index=False)
     assert TableData("g.csv", target="grade", id="patient").spec["target"]["classes"] == ["8", "9", "10", "11"]
-    assert TableData("g.csv", target="grade", id="patient", target_kind="regression").content.y.dtype == torch.float32
+    assert TableData("g.csv", target="grade", id="patient", target_kind="regression").dataset.y.dtype == torch.float32
 
 
 def test_levels_are_those_of_training_rows(frame: pd.DataFrame, here: Path) -> None:
@@ -79,7 +79,7 @@ def test_levels_are_those_of_training_rows(frame: pd.DataFrame, here: Path) -> N
     data = TableData("t.csv", target="outcome", id="patient", split="part")
     assert data.spec["modalities"]["table"]["levels"]["sex"] == ["f", "m"]
     assert data.samples["split"].tolist() == split.tolist()
-    assert data.content.x[70, 2] == 2  # unknown
+    assert data.dataset.x[70, 2] == 2  # unknown
 
 
 def test_samples_without_target_are_left_out(frame: pd.DataFrame, here: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -87,7 +87,7 @@ def test_samples_without_target_are_left_out(frame: pd.DataFrame, here: Path, ca
     frame.to_csv("t.csv", index=False)
     with caplog.at_level(logging.INFO, "zoo"):
         data = TableData("t.csv", target="outcome", id="patient")
-        assert len(data.samples) == len(data.content.y) == 78
+        assert len(data.samples) == len(data.dataset.y) == 78
     assert "2 samples without a value of outcome" in caplog.text
 
 
@@ -145,9 +145,9 @@ def test_resampling_touches_training_rows_only(balance: str, pima: TableData) ->
     data = TableData("pima", balance=balance)
     y = data.training.columns["y"]
     assert torch.bincount(y).unique().numel() == 1
-    own = set(pima.content.rows("train").tolist())
+    own = set(pima.dataset.rows("train").tolist())
     assert set(data.training.columns["row"].tolist()) <= own | {-1}
-    assert len(data.content.rows("test")) == 115
+    assert len(data.dataset.rows("test")) == 115
     torch.testing.assert_close(data.training_inputs(), pima.training_inputs(), equal_nan=True)
     if balance == "smote":
         made = data.training.x[data.training.columns["row"] < 0]
@@ -177,11 +177,11 @@ def test_batches_cover_the_epoch_in_a_new_order(pima: TableData) -> None:
     for epoch in (0, 1, 0):
         loader.sampler.set_epoch(epoch)
         orders.append(torch.cat([batch["row"] for batch in loader]))
-    assert orders[0].sort()[0].tolist() == pima.content.rows("train").tolist()
+    assert orders[0].sort()[0].tolist() == pima.dataset.rows("train").tolist()
     assert not orders[0].equal(orders[1])
     assert orders[0].equal(orders[2])
     batch = next(iter(loader))
-    torch.testing.assert_close(batch["x"], pima.content.x[batch["row"]], equal_nan=True)
+    torch.testing.assert_close(batch["x"], pima.dataset.x[batch["row"]], equal_nan=True)
     assert batch["x"].shape == (32, 8)
 
 
@@ -189,13 +189,13 @@ def test_changed_data_set_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     data = TableData("pima")
     monkeypatch.setitem(data.card, "sha256", "0" * 64)
     with pytest.raises(InputError, match="pima is not the one of its card"):
-        _ = data.content
+        _ = data.dataset
 
 
 def test_columns_may_be_called_like_our_own(frame: pd.DataFrame, here: Path) -> None:
     frame.rename(columns={"age": "split", "dose": "prediction"}).to_csv("t.csv", index=False)
     data = TableData("t.csv", target="outcome", id="patient")
-    assert data.content.x[:, 0].numpy() == pytest.approx(frame["age"].to_numpy(), rel=1e-6)
+    assert data.dataset.x[:, 0].numpy() == pytest.approx(frame["age"].to_numpy(), rel=1e-6)
     assert set(data.samples["split"]) == {"train", "validation", "test"}
     assert data.samples["split (of the table)"].tolist() == frame["age"].tolist()
 
@@ -206,4 +206,4 @@ def test_errors_count_rows_of_the_file(frame: pd.DataFrame, here: Path) -> None:
     frame.loc[6, "age"] = "old"
     frame.to_csv("t.csv", index=False)
     with pytest.raises(InputError, match="column 'age', row 7: 'old'"):
-        _ = TableData("t.csv", target="outcome", id="patient").content
+        _ = TableData("t.csv", target="outcome", id="patient").dataset

@@ -47,10 +47,10 @@ def test_folds_of_one_reading_are_those_of_their_own(source: str | Callable[...,
         pd.testing.assert_frame_equal(shared.samples, own.samples)
         assert shared.spec == own.spec
         rows = torch.arange(len(own.samples))
-        for a, b in zip(flat(shared.content.x[rows]), flat(own.content.x[rows]), strict=True):
+        for a, b in zip(flat(shared.dataset.x[rows]), flat(own.dataset.x[rows]), strict=True):
             torch.testing.assert_close(a, b, rtol=0, atol=0, equal_nan=True)
-        for name, y in own.content.targets(rows).items():
-            torch.testing.assert_close(shared.content.targets(rows)[name], y, rtol=0, atol=0, equal_nan=True)
+        for name, y in own.dataset.targets(rows).items():
+            torch.testing.assert_close(shared.dataset.targets(rows)[name], y, rtol=0, atol=0, equal_nan=True)
 
 
 def test_folds_are_of_data_that_are_not_split_yet() -> None:

@@ -187,13 +187,13 @@ def test_methylation_becomes_m_values_and_goes_back(tables, here, message):
     layer = encoder(modality_of(data.spec))
     layer.fit(data.training_inputs())
     own, x = layer.layers["methylation"], everything(data)["methylation"]
-    train = x[data.content.rows("train")]
+    train = x[data.dataset.rows("train")]
     torch.testing.assert_close(own.mean, torch.log2(train / (1 - train)).mean(0), rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(own.inverse(own(x)), x, rtol=1e-4, atol=1e-5)
     assert own.example(20).min() > 0
     assert own.example(20).max() < 1
     (shares + 0.9).to_csv("methylation.csv")
-    told = message(lambda: read({"rna": "rna.csv", "methylation": beta}).content)
+    told = message(lambda: read({"rna": "rna.csv", "methylation": beta}).dataset)
     assert "is no share between 0 and 1; are these M-values? Give log" in told
     logs = {"path": "rna.csv", "scale": "none"}
     plain = read({"rna": logs, "copies": "copies.parquet"})

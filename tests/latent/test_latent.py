@@ -91,7 +91,7 @@ def test_embed_gives_table_targets_and_predictions(model, data):
     assert (adata.obs["target"].astype(str) == adata.obs["diabetes"].astype(str)).all()
     assert list(adata.obs["target"].cat.categories) == ["neg", "pos"]
     with torch.inference_mode():
-        np.testing.assert_array_equal(adata.X, model.embed(data.content.x).numpy())
+        np.testing.assert_array_equal(adata.X, model.embed(data.dataset.x).numpy())
     predicted = model.predict(data.samples)
     np.testing.assert_allclose(adata.obs["probability_pos"], predicted["probability_pos"], rtol=1e-6)
     assert (adata.obs["prediction"].astype(str) == predicted["prediction"]).all()
@@ -106,7 +106,7 @@ def test_embed_a_layer(model, data):
     assert adata.uns["layer"] == "body.linear1"
     assert adata.var_names[15] == "body.linear1:15"
     with torch.inference_mode():
-        np.testing.assert_array_equal(adata.X, model.body.linear1(model.encode(data.content.x)).numpy())
+        np.testing.assert_array_equal(adata.X, model.body.linear1(model.encode(data.dataset.x)).numpy())
     assert not model.body.linear1._forward_hooks
 
 
@@ -135,7 +135,7 @@ def test_embed_a_raw_table_with_names_that_repeat(model, data):
 
 def test_embed_a_regression(numbers):
     adata = embed(mlp(numbers), numbers)
-    np.testing.assert_array_equal(adata.obs["target"], numbers.content.y.numpy())
+    np.testing.assert_array_equal(adata.obs["target"], numbers.dataset.y.numpy())
     assert pd.api.types.is_float_dtype(adata.obs["prediction"])
     assert adata.uns["target"]["kind"] == "regression"
 

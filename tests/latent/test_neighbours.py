@@ -28,8 +28,8 @@ def test_neighbours_are_the_nearest(embedded: AnnData, message: Callable[..., st
     assert far["query"].tolist() == ["cell2", "cell0"]
     assert far["neighbour"].tolist() == ["cell0", "cell1"]
     assert far["distance"].tolist() == pytest.approx([2**0.5, 1.01**0.5])
-    for name, twin in (("cell1", "cell5"), ("cell5", "cell1")):  # equal samples: each is the other's, not its own
-        assert neighbours(embedded, name, k=5)["neighbour"].tolist()[0] == twin
+    for name, duplicate in (("cell1", "cell5"), ("cell5", "cell1")):  # equal samples: each is the other's, not its own
+        assert neighbours(embedded, name, k=5)["neighbour"].tolist()[0] == duplicate
         assert name not in neighbours(embedded, name, k=5)["neighbour"].tolist()
     others = embedded[["cell2"]].copy()
     others.obs_names = ["new"]

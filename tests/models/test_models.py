@@ -111,7 +111,7 @@ def test_every_optimiser_with_every_schedule(optimizer: str, schedule: str, pima
 def test_statistics_come_from_training_rows_only(pima: TableData) -> None:
     model = MLP(spec=pima.spec)
     Trainer(max_steps=1, limit_val_batches=0, **QUIET).fit(model, pima)
-    expected = pima.content.x[pima.content.rows("train")].double().nanmean(0)
+    expected = pima.dataset.x[pima.dataset.rows("train")].double().nanmean(0)
     torch.testing.assert_close(model.encode.mean, expected.float())
     model.encode.mean.fill_(7.0)  # as if loaded: trained statistics are kept
     Trainer(max_steps=1, limit_val_batches=0, **QUIET).fit(model, pima)

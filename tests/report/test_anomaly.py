@@ -74,7 +74,7 @@ def test_flagging_all_scores_as_theory_says(evaluated):
 
 def test_simple_models_know_normal_training_series_only(evaluated):
     model, data, found = evaluated
-    content = data.content
+    content = data.dataset
 
     def flat(split, normal):
         rows = content.rows(split)

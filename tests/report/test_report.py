@@ -14,7 +14,7 @@ from zoo.report.prediction.baselines import baselines
 @pytest.mark.parametrize("name", ["breast_cancer", "diabetes_progression"])
 def test_baselines_see_training_rows_only(name: str) -> None:
     data = TableData(name)
-    y, target = data.content.y.numpy(), data.spec["target"]
+    y, target = data.dataset.y.numpy(), data.spec["target"]
     train = (data.samples["split"] == "train").to_numpy()
     spoilt = np.where(train, y, 1 - y if target["classes"] else -y)
     features = data.baseline_features

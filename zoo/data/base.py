@@ -15,7 +15,8 @@ import pandas as pd
 import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, RandomSampler, SequentialSampler
+from torch.utils.data import DataLoader, RandomSampler, SequentialSampler
+from torch.utils.data import Dataset as TorchDataset
 
 from ..errors import InputError, check_choice, check_range
 from ..spec import Modality, Spec, Target
@@ -41,7 +42,7 @@ class Source(Protocol):
 
 
 @dataclass
-class Content:
+class Dataset:
     """What was read: all samples, in the order of the file.
 
     Attributes:
@@ -80,18 +81,18 @@ class Unsplit:
         frame: One row a sample, in the order of the file.
         modality: What the samples are, as far as it can be told before the split.
         target: What is to be predicted.
-        y: As of `Content`.
-        twins: Equal for samples that are copies of each other, ``shape=(samples,)``.
+        y: As of `Dataset`.
+        duplicates: Equal for samples that are copies of each other, ``shape=(samples,)``.
     """
 
     frame: pd.DataFrame
     modality: Modality
     target: Target
     y: Tensor
-    twins: pd.Series
+    duplicates: pd.Series
 
 
-class Rows(Dataset[Batch]):
+class Rows(TorchDataset[Batch]):
     """Some of the samples; a list of indices gives a ready batch, which is much cheaper than collating rows.
 
     Args:
@@ -117,8 +118,8 @@ class Rows(Dataset[Batch]):
 class Shuffle(RandomSampler):
     """A new order every epoch that depends on the seed and the epoch alone, so that a resumed run sees the same."""
 
-    def __init__(self, data: Dataset[Any], seed: int) -> None:
-        super().__init__(data)  # type: ignore[arg-type]
+    def __init__(self, data: "Rows", seed: int) -> None:
+        super().__init__(data)
         self.seed, self.epoch = seed, 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -201,7 +202,7 @@ class Data(LightningDataModule):
         """Read and check; the split is left to `divide`."""
 
     @abstractmethod
-    def divide(self, read: Unsplit) -> Content:
+    def divide(self, read: Unsplit) -> Dataset:
         """Split what was read, which stays as it is: the folds of a cross-validation share it."""
 
     @abstractmethod
@@ -252,13 +253,13 @@ class Data(LightningDataModule):
         return self
 
     def split_samples(
-        self, frame: pd.DataFrame, twins: pd.Series, labels: np.ndarray | None, is_test: np.ndarray | None = None
+        self, frame: pd.DataFrame, duplicates: pd.Series, labels: np.ndarray | None, is_test: np.ndarray | None = None
     ) -> np.ndarray:
         """Who trains, validates and tests, as the arguments of this data module say.
 
         Args:
             frame: Sample table, with the ``split`` and ``group`` columns where they were asked for.
-            twins: Equal for samples that are copies of each other; they share a split.
+            duplicates: Equal for samples that are copies of each other; they share a split.
             labels: Class codes to stratify by, ``shape=(samples,)``; None for a number.
             is_test: True for the samples of a separate test file.
 
@@ -267,7 +268,7 @@ class Data(LightningDataModule):
         """
         if self.external:
             return np.full(len(frame), "test")
-        groups = splitting.related(twins, *([frame[self.group]] if self.group else []))
+        groups = splitting.related(duplicates, *([frame[self.group]] if self.group else []))
         if self.split:
             result = splitting.given(frame[self.split])
         elif self.folds is not None:
@@ -287,7 +288,7 @@ class Data(LightningDataModule):
         return hashlib.sha256("\n".join(f"{name}\t{part}" for name, part in split.items()).encode()).hexdigest()
 
     @cached_property
-    def content(self) -> Content:
+    def dataset(self) -> Dataset:
         """Everything read; the first use reads."""
         return self.divide(self.read())
 
@@ -305,29 +306,29 @@ class Data(LightningDataModule):
         Raises:
             InputError: No such fold.
         """
-        if self.folds is None or "content" in self.__dict__:
+        if self.folds is None or "dataset" in self.__dict__:
             raise RuntimeError("with_fold needs data with folds that are not split yet")
         check_range("fold", fold, 0, self.folds - 1)
         check_range("repeat", repeat, 0)
         read, data = self._unsplit, copy.copy(self)
         data.fold, data.repeat = fold, repeat
-        data.content = data.divide(read)
+        data.dataset = data.divide(read)
         return data
 
     @property
     def spec(self) -> Spec:
         """What a model must know of these data."""
-        return self.content.spec
+        return self.dataset.spec
 
     @property
     def samples(self) -> pd.DataFrame:
         """The sample table, with ``split``."""
-        return self.content.samples
+        return self.dataset.samples
 
     @cached_property
     def training(self) -> Rows:
         """Training rows, after balance."""
-        rows = (content := self.content).rows("train")
+        rows = (content := self.dataset).rows("train")
         y, columns = content.y[rows], content.targets(rows)
         task = task_of(target := self.spec["target"])
         if self.balance != "none" and not task.classified:
@@ -349,19 +350,19 @@ class Data(LightningDataModule):
 
     def training_inputs(self) -> Tensor:
         """Raw values of the training rows as measured, without balance: encodings learn from these."""
-        return self.content.x[self.content.rows("train")]
+        return self.dataset.x[self.dataset.rows("train")]
 
     def training_targets(self) -> Tensor:
         """Targets of the training rows, without balance."""
-        return self.content.y[self.content.rows("train")]
+        return self.dataset.y[self.dataset.rows("train")]
 
     def setup(self, stage: str) -> None:
         """Read, unless it was done."""
-        _ = self.content
+        _ = self.dataset
 
     def loader(self, split: str) -> DataLoader[Batch]:
         """All samples of a split in order, without balance, for evaluation."""
-        content, rows = self.content, self.content.rows(split)
+        content, rows = self.dataset, self.dataset.rows(split)
         data = Rows(content.x, rows, row=rows, **content.targets(rows))
         return self._loader(data, SequentialSampler(data), evaluation_batch(self.batch_size, self.spec))
 

@@ -19,7 +19,7 @@ from ..registry import Registry
 from ..spec import Modality, Spec, Target, modality_of
 from ..training.tasks import task_of
 from . import columns
-from .base import IS_TEST, Content, Data, Source, Unsplit
+from .base import IS_TEST, Data, Dataset, Source, Unsplit
 from .datasets import read_dataset
 from .reading import UNNAMED, read_table
 from .target import detect
@@ -89,7 +89,7 @@ class FrameData(Data):
         """What the samples are, as far as it can be told before they are split."""
 
     @abstractmethod
-    def twins(self, frame: pd.DataFrame, modality: Modality) -> pd.Series:
+    def duplicates(self, frame: pd.DataFrame, modality: Modality) -> pd.Series:
         """Equal for samples that are copies of each other."""
 
     def complete(self, modality: Modality, frame: pd.DataFrame, training: pd.DataFrame) -> None:
@@ -152,17 +152,17 @@ class FrameData(Data):
         if not target.get("unlabelled") and (unlabelled := ~task.labelled(y).numpy()).any():
             log.info("%d samples without a value of %s are left out", unlabelled.sum(), " or ".join(self.answers()))
             frame, y = frame[~unlabelled], y[torch.from_numpy(~unlabelled)]
-        twins = self.twins(frame, modality)
+        duplicates = self.duplicates(frame, modality)
         if not self.trained:
-            self._report_twins(twins, frame, target)
-        return Unsplit(frame, modality, target, y, twins)
+            self._report_duplicates(duplicates, frame, target)
+        return Unsplit(frame, modality, target, y, duplicates)
 
-    def divide(self, read: Unsplit) -> Content:
+    def divide(self, read: Unsplit) -> Dataset:
         """Split; what only training rows may say is added to the modality."""
         frame, y = read.frame, read.y
         modality, target = copy.deepcopy((read.modality, read.target))
         is_test = frame[IS_TEST].to_numpy(dtype=bool) if IS_TEST in frame else None
-        split = self.split_samples(frame, read.twins, task_of(target).strata(y, target), is_test)
+        split = self.split_samples(frame, read.duplicates, task_of(target).strata(y, target), is_test)
         if not self.trained:
             columns.check_training(split, target, y, self.path)
             self.complete(modality, frame, frame[split == "train"])
@@ -175,10 +175,10 @@ class FrameData(Data):
         samples = frame.drop(columns=[IS_TEST, *arrays], errors="ignore").rename(columns=own)
         samples = samples.assign(split=split).set_axis(index)
         spec = self.trained or Spec(modalities=modality.get("parts", {self.kind: modality}), target=target, id=name)
-        return Content(x, y, samples, spec)
+        return Dataset(x, y, samples, spec)
 
-    def _report_twins(self, twins: pd.Series, frame: pd.DataFrame, target: Target) -> None:
-        copies, reversed_ = int(twins.duplicated().sum()), twins.attrs.get("reverse_complements", 0)
+    def _report_duplicates(self, duplicates: pd.Series, frame: pd.DataFrame, target: Target) -> None:
+        copies, reversed_ = int(duplicates.duplicated().sum()), duplicates.attrs.get("reverse_complements", 0)
         if not copies:
             return
         how = f"{copies - reversed_} samples are exact duplicates of others"
@@ -186,7 +186,7 @@ class FrameData(Data):
         log.info("%s; duplicates share a split", how)
         if not task_of(target).classified:
             return
-        same, labels = twins.to_numpy(), frame[target["name"]].to_numpy()
+        same, labels = duplicates.to_numpy(), frame[target["name"]].to_numpy()
         odd = (pd.Series(labels).groupby(same).transform("nunique") > 1).to_numpy()
         if odd.any():
             name = self._id(frame)

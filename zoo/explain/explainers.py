@@ -57,10 +57,10 @@ def check_answers(model: Supervised) -> None:
 
 def examples(data: Data) -> tuple[Tensor, pd.Index]:
     """Raw values and names of two validation samples of each class, or of eight; of test samples without others."""
-    rows = next(found for split in ("validation", "test") if len(found := data.content.rows(split)))
-    y = data.content.y[rows]
+    rows = next(found for split in ("validation", "test") if len(found := data.dataset.rows(split)))
+    y = data.dataset.y[rows]
     if task_of(data.spec["target"]).classified:
         rows = torch.cat([rows[y == code][turn : turn + 1] for turn in range(2) for code in y.unique()])
     else:
         rows = rows[:8]
-    return data.content.x[rows], data.samples.index[rows.numpy()]
+    return data.dataset.x[rows], data.samples.index[rows.numpy()]

@@ -75,8 +75,8 @@ def embed(model: Model, data: Data | pd.DataFrame | AnnData | dict[str, Any], la
     """
     if isinstance(data, Data):
         _check_same(data.spec, model.spec)
-        x, samples, about = data.content.x, data.samples, data.spec["target"]
-        target = task_of(about).one_value(data.content.y, about)
+        x, samples, about = data.dataset.x, data.samples, data.spec["target"]
+        target = task_of(about).one_value(data.dataset.y, about)
     else:
         x, names = model.raw(data)
         table = data.obs if isinstance(data, AnnData) else pd.DataFrame(index=names) if isinstance(data, dict) else data

@@ -97,7 +97,7 @@ class AnomalyDetector(Model, abstract=True):
     def prepare(self, data: Any) -> None:
         """As in `Model`; before hours of training, see that there are normal validation samples."""
         super().prepare(data)
-        if not self.is_normal(data.content.y[data.content.rows("validation")]).any():
+        if not self.is_normal(data.dataset.y[data.dataset.rows("validation")]).any():
             raise self.lacking("validation")
 
     def scores(self, parts: Tensor) -> Tensor:

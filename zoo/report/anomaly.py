@@ -63,7 +63,7 @@ def evaluate_anomaly(model: MADGAN, data: Data, present: list[str]) -> Evaluatio
         Predictions, one row a series: ``split``, ``target``, ``anomaly_score``, ``anomaly``, ``reconstruction_error``,
         ``discrimination``. Scores as above; those of the simple models not of training series, which they know.
     """
-    content, ours, tables = data.content, type(model).__name__, []
+    content, ours, tables = data.dataset, type(model).__name__, []
     found: dict[tuple[str, str], np.ndarray] = {}
     simple = _Simple(model, data)
     for split in present:
@@ -103,7 +103,7 @@ class _Simple:
     """Models of normal training series, and their thresholds from normal validation series."""
 
     def __init__(self, model: MADGAN, data: Data) -> None:
-        content = data.content
+        content = data.dataset
         normal = {
             split: rows[model.is_normal(content.y[rows])]
             for split in ("train", "validation")
@@ -164,7 +164,7 @@ def _metrics(score: np.ndarray, y: Tensor, model: MADGAN, threshold: float) -> d
 
 def _examples(model: MADGAN, data: Data, table: pd.DataFrame, normal: str) -> list[Example]:
     """Of each of the first four classes, the normal one first, the series with the median score."""
-    content, result = data.content, []
+    content, result = data.dataset, []
     rows = content.rows(str(table["split"].iloc[0]))
     classes = sorted(table["target"].dropna().unique(), key=lambda name: (name != normal, name))
     for name in classes[:4]:

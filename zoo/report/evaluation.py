@@ -88,7 +88,7 @@ def evaluate(model: Model, data: Data, splits: tuple[str, ...] = ("train", "vali
     Raises:
         InputError: None of these splits has a sample.
     """
-    present = [split for split in splits if len(data.content.rows(split))]
+    present = [split for split in splits if len(data.dataset.rows(split))]
     if not present:
         raise InputError(f"no sample in {', '.join(splits)}; change fractions or split")
     task, modality = model.task, modality_of(model.spec)["kind"]
@@ -108,9 +108,9 @@ def raw_predictions(model: Model, data: Data, split: str) -> torch.Tensor:
 
 def with_truth(model: Model, data: Data, split: str, predicted: pd.DataFrame) -> pd.DataFrame:
     """Predictions of a split after its name and the truth, named by the samples."""
-    rows = data.content.rows(split)
-    truth = task_of(model.target).decode(data.content.y[rows], model.target)
-    predicted = predicted.set_axis(data.content.samples.index[rows.numpy()])
+    rows = data.dataset.rows(split)
+    truth = task_of(model.target).decode(data.dataset.y[rows], model.target)
+    predicted = predicted.set_axis(data.dataset.samples.index[rows.numpy()])
     for place, (column, values) in enumerate({"split": split, **truth}.items()):
         predicted.insert(place, column, values)
     return predicted

@@ -30,7 +30,7 @@ def h5ad(cells, here):
 
 
 def everything(data):
-    return data.content.x[torch.arange(len(data.samples))]
+    return data.dataset.x[torch.arange(len(data.samples))]
 
 
 def write(cells, change, path="bad.h5ad"):
@@ -54,7 +54,7 @@ def test_wrong_counts_name_sample_and_gene(value, told, cells, here, message):
         dense[7, 11] = value
 
     path = write(cells, change)
-    found = message(lambda: ExpressionData(path, target="group", scale="counts").content)
+    found = message(lambda: ExpressionData(path, target="group", scale="counts").dataset)
     assert found.startswith(f"{path}: sample cell8, gene gene12: {told}")
 
 
@@ -63,10 +63,10 @@ def test_a_sample_without_counts_is_named(cells, here, message):
         dense[5] = 0
 
     path = write(cells, change)
-    assert f"{path}: sample cell6 has no counts" in message(lambda: ExpressionData(path).content)
+    assert f"{path}: sample cell6 has no counts" in message(lambda: ExpressionData(path).dataset)
     assert len(ExpressionData(path, scale="abundance").samples) == 120
     negative = write(cells, lambda dense: dense.__isub__(3))
-    assert "is negative, abundance cannot be" in message(lambda: ExpressionData(negative, scale="abundance").content)
+    assert "is negative, abundance cannot be" in message(lambda: ExpressionData(negative, scale="abundance").dataset)
     assert modality_of(ExpressionData(negative).spec)["scale"] == "none"
 
 
@@ -82,7 +82,7 @@ def test_missing_values_of_abundances_are_kept(cells, here):
 
 def test_bad_input_is_told_in_one_line(cells, h5ad, here, message):
     def fails(path=h5ad, **more):
-        return message(lambda: ExpressionData(path, **more).content)
+        return message(lambda: ExpressionData(path, **more).dataset)
 
     assert "no layer 'counts'; it has none; leave out --data.layer" in fails(layer="counts")
     cells.layers["spliced"] = cells.X
@@ -111,7 +111,7 @@ def test_bad_input_is_told_in_one_line(cells, h5ad, here, message):
 
 def test_bad_tables_are_told_in_one_line(cells, here, message):
     def fails(path, **more):
-        return message(lambda: ExpressionData(path, **more).content)
+        return message(lambda: ExpressionData(path, **more).dataset)
 
     table = cells.to_df().astype(object)
     table.iloc[3, 2] = "many"

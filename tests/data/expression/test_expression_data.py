@@ -36,7 +36,7 @@ def h5ad(cells, here):
 
 
 def everything(data):
-    return data.content.x[torch.arange(len(data.samples))]
+    return data.dataset.x[torch.arange(len(data.samples))]
 
 
 def features(data):
@@ -107,11 +107,11 @@ def test_the_matrix_stays_sparse(here):
     for path in ("sparse.h5ad", "dense.h5ad"):
         data = ExpressionData(path, scale="abundance")
         tracemalloc.start()
-        assert len(data.content.x) == 20_000
+        assert len(data.dataset.x) == 20_000
         assert tracemalloc.get_traced_memory()[1] < 0.5 * matrix.shape[0] * matrix.shape[1] * 4
         tracemalloc.stop()
         torch.testing.assert_close(
-            data.content.x[torch.arange(9)][:, 0], torch.from_numpy(matrix[:9, 0].toarray()[:, 0])
+            data.dataset.x[torch.arange(9)][:, 0], torch.from_numpy(matrix[:9, 0].toarray()[:, 0])
         )
 
 
@@ -134,7 +134,7 @@ def test_split_is_stratified_and_follows_its_seed(h5ad):
     assert np.ptp(share) < 0.1
     assert ExpressionData(h5ad, target="group").samples.equals(data.samples)
     assert not ExpressionData(h5ad, target="group", seed=1).samples["split"].equals(data.samples["split"])
-    folds = [ExpressionData(h5ad, target="group", folds=4, fold=fold).content.rows("test") for fold in range(4)]
+    folds = [ExpressionData(h5ad, target="group", folds=4, fold=fold).dataset.rows("test") for fold in range(4)]
     assert torch.cat(folds).sort()[0].tolist() == list(range(120))
 
 
@@ -167,7 +167,7 @@ def test_samples_are_annotated_by_name(cells, here, caplog):
     np.testing.assert_array_equal(everything(data), cells.X.toarray()[order, :29])
     kept = ExpressionData("matrix.csv", target="group", samples_path="samples.csv", unlabelled="keep")
     assert len(kept.samples) == 120
-    assert int((kept.content.y < 0).sum()) == 20
+    assert int((kept.dataset.y < 0).sum()) == 20
     assert ExpressionData("matrix.csv").spec["target"]["kind"] == "none"
     assert data.describe()["sha256"] != ExpressionData("matrix.csv").describe()["sha256"]
 
@@ -194,7 +194,7 @@ def test_a_column_of_annotation_may_be_called_sample(cells, here):
     assert data.samples.groupby("sample", observed=True)["split"].nunique().eq(1).all()
     named = ExpressionData("cells.h5ad", target="group", id="library")
     with pytest.raises(InputError, match="occurs more than once in column 'library'"):
-        _ = named.content
+        _ = named.dataset
 
 
 def test_separate_test_file(cells, here, caplog):
@@ -212,7 +212,7 @@ def test_separate_test_file(cells, here, caplog):
     half.X = half.X * 0.5
     half.write_h5ad("b.h5ad")
     with pytest.raises(InputError, match=r"b.h5ad: sample cell81, gene .* is not a whole number"):
-        _ = ExpressionData("a.h5ad", target="group", test_path="b.h5ad").content
+        _ = ExpressionData("a.h5ad", target="group", test_path="b.h5ad").dataset
     assert len(data.frame()) == 80
 
 
@@ -239,12 +239,12 @@ def test_a_trained_model_reads_other_data(cells, h5ad, caplog):
     few = cells[:50, 10:].copy()
     few.write_h5ad("few.h5ad")
     with pytest.raises(InputError, match=r"few.h5ad has 19 of the 29 genes that are needed \(66%"):
-        _ = ExpressionData("few.h5ad").conform(data.spec, external=True).content
+        _ = ExpressionData("few.h5ad").conform(data.spec, external=True).dataset
 
 
 def test_simple_models_get_standard_units(h5ad):
     data = ExpressionData(h5ad, target="group", covariates=["batch"])
-    found = data.baseline_features(data.content.rows("train"))[""]
-    assert found.shape == (len(data.content.rows("train")), 29 + 4)
+    found = data.baseline_features(data.dataset.rows("train"))[""]
+    assert found.shape == (len(data.dataset.rows("train")), 29 + 4)
     assert np.abs(found[:, :29].mean(0)).max() < 1e-5
-    assert np.isfinite(data.baseline_features(data.content.rows("test"))[""]).all()
+    assert np.isfinite(data.baseline_features(data.dataset.rows("test"))[""]).all()

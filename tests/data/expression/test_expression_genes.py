@@ -34,7 +34,7 @@ def h5ad(cells, here):
 
 
 def everything(data):
-    return data.content.x[torch.arange(len(data.samples))]
+    return data.dataset.x[torch.arange(len(data.samples))]
 
 
 def features(data):
@@ -107,7 +107,7 @@ def test_packaged_assays():
     assert rna.spec["id"] == "patient"
     assert rna.samples.index[0] == "TCGA-OR-A5J1"
     kept = ExpressionData("miniacc", unlabelled="keep")
-    assert int((kept.content.y < 0).sum()) == 1
+    assert int((kept.dataset.y < 0).sum()) == 1
     micro = ExpressionData("miniacc", assay="miRNASeqGene", target="vital_status", covariates=["gender"])
     assert modality_of(micro.spec)["scale"] == "counts"
     assert everything(micro).shape == (80, 472)
@@ -116,7 +116,7 @@ def test_packaged_assays():
         ExpressionData("miniacc", assay="RNA")
     assert modality_of(ExpressionData("miniacc", assay="Mutations").spec)["scale"] == "none"
     with pytest.raises(InputError, match="pima is no data set of expression"):
-        _ = ExpressionData("pima").content
+        _ = ExpressionData("pima").dataset
 
 
 def test_packaged_assays_are_what_the_card_says(monkeypatch):
@@ -131,12 +131,12 @@ def test_packaged_assays_are_what_the_card_says(monkeypatch):
     data = ExpressionData("miniacc")
     monkeypatch.setitem(data.card["assays"]["RNASeq2GeneNorm"], "sha256", "0" * 64)
     with pytest.raises(InputError, match="miniacc is not the one of its card"):
-        _ = data.content
+        _ = data.dataset
 
 
 @pytest.mark.parametrize("name", ["pbmc3k_processed", "paul15"])
 def test_sets_that_are_not_shipped_say_where_they_are(name, message):
-    assert files.card(name)["fetch"].split()[0] in message(lambda: ExpressionData(name).content)
+    assert files.card(name)["fetch"].split()[0] in message(lambda: ExpressionData(name).dataset)
 
 
 def test_simulation_is_what_it_says():

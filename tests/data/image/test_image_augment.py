@@ -67,7 +67,7 @@ def test_simple_models_are_given_at_most_4096_values() -> None:
     volumes = ImageData("vessels3d_simulated")
     features = volumes.baseline_features(torch.arange(240))[""]
     assert features.shape == (240, 4096)
-    train = features[volumes.content.rows("train").numpy()]
+    train = features[volumes.dataset.rows("train").numpy()]
     np.testing.assert_allclose(train.mean(0), 0, atol=1e-5)
     np.testing.assert_allclose(train.std(0), 1, atol=1e-4)
     assert ImageData("digits").baseline_features(torch.arange(3))[""].shape == (3, 64)

@@ -74,7 +74,7 @@ def test_images_that_do_not_fit_stay_on_the_disk(
     whole = ImageData("cells")
     monkeypatch.setattr(image, "MEMORY", 1000)
     lazy = ImageData("cells")
-    assert not isinstance(lazy.content.x, torch.Tensor)
+    assert not isinstance(lazy.dataset.x, torch.Tensor)
     np.testing.assert_array_equal(values(lazy), values(whole))
     assert lazy.split_sha256() == whole.split_sha256()
     assert next(iter(lazy.train_dataloader()))["x"].shape == (28, 1, 12, 16)
@@ -94,15 +94,15 @@ def test_masks_beside_images(here: Path, pixels: np.ndarray) -> None:
         "classes": ["background", "foreground"],
         "unit": "",
     }
-    assert data.content.y.dtype == torch.uint8
-    np.testing.assert_array_equal(data.content.y.numpy(), pixels > 120)
+    assert data.dataset.y.dtype == torch.uint8
+    np.testing.assert_array_equal(data.dataset.y.numpy(), pixels > 120)
     assert "mask" not in data.frame()
     named = ImageData("cells", mask_classes={0: "background", 255: "nucleus"}, size=[6, 8])
     assert named.spec["target"]["classes"] == ["background", "nucleus"]
-    assert named.content.y.shape == (40, 6, 8)
-    assert set(np.unique(named.content.y)) == {0, 1}
+    assert named.dataset.y.shape == (40, 6, 8)
+    assert set(np.unique(named.dataset.y)) == {0, 1}
     other = ImageData(str(write_masks(here / "others", pixels[:9], high=1))).conform(data.spec, external=True)
-    np.testing.assert_array_equal(other.content.y.numpy(), pixels[:9] > 120)
+    np.testing.assert_array_equal(other.dataset.y.numpy(), pixels[:9] > 120)
 
 
 def test_masks_of_tables_and_arrays(here: Path, pixels: np.ndarray, labels: np.ndarray) -> None:
@@ -113,11 +113,11 @@ def test_masks_of_tables_and_arrays(here: Path, pixels: np.ndarray, labels: np.n
     )
     table.to_csv("table.csv", index=False)
     data = ImageData("table.csv", masks="seg")
-    np.testing.assert_array_equal(data.content.y.numpy(), pixels > 120)
+    np.testing.assert_array_equal(data.dataset.y.numpy(), pixels > 120)
     assert ImageData("table.csv").spec["target"]["kind"] == "binary"
     regions = (pixels // 50).astype(np.int64)
     np.savez("cells.npz", images=pixels, regions=regions, label=labels)
-    np.testing.assert_array_equal(ImageData("cells.npz", masks="regions").content.y.numpy(), regions)
+    np.testing.assert_array_equal(ImageData("cells.npz", masks="regions").dataset.y.numpy(), regions)
     assert ImageData("cells.npz").spec["target"]["kind"] == "binary"
 
 

@@ -34,7 +34,7 @@ def test_a_folder_of_classes(kind: str, here: Path, pixels: np.ndarray, labels: 
     order = np.argsort(labels, kind="stable")
     assert values(data).dtype == np.uint8
     np.testing.assert_array_equal(values(data)[:, 0], pixels[order])
-    assert [CLASSES[code] for code in data.content.y] == list(labels[order])
+    assert [CLASSES[code] for code in data.dataset.y] == list(labels[order])
     assert data.samples.index[0] == f"sick/00.{kind}"
     assert data.spec["modalities"]["image"] == {"kind": "image", "shape": [1, 12, 16], "features": ["image"]}
     assert "image" not in data.samples
@@ -67,7 +67,7 @@ def test_arrays(here: Path, pixels: np.ndarray, labels: np.ndarray) -> None:
     np.savez("cells.npz", x=np.stack([pixels] * 3, -1), y=np.arange(40) % 2, patient=np.arange(40) // 2)
     data = ImageData("cells.npz", group="patient", classes=CLASSES)
     assert values(data).shape == (40, 3, 12, 16)
-    assert [CLASSES[code] for code in data.content.y] == list(labels)
+    assert [CLASSES[code] for code in data.dataset.y] == list(labels)
     assert (data.samples.groupby("patient")["split"].nunique() == 1).all()
     np.savez("volumes.npz", images=np.random.default_rng(0).normal(size=(9, 6, 7, 8)), labels=[0, 1, 2] * 3)
     volumes = ImageData("volumes.npz")
@@ -92,7 +92,7 @@ def test_pages_are_samples_or_a_volume(here: Path, pixels: np.ndarray, labels: n
     tifffile.imwrite("seg.tif", (pixels > 120).astype(np.uint8), photometric="minisblack")
     data = ImageData("stack.tif", masks="seg.tif")
     np.testing.assert_array_equal(values(data)[:, 0], pixels)
-    np.testing.assert_array_equal(data.content.y.numpy(), pixels > 120)
+    np.testing.assert_array_equal(data.dataset.y.numpy(), pixels > 120)
     assert "volume" in data.caution
     for number, label in enumerate(labels[:8]):
         (here / "stacks" / label).mkdir(parents=True, exist_ok=True)
@@ -205,7 +205,7 @@ def test_packaged_images(name: str, kind: str, shape: list[int]) -> None:
     if name == "vessels3d_simulated":
         masks = ImageData(name, masks="mask")
         assert masks.spec["target"]["classes"] == ["background", "vessel"]
-        assert masks.content.y.shape == (240, 24, 24, 24)
+        assert masks.dataset.y.shape == (240, 24, 24, 24)
 
 
 def test_no_network_is_told_in_one_line(here: Path, monkeypatch: pytest.MonkeyPatch, message: Message) -> None:

@@ -27,8 +27,8 @@ def write_pairs(folder: Path, pixels: np.ndarray) -> Path:
 
 def check(data: ImagePairData, pixels: np.ndarray) -> None:
     np.testing.assert_array_equal(values(data)[:, 0], pixels)
-    assert data.content.y.dtype == torch.float32
-    np.testing.assert_array_equal(data.content.y[:, 0].numpy(), 255 - pixels)
+    assert data.dataset.y.dtype == torch.float32
+    np.testing.assert_array_equal(data.dataset.y[:, 0].numpy(), 255 - pixels)
     assert data.spec["target"]["kind"] == "image"
     assert data.spec["target"]["shape"] == [1, 12, 16]
     assert data.spec["target"]["name"] == data.output
@@ -66,17 +66,17 @@ def test_colours_may_be_made_of_grey(here: Path, pixels: np.ndarray) -> None:
     np.savez("pairs.npz", images=pixels, colour=colour)
     data = ImagePairData("pairs.npz", target="colour")
     assert data.spec["target"]["shape"] == [3, 12, 16]
-    np.testing.assert_array_equal(data.content.y.numpy(), np.moveaxis(colour, -1, 1))
+    np.testing.assert_array_equal(data.dataset.y.numpy(), np.moveaxis(colour, -1, 1))
 
 
 def test_either_image_of_a_packaged_set_may_be_the_target() -> None:
     made = SIMULATIONS["vessels_simulated"]()
     images, masks = (np.stack(list(made[name])) for name in ("image", "mask"))
     data = ImagePairData("vessels_simulated", image="mask", target="image")
-    np.testing.assert_array_equal(data.content.y.numpy(), images)
+    np.testing.assert_array_equal(data.dataset.y.numpy(), images)
     np.testing.assert_array_equal(values(data)[:, 0], masks)
     other = ImagePairData("vessels_simulated", target="mask")
-    np.testing.assert_array_equal(other.content.y.numpy()[:, 0], masks)
+    np.testing.assert_array_equal(other.dataset.y.numpy()[:, 0], masks)
     np.testing.assert_array_equal(values(other), images)
 
 
@@ -95,7 +95,7 @@ def test_volumes_are_pairs_too(here: Path) -> None:
     np.savez("pairs.npz", images=volumes, double=2.0 * volumes)
     data = ImagePairData("pairs.npz", target="double")
     assert data.spec["target"]["shape"] == [1, 6, 7, 8]
-    np.testing.assert_array_equal(data.content.y[:, 0].numpy(), 2.0 * volumes)
+    np.testing.assert_array_equal(data.dataset.y[:, 0].numpy(), 2.0 * volumes)
 
 
 def test_copies_of_an_input_share_a_split(here: Path, pixels: np.ndarray) -> None:

@@ -23,7 +23,7 @@ def fails(message):
     """What is told of these data."""
 
     def run(modalities=TWO, **more):
-        return message(lambda: read(modalities, **more).content)
+        return message(lambda: read(modalities, **more).dataset)
 
     return run
 
@@ -131,9 +131,9 @@ def test_which_modalities(tables, fails, message):
     assert "modality 'rna' needs the path" in fails(["rna", "mirna"])
     assert "missing 'fill' is unknown" in fails(missing="fill")
     assert "several modalities take no test_path" in fails(test_path="more.csv")
-    told = message(lambda: MultiOmicsData("miniacc", {"rna": "RNASeq"}).content)
+    told = message(lambda: MultiOmicsData("miniacc", {"rna": "RNASeq"}).dataset)
     assert "data set miniacc has no assay 'RNASeq'; did you mean" in told
-    told = message(lambda: MultiOmicsData("miniacc", {"RNASeq2GeneNorm": {"kind": "table"}}).content)
+    told = message(lambda: MultiOmicsData("miniacc", {"RNASeq2GeneNorm": {"kind": "table"}}).dataset)
     assert "RNASeq2GeneNorm: kind 'table' is for a table of its own; here it is expression" in told
 
 

@@ -58,7 +58,7 @@ def read(modalities=ALL, path="samples.csv", target="group", **more):
 
 
 def everything(data):
-    return data.content.x[torch.arange(len(data.samples))]
+    return data.dataset.x[torch.arange(len(data.samples))]
 
 
 def train(model, data):

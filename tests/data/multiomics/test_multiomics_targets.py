@@ -84,7 +84,7 @@ def test_several_targets(tables, caplog):
     samples = incomplete(tables)
     with caplog.at_level(logging.INFO, "zoo"):
         data = read(also=ALSO, batch_size=16)
-        content = data.content
+        content = data.dataset
     assert "6 samples without a value of any target are left out" in caplog.text
     assert data.samples.index.tolist() == samples.index.tolist()
     assert content.y.tolist() == samples["group"].map({"a": 0, "b": 1}).fillna(-1).tolist()
@@ -99,7 +99,7 @@ def test_several_targets(tables, caplog):
     assert {"y", "y os", "y age"} < set(batch)
     torch.testing.assert_close(batch["y os"], content.also["os"][batch["row"]], equal_nan=True)
     one = read(also={"age": {"target": "age"}}, unlabelled="drop")
-    assert one.content.y.tolist().count(-1) == int(samples.loc[samples["age"].notna(), "group"].isna().sum())
+    assert one.dataset.y.tolist().count(-1) == int(samples.loc[samples["age"].notna(), "group"].isna().sum())
 
 
 def test_a_model_of_several_targets_is_scored_on_other_data(tables, caplog, message):
@@ -109,7 +109,7 @@ def test_a_model_of_several_targets_is_scored_on_other_data(tables, caplog, mess
     again = read(also=ALSO, clinical=["sex"]).conform(model.spec)
     assert again.spec == data.spec
     assert again.samples.equals(data.samples)
-    torch.testing.assert_close(again.content.also["os"], data.content.also["os"], equal_nan=True)
+    torch.testing.assert_close(again.dataset.also["os"], data.dataset.also["os"], equal_nan=True)
     other = cohort(seed=1)
     write(other)
     external = read({"mirna": ALL["mirna"], "rna": ALL["rna"]}).conform(model.spec, external=True)
@@ -117,7 +117,7 @@ def test_a_model_of_several_targets_is_scored_on_other_data(tables, caplog, mess
     x = everything(external)
     assert set(x.keys()) == {"rna", "mirna", "copies", "clinical", "measured"}
     assert x["measured"].tolist() == [[True, True, False, False]] * 60
-    np.testing.assert_allclose(external.content.also["age"], other["samples"]["age"], rtol=1e-6)
+    np.testing.assert_allclose(external.dataset.also["age"], other["samples"]["age"], rtol=1e-6)
     told = model.predict(external.frame())
     assert {"prediction", "probability_b", "os_risk", "age_prediction"} <= set(told)
     batch = next(iter(external.test_dataloader()))
@@ -128,7 +128,7 @@ def test_a_model_of_several_targets_is_scored_on_other_data(tables, caplog, mess
     assert set(everything(more).keys()) == {"rna", "mirna", "copies", "clinical", "measured"}
     assert "the model knows no modality protein; it is left out" in caplog.text
     none = read({"protein": "rna.csv", "dna": "mirna.tsv.gz"}).conform(model.spec, external=True)
-    assert "no modality to learn from" in message(lambda: none.content)
+    assert "no modality to learn from" in message(lambda: none.dataset)
 
 
 def test_other_data_that_lack_what_a_model_needs_are_told_of(tables, caplog, message):
@@ -137,7 +137,7 @@ def test_other_data_that_lack_what_a_model_needs_are_told_of(tables, caplog, mes
     spec = read(given, also={"os": ALSO["os"]}).spec
 
     def told():
-        return message(lambda: read(given).conform(spec, external=True).content)
+        return message(lambda: read(given).conform(spec, external=True).dataset)
 
     tables["samples"].drop(columns="dead").to_csv("samples.csv")
     assert "samples.csv: no column 'dead' (given as target)" in told()

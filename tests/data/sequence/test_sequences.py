@@ -63,7 +63,7 @@ def test_every_format_reads_the_same(name: str, records: pd.DataFrame, here: Pat
     data = SequenceData(file, target="label", id="name" if file.startswith(("a.csv", "a.tsv", "a.par")) else None)
     assert data.spec["modalities"]["sequence"] == {"kind": "sequence", "shape": [LENGTH], "features": ["sequence"]}
     assert data.spec["target"]["classes"] == ["bound", "free"]
-    codes = dict(zip(data.samples.index, dna_text(data.content.x[torch.arange(120)]), strict=True))
+    codes = dict(zip(data.samples.index, dna_text(data.dataset.x[torch.arange(120)]), strict=True))
     assert codes == dict(zip(records["name"], records["sequence"], strict=True))
     found = dict(zip(data.samples.index, data.samples["label"], strict=True))
     assert found == dict(zip(records["name"], records["label"], strict=True))
@@ -97,7 +97,7 @@ def test_length_pads_and_crops(records: pd.DataFrame, here: Path) -> None:
     with pytest.raises(InputError, match="119 of 30, 1 of 4 bases"):
         _ = SequenceData("a.csv", target="label").spec
     data = SequenceData("a.csv", target="label", length=20)
-    texts = dna_text(data.content.x[torch.arange(120)])
+    texts = dna_text(data.dataset.x[torch.arange(120)])
     assert texts[0] == "N" * 8 + "ACGT" + "N" * 8
     assert texts[1] == records["sequence"][1][5:25]
     model = CNN1D(spec=data.spec)
@@ -192,7 +192,7 @@ def genome(here: Path) -> dict[str, str]:
 
 def test_intervals_are_read_from_the_genome(genome: dict[str, str]) -> None:
     data = IntervalData("a.bed", "genome.fa")
-    texts = dna_text(data.content.x[torch.arange(100)])
+    texts = dna_text(data.dataset.x[torch.arange(100)])
     for text, (_, row) in zip(texts, data.samples.iterrows(), strict=True):
         expected = genome[row["chromosome"]][row["start"] : row["end"]]
         strand = dna_text(reverse_complement(dna_codes([expected])))[0] if row["strand"] == "-" else expected
@@ -214,10 +214,10 @@ def test_chromosomes_are_held_out_by_name(genome: dict[str, str]) -> None:
 @pytest.mark.parametrize("negatives", ["shuffled", "gc_matched"])
 def test_negatives_of_intervals(negatives: str, genome: dict[str, str]) -> None:
     data = IntervalData("a.bed", "genome.fa", negatives=negatives)
-    samples, codes = data.samples, data.content.x[torch.arange(200)]
+    samples, codes = data.samples, data.dataset.x[torch.arange(200)]
     assert samples["label"].value_counts().to_dict() == {"positive": 100, "negative": 100}
     assert (samples.groupby("chromosome", observed=True)["split"].nunique() == 1).all()
-    assert torch.equal(codes, IntervalData("a.bed", "genome.fa", negatives=negatives).content.x[torch.arange(200)])
+    assert torch.equal(codes, IntervalData("a.bed", "genome.fa", negatives=negatives).dataset.x[torch.arange(200)])
     gc = ((codes == 1) | (codes == 2)).float().mean(1)
     np.testing.assert_allclose(gc[:100], gc[100:], atol=0.011 if negatives == "shuffled" else 0.1)
     assert not (codes[:100] == codes[100:]).all(1).any()

@@ -40,7 +40,7 @@ def test_simulated_beats_are_those_of_the_card() -> None:
     mixed = SeriesData("ecg_beats_simulated", split_beats=True)
     assert (mixed.samples.groupby("patient")["split"].nunique() > 1).any()
     assert "optimistic for a new patient" in mixed.caution
-    x, y = data.content.x[:, 0], data.content.y
+    x, y = data.dataset.x[:, 0], data.dataset.y
     normal, ectopic, raised = (x[y == card["classes"].index(name)] for name in ("normal", "ectopic", "st_elevation"))
     assert x[:, 40:60].amax(1).min() > 100  # an R peak near t50
     assert 100 < raised[:, 62:75].mean() - normal[:, 62:75].mean() < 300  # ST segments, µV
@@ -75,8 +75,8 @@ def test_series_are_filtered_when_they_are_read(series: np.ndarray, labels: list
     modality = data.spec["modalities"]["series"]
     assert modality["shape"] == [1, LENGTH // 2]
     assert modality["sampling_rate"] == 10.0
-    np.testing.assert_allclose(data.content.x[4], filtered(series[4], 20, [1, 5], 10), rtol=1e-4, atol=1e-5)
-    np.testing.assert_array_equal(data.frame()["series"].iloc[4], data.content.x[4])
+    np.testing.assert_allclose(data.dataset.x[4], filtered(series[4], 20, [1, 5], 10), rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(data.frame()["series"].iloc[4], data.dataset.x[4])
 
 
 @pytest.fixture
@@ -137,7 +137,7 @@ def test_bad_records(records: Path, message: Callable[..., str], monkeypatch: py
     assert "--data.resample" in answer
     trained = read(channels=["II"], resample=50, before=0.5, after=0.5)
     other = SeriesData(str(records), channels=["II"], resample=25, before=1, after=1)
-    answer = message(lambda: other.conform(trained.spec, external=True).content)
+    answer = message(lambda: other.conform(trained.spec, external=True).dataset)
     assert "trained at 50 Hz" in answer
     monkeypatch.setitem(sys.modules, "wfdb", None)
     assert "pip install 'biozoo[signals]'" in message(lambda: read().spec)
@@ -225,4 +225,4 @@ def test_augmentation_touches_training_only_and_repeats(series: np.ndarray, labe
     for split, batches in first.items():
         for batch, again in zip(batches, second[split], strict=True):
             assert torch.equal(batch["x"], again["x"])
-            assert torch.equal(batch["x"], data.content.x[batch["row"]]) == (split == "validation")
+            assert torch.equal(batch["x"], data.dataset.x[batch["row"]]) == (split == "validation")

@@ -33,7 +33,7 @@ def test_test_samples_stay_test_samples(
     for data in (SeriesData("A_TRAIN.ts", test_path="A_TEST.ts"), SeriesData("a.npz")):
         assert (data.samples["split"] == "test").tolist() == [False] * 40 + [True] * 20
         assert set(data.samples["split"]) == {"train", "validation", "test"}
-        np.testing.assert_allclose(data.content.x.numpy(), series, rtol=1e-6)
+        np.testing.assert_allclose(data.dataset.x.numpy(), series, rtol=1e-6)
         assert set(data.frame()) == {"series", "label"}
     assert "leave out test_path" in message(lambda: SeriesData("a.npz", test_path="A_TEST.ts").spec)
 
@@ -79,14 +79,14 @@ def test_basic_motions_of_the_installed_package(
 def test_baseline_features_know_training_rows_only(series: np.ndarray, labels: list[str], here: Path) -> None:
     write_ts(Path("a.ts"), [s[:, : LENGTH - n % 2] for n, s in enumerate(both(series))], labels)
     data = SeriesData("a.ts", length="longest")
-    rows = data.content.rows("train")
+    rows = data.dataset.rows("train")
     before = data.baseline_features(rows)[""]
     assert before.shape == (len(rows), 2 * LENGTH)
     assert np.isfinite(before).all()
     np.testing.assert_allclose(before[:, 0].mean(), 0, atol=1e-6)
     np.testing.assert_allclose(before[:, 0].std(), 1, atol=1e-6)
     assert (before[:, LENGTH - 1] == 0).any()
-    data.content.x[data.content.rows("test")] += 100
+    data.dataset.x[data.dataset.rows("test")] += 100
     np.testing.assert_array_equal(data.baseline_features(rows)[""], before)
 
 
@@ -164,5 +164,5 @@ def test_bad_series(case: str, here: Path, message: Callable[..., str]) -> None:
         np.savez(file, **content, allow_pickle=True)
     else:
         Path(file).write_text(content)
-    answer = message(lambda: SeriesData(**{"path": file, **options}).content)
+    answer = message(lambda: SeriesData(**{"path": file, **options}).dataset)
     assert [word for word in words if word not in answer] == [], answer

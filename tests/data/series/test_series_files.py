@@ -76,8 +76,8 @@ def test_every_format_reads_the_same(name: str, series: np.ndarray, labels: list
     order = [f"w{n}" for n in range(SAMPLES)] if name == "long" else list(map(str, range(1, SAMPLES + 1)))
     assert set(data.samples.index) == set(order)
     place = torch.as_tensor(data.samples.index.get_indexer(order))
-    np.testing.assert_allclose(data.content.x[place].numpy(), series, rtol=1e-6)
-    assert [CLASSES[code] for code in data.content.y[place]] == labels
+    np.testing.assert_allclose(data.dataset.x[place].numpy(), series, rtol=1e-6)
+    assert [CLASSES[code] for code in data.dataset.y[place]] == labels
     assert data.frame()["series"].map(np.shape).unique().tolist() == [(1, LENGTH)]
 
 
@@ -89,7 +89,7 @@ def test_channels(name: str, series: np.ndarray, labels: list[str], here: Path) 
     modality = data.spec["modalities"]["series"]
     assert modality["shape"] == [2, LENGTH]
     assert modality["channels"] == ["c0", "c1"]
-    x = data.content.x[torch.as_tensor(data.samples.index.get_indexer(["w0"] if name == "long" else ["1"]))]
+    x = data.dataset.x[torch.as_tensor(data.samples.index.get_indexer(["w0"] if name == "long" else ["1"]))]
     np.testing.assert_allclose(x[0].numpy(), both(series)[0], rtol=1e-6)
 
 
@@ -119,7 +119,7 @@ def test_numbers_are_a_regression(series: np.ndarray, here: Path) -> None:
     Path("a.ts").write_text(Path("a.ts").read_text().replace("@classLabel true 1 2", "@targetLabel true"))
     data = SeriesData("a.ts")
     assert data.spec["target"]["kind"] == "regression"
-    np.testing.assert_allclose(data.content.y.numpy(), np.array(y, np.float32))
+    np.testing.assert_allclose(data.dataset.y.numpy(), np.array(y, np.float32))
 
 
 def test_whole_numbers_name_classes(series: np.ndarray, here: Path) -> None:
@@ -171,7 +171,7 @@ def test_unequal_lengths(series: np.ndarray, labels: list[str], here: Path, mess
             data = SeriesData(file, length=length)
             assert data.spec["modalities"]["series"]["shape"] == [1, points]
             assert data.spec["modalities"]["series"]["resize"]
-            x = data.content.x.numpy()
+            x = data.dataset.x.numpy()
             np.testing.assert_allclose(x[:, :, :20], series[:, :, :20], rtol=1e-6)
             assert np.isnan(x[2, 0, 20:]).all()
             assert np.isnan(x[:, :, 24:]).all()
@@ -187,7 +187,7 @@ def test_gaps(series: np.ndarray, labels: list[str], here: Path, message: Callab
     assert "--data.interpolate true" in answer
     data = SeriesData("a.ts", interpolate=True)
     expected = np.interp([3, 4], [2, 5], gap[7, 1, [2, 5]])
-    np.testing.assert_allclose(data.content.x[7, 1, 3:5].numpy(), expected, rtol=1e-6)
+    np.testing.assert_allclose(data.dataset.x[7, 1, 3:5].numpy(), expected, rtol=1e-6)
     gap[7, 1, 3:5] = np.inf
     np.savez("a.npz", X=gap, y=np.array(labels))
     assert "sample 8, channel 2: infinite value at time point 4" in message(lambda: SeriesData("a.npz").spec)

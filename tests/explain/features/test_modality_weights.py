@@ -99,7 +99,7 @@ def test_integrated_gradients_of_a_linear_model_are_weight_times_value(cohort) -
     data = cohort()
     rna, mirna = np.array([2, -1, 0, 0, 0, 0.5]), np.array([1.0, 0, 0, 0])
     model = linear(data, list(rna), list(mirna))
-    encoded = model.encode(data.content.x[data.content.rows("validation")]).numpy()
+    encoded = model.encode(data.dataset.x[data.dataset.rows("validation")]).numpy()
     sizes = np.array([np.abs(encoded[:, :6] * rna).sum(), np.abs(encoded[:, 6:10] * mirna).sum()])
     table = modality_weights(model, data)
     assert table["integrated_gradients"].tolist() == pytest.approx(sizes / sizes.sum(), abs=1e-5)
@@ -108,8 +108,8 @@ def test_integrated_gradients_of_a_linear_model_are_weight_times_value(cohort) -
 def test_ablation_is_what_the_model_loses_if_it_is_told_that_nothing_was_measured(cohort) -> None:
     data = cohort()
     model = trained(MultiModal(spec=data.spec, hidden=[8], fused=[8]), data)
-    rows = data.content.rows("validation")
-    x, y = data.content.x[rows].clone(), data.content.y[rows]
+    rows = data.dataset.rows("validation")
+    x, y = data.dataset.x[rows].clone(), data.dataset.y[rows]
     with torch.no_grad():
         before = model.target_head.loss(model(x), y).mean()
         alone = ~x["measured"][:, 1]

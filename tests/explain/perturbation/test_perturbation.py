@@ -100,7 +100,7 @@ def test_numbers_and_categories_shift(data: TableData) -> None:
     assert 0.1 < up["shift"]["sex=m"] < 0.3  # in probability
     to = by_name(explain.perturb([model], data, "age", 40, method="bayes"))
     training = data.training_inputs()[:, 0].numpy()
-    everybody = data.content.x[:, 0].numpy()
+    everybody = data.dataset.x[:, 0].numpy()
     expected = 0.7 * (40 - everybody).mean() / training.std()
     assert to["shift_sd"]["level"] == pytest.approx(expected, rel=1e-3)
 
@@ -176,16 +176,16 @@ def test_univariate_equals_scipy_and_a_linear_model(data: TableData, cohort: pd.
 
 
 def test_copies_keep_what_drives_a_column_but_not_what_it_does(data: TableData, cohort: pd.DataFrame) -> None:
-    before = data.content.x.clone()
+    before = data.dataset.x.clone()
     copied = explain.with_copies(data, ["drug", "load"], ["age"], count=20)
     modality = copied.spec["modalities"]["table"]
     assert modality["features"][5:7] == ["drug (copy 1)", "drug (copy 2)"]
     assert modality["shape"] == [45]
     assert modality["levels"]["drug (copy 3)"] == ["no", "yes"]
-    torch.testing.assert_close(data.content.x, before, equal_nan=True)
+    torch.testing.assert_close(data.dataset.x, before, equal_nan=True)
     assert copied.samples["split"].equals(data.samples["split"])
     assert copied.training.x.shape[1] == 45
-    x = copied.content.x.numpy()
+    x = copied.dataset.x.numpy()
     assert np.isnan(x[:10, 5:25]).all()
     known = slice(21, None)  # everything but age and sex has gaps before
     taken, age, level, load = (x[known, column] for column in (3, 0, 1, 2))
@@ -232,7 +232,7 @@ def test_the_simulated_cohort_is_as_it_says() -> None:
     data = TableData("drugs_simulated")
     assert data.spec["target"]["kind"] == "none"
     assert data.spec["modalities"]["table"]["covariates"] == ["centre"]
-    assert data.content.x.shape == (1000, 134)
+    assert data.dataset.x.shape == (1000, 134)
     truth = planted_pairs().set_index(["drug", "feature"])["effect"]
     assert len(truth) == 60
     assert truth.abs().min() == pytest.approx(0.2)

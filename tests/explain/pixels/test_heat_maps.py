@@ -161,7 +161,7 @@ def test_what_is_written_for_images(tmp_path):
 
 def test_errors_are_one_line(message, monkeypatch, mlp, pima):
     image, series = lively(CNN2D(spec=spec((1, 9, 9)), filters=[2], kernel_sizes=[3])), lively(MLP(spec=spec((1, 9))))
-    x, waves, rows = image.encode.example(2), series.encode.example(2), pima.content.x[:2]
+    x, waves, rows = image.encode.example(2), series.encode.example(2), pima.dataset.x[:2]
     assert "did you mean grad_cam" in message(lambda: heat_map(image, x, method="gradcam"))
     assert "did you mean wolf" in message(lambda: heat_map(image, x, "wolff"))
     assert "did you mean body.convolution1" in message(lambda: heat_map(image, x, layer="body.convolution"))

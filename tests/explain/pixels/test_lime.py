@@ -29,12 +29,12 @@ def test_lime_of_a_table(patients, here):
     data = TableData("patients.csv", target="outcome", ordered={"stage": ["I", "II", "III"]}, positive="sick")
     torch.manual_seed(0)
     model = trained(MLP(spec=data.spec, hidden=[8]), data.training_inputs(), data.training_targets(), 150, lr=0.02)
-    rows = data.content.rows("validation")[:3]
+    rows = data.dataset.rows("validation")[:3]
     rows[0] = 0  # age and stage are missing
     names = data.samples.index[rows.numpy()]
     seen = []
     hook = model.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
-    table = lime_table(model, data, data.content.x[rows], names, samples=1000)
+    table = lime_table(model, data, data.dataset.x[rows], names, samples=1000)
     hook.remove()
     stages = torch.cat(seen)[:, model.spec["modalities"]["table"]["features"].index("stage")]
     assert stages.nan_to_num(-1).unique().tolist() == [-1, 0, 1, 2]  # an unknown rank is a missing one
@@ -50,14 +50,14 @@ def test_lime_of_a_table(patients, here):
     ).all()
     assert ((sexes["weight"] > 0) == (sexes["condition"] == "sex=m")).all()
     assert "stage=unknown" in table["condition"].tolist()
-    alone = lime_table(model, data.training_inputs(), data.content.x[rows[1:2]], names[1:2], samples=1000)
+    alone = lime_table(model, data.training_inputs(), data.dataset.x[rows[1:2]], names[1:2], samples=1000)
     pd.testing.assert_frame_equal(alone, table[table["sample"] == names[1]].reset_index(drop=True))
-    well = lime_table(model, data, data.content.x[rows], names, target="well", samples=1000)
+    well = lime_table(model, data, data.dataset.x[rows], names, target="well", samples=1000)
     assert set(well["class"]) == {"well"}
     np.testing.assert_allclose(well["weight"], -table["weight"], atol=1e-6)
     others = TableData("patients.csv").conform(data.spec, external=True)  # has no training rows
-    assert len(lime_table(model, others, data.content.x[rows], names, samples=100)) == len(table)
-    written = explain_samples(model, data, data.content.x[rows], names, here / "out")
+    assert len(lime_table(model, others, data.dataset.x[rows], names, samples=100)) == len(table)
+    written = explain_samples(model, data, data.dataset.x[rows], names, here / "out")
     assert [path.name for path in written] == ["conditions.png", "conditions.csv"]
     assert pd.read_csv(written[1])["condition"].tolist()
 

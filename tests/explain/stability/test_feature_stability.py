@@ -62,10 +62,10 @@ def fit(data: Data, seed: int, epochs: int = 20, hidden: int = 16) -> MLP:
 def test_importance_of_a_linear_model_is_weight_times_distance_from_the_mean(cohort) -> None:
     data = cohort()
     model = fit(data, 0, hidden=0)
-    rows = data.content.rows("validation")
-    encoded = model.encode(data.content.x[rows])
+    rows = data.dataset.rows("validation")
+    encoded = model.encode(data.dataset.x[rows])
     weight = model.head.weight.detach()[0]
-    has = data.content.x[rows]["measured"]
+    has = data.dataset.x[rows]["measured"]
     table = feature_importance(model, data, split="validation").set_index("feature")
     assert table["importance"]["rna:gene3"] == pytest.approx(float((encoded[:, 3] * weight[3]).abs().mean()), rel=1e-4)
     own = encoded[has[:, 1], 62] * weight[62]  # those who lack it do not count
@@ -181,45 +181,45 @@ def test_labels_are_permuted_among_training_rows_alone(cohort) -> None:
     data = cohort()
     changed = permuted(data, 0)
     train = (data.samples["split"] == "train").to_numpy()
-    before, after = data.content.y, changed.content.y
+    before, after = data.dataset.y, changed.dataset.y
     assert torch.equal(before[~train], after[~train])
     assert not torch.equal(before[train], after[train])
     assert torch.equal(before[train].sort().values, after[train].sort().values)
-    assert changed.content.x is data.content.x
-    assert changed.content.samples is data.content.samples
-    assert not torch.equal(permuted(data, 1).content.y, after)
+    assert changed.dataset.x is data.dataset.x
+    assert changed.dataset.samples is data.dataset.samples
+    assert not torch.equal(permuted(data, 1).dataset.y, after)
     assert torch.equal(permuted(data, 0).training.columns["y"], after[torch.from_numpy(train)])
 
 
 def test_groups_are_permuted_and_drawn_as_a_whole(cohort) -> None:
     data = cohort(group="home")
     home = data.samples["home"].to_numpy()
-    after = permuted(data, 0).content.y.numpy()
+    after = permuted(data, 0).dataset.y.numpy()
     assert pd.Series(after).groupby(home).nunique().max() == 1
-    assert not np.array_equal(after, data.content.y)
+    assert not np.array_equal(after, data.dataset.y)
     for design in ("bootstrap", "halves"):
         for rows in training_sets(data, design, 2, 0):
             drawn = pd.Series(home[rows.numpy()]).value_counts()
             assert (drawn % 2 == 0).all()
     a, b = (set(home[rows.numpy()]) for rows in training_sets(data, "halves", 2, 0))
     assert not a & b
-    assert len(a | b) == len(set(home[data.content.rows("train").numpy()]))
+    assert len(a | b) == len(set(home[data.dataset.rows("train").numpy()]))
 
 
 def test_other_training_rows_leave_the_rest_and_read_nothing(cohort, monkeypatch: pytest.MonkeyPatch) -> None:
     data = cohort()
-    data.content  # noqa: B018
+    data.dataset  # noqa: B018
     monkeypatch.setattr(MultiOmicsData, "read", lambda self: pytest.fail("read again"))
     rows = training_sets(data, "bootstrap", 1, 0)[0]
     other = with_training(data, rows)
-    assert len(other.content.rows("train")) == len(data.content.rows("train")) == len(rows)
+    assert len(other.dataset.rows("train")) == len(data.dataset.rows("train")) == len(rows)
     for split in ("validation", "test"):
         names = [own.samples.index[own.samples["split"] == split].tolist() for own in (data, other)]
         assert names[0] == names[1]
-    x = data.content.x[rows]["rna"]
+    x = data.dataset.x[rows]["rna"]
     assert torch.equal(other.training_inputs()["rna"], x)
-    assert torch.equal(other.training_targets(), data.content.y[rows])
-    assert torch.equal(other.training.__getitems__(range(len(rows)))["y"], data.content.y[rows])
+    assert torch.equal(other.training_targets(), data.dataset.y[rows])
+    assert torch.equal(other.training.__getitems__(range(len(rows)))["y"], data.dataset.y[rows])
 
 
 RECIPE = """

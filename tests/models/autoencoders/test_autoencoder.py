@@ -120,10 +120,10 @@ def test_predict_interpolate_and_a_way_through_weights(plane, here):
     frame = plane.frame()
     told = model.predict(frame)
     assert told.columns.tolist() == ["reconstruction_error", "latent_0", "latent_1", "latent_2"]
-    np.testing.assert_allclose(told.iloc[:, 1:], model.embed(plane.content.x).detach(), atol=1e-6)
-    truth = model.encode(plane.content.x)
+    np.testing.assert_allclose(told.iloc[:, 1:], model.embed(plane.dataset.x).detach(), atol=1e-6)
+    truth = model.encode(plane.dataset.x)
     np.testing.assert_allclose(
-        told["reconstruction_error"], (model(plane.content.x) - truth).square().mean(1).detach(), rtol=1e-5
+        told["reconstruction_error"], (model(plane.dataset.x) - truth).square().mean(1).detach(), rtol=1e-5
     )
     way = model.interpolate(frame.iloc[:1], frame.iloc[1:2], steps=5)
     pd.testing.assert_frame_equal(

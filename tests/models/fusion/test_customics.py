@@ -29,7 +29,7 @@ def kinds(network):
 
 def batch_of(data, rows=32):
     rows = torch.arange(rows)
-    return {"x": data.content.x[rows], **data.content.targets(rows)}
+    return {"x": data.dataset.x[rows], **data.dataset.targets(rows)}
 
 
 def model_of(data, **options):
@@ -136,7 +136,7 @@ def test_the_published_cox_loss_counts_censored_samples_too(cohort):
 def test_latent_spaces_of_any_width(cohort):
     model = model_of(cohort, **{**CORRECTED, "latent": {"rna": 5, "protein": 3}, "normalisation": "batch"})
     assert {name: layer.out_features for name, layer in model.projections.items()} == {"rna": 6, "protein": 6}
-    latents = model.eval().body.latents(model.encode(cohort.content.x[torch.arange(4)]))
+    latents = model.eval().body.latents(model.encode(cohort.dataset.x[torch.arange(4)]))
     assert [z.shape[1] for z in latents.values()] == [5, 3]
 
 

@@ -58,7 +58,7 @@ def test_it_learns_from_samples_that_lack_something(trained):
 
 def test_what_was_not_measured_is_not_looked_at(trained):
     model, data = trained
-    x = data.content.x[torch.arange(20)].clone()
+    x = data.dataset.x[torch.arange(20)].clone()
     x[MEASURED][:, 1] = False
     other = x.clone()
     other["protein"] = other["protein"].nan_to_num(0.0) + 7.0
@@ -106,7 +106,7 @@ def weighed(kind, first, extra):
     model.fit_encoders(data.training_inputs(), data.training_targets())
     rows = torch.arange(40)
     torch.manual_seed(1)  # of dropout and of what is drawn
-    loss = model.loss({"x": data.content.x[rows], **data.content.targets(rows)})
+    loss = model.loss({"x": data.dataset.x[rows], **data.dataset.targets(rows)})
     loss.backward()
     heads = {}
     for name, weights in model.named_parameters():
@@ -137,7 +137,7 @@ def test_a_missing_target_moves_nothing(cohort):
     model = KINDS["joint"](cohort.spec)
     model.fit_encoders(cohort.training_inputs())
     rows = torch.arange(30)
-    batch = {"x": cohort.content.x[rows], **cohort.content.targets(rows)}
+    batch = {"x": cohort.dataset.x[rows], **cohort.dataset.targets(rows)}
     known = batch["y"] >= 0
     assert 0 < known.sum() < 30
     z = torch.randn(30, 32, requires_grad=True)
@@ -148,7 +148,7 @@ def test_a_missing_target_moves_nothing(cohort):
 def test_modality_dropout_hides_some_but_never_all(cohort):
     model = MultiModal(spec=cohort.spec, modality_dropout=0.8, **SMALL)
     model.fit_encoders(cohort.training_inputs())
-    encoded = model.encode(cohort.content.x[torch.arange(100)])
+    encoded = model.encode(cohort.dataset.x[torch.arange(100)])
     measured = model.encode.measured(encoded)
     kept = model.encode.measured(model.visible(encoded))
     assert (kept <= measured).all()
@@ -162,7 +162,7 @@ def test_late_fusion_weighs_by_what_each_modality_is_worth(cohort):
     torch.manual_seed(0)
     model = train(KINDS["late"](cohort.spec), cohort, 12)
     assert model.head.weights[0] == 0 > model.head.weights[1]  # RNA tells more than protein
-    x = cohort.content.x[torch.arange(40)]
+    x = cohort.dataset.x[torch.arange(40)]
     with torch.inference_mode():
         outputs, measured = model.head.each(model.embed(x))
         alone = measured[:, 0] * (1 - measured[:, 1]) > 0
@@ -230,7 +230,7 @@ def test_extra_continuous_targets_are_standardised_by_a_fit(here):
     options += ["--data.modalities", '{"rna": "rna.csv", "protein": "protein.csv"}']
     options += ["--data.also", '{"time": {"target": "days"}}', "--trainer.max_epochs=1", "--trainer.accelerator=cpu"]
     run = zoo.fit("joint_miniacc", *options)
-    days = run.data.content.also["time"][run.data.content.rows("train")]
+    days = run.data.dataset.also["time"][run.data.dataset.rows("train")]
     head = run.model.target_heads["time"]
     assert head.mean.item() == pytest.approx(days[days.isfinite()].mean().item(), rel=1e-5)
     assert head.scale.item() == pytest.approx(days[days.isfinite()].std(correction=0).item(), rel=1e-5)

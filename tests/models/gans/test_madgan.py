@@ -57,7 +57,7 @@ def trained(tmp_path_factory):
 
 def test_unusual_series_score_higher(trained):
     model, series = trained
-    content, rows = series.content, series.content.rows("test")
+    content, rows = series.dataset, series.dataset.rows("test")
     told = model.predict(series.frame().iloc[rows.numpy()])
     assert list(told) == ["anomaly_score", "anomaly", "reconstruction_error", "discrimination"]
     odd = (content.y[rows] != model.code).numpy()
@@ -69,7 +69,7 @@ def test_unusual_series_score_higher(trained):
 
 def test_the_threshold_leaves_out_one_in_twenty_normal_validation_series(trained):
     model, series = trained
-    x, y = (values[series.content.rows("validation")] for values in (series.content.x, series.content.y))
+    x, y = (values[series.dataset.rows("validation")] for values in (series.dataset.x, series.dataset.y))
     scores = model.scores(model.raw_predictions(x[y == model.code]))
     assert float(model.threshold) == pytest.approx(float(torch.quantile(scores, 0.95)), rel=1e-4)
 
@@ -210,7 +210,7 @@ def test_bad_options_are_told_in_one_line(message):
 
 def test_normal_series_that_are_missing_are_told_in_one_line(here, message):
     series = data()
-    model, content = MADGAN(spec=series.spec, **SMALL), series.content
+    model, content = MADGAN(spec=series.spec, **SMALL), series.dataset
     told = message(lambda: model.fit_encoders(content.x[:4], torch.ones(4, dtype=torch.long)))
     assert told == (
         "no training sample is of the class 'rest', which is normal; change data.fractions, data.seed or normal"

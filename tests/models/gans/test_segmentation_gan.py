@@ -8,7 +8,7 @@ from lightning.pytorch import Trainer, seed_everything
 
 from zoo import runs, weights
 from zoo.data import Data, ImageData
-from zoo.data.base import Content
+from zoo.data.base import Dataset
 from zoo.models import SegmentationGAN, Segmenter
 from zoo.models.gans.patch_discriminator import ImageDiscriminator, PatchDiscriminator, receptive_field
 from zoo.models.gans.segmentation_gan import Mixing, edges
@@ -45,7 +45,7 @@ class Lines(Data):
         images = (60 + 70.0 * masks + rng.normal(0, 12, masks.shape)).clip(0, 255).astype(np.uint8)[:, None]
         split = np.where(np.arange(20) < 14, "train", "validation")
         samples = pd.DataFrame({"split": split}, index=pd.Index([f"s{i}" for i in range(20)], name="row"))
-        return Content(torch.from_numpy(images), torch.from_numpy(masks), samples, spec(images.shape[1:]))
+        return Dataset(torch.from_numpy(images), torch.from_numpy(masks), samples, spec(images.shape[1:]))
 
     def frame(self):
         raise NotImplementedError
@@ -191,7 +191,7 @@ RECIPE = ["--trainer.default_root_dir=runs", "--trainer.accelerator=cpu", "--mod
 
 
 def test_a_resumed_run_is_an_uninterrupted_one(here):
-    np.savez("lines.npz", images=(data := Lines().content).x[:, 0], masks=data.y)
+    np.savez("lines.npz", images=(data := Lines().dataset).x[:, 0], masks=data.y)
     options = [*RECIPE, "--data.path=lines.npz", "--model.dropout=0.2", "--model.schedule=constant"]
     options += ["--model.image_weight=0.1", "--model.patch_weight=0.1"]
     whole = runs.fit("segmentationgan_vessels", *options, "--trainer.max_epochs=2")

@@ -14,7 +14,7 @@ from torch.nn.functional import max_pool2d
 
 from zoo import weights
 from zoo.data import Data
-from zoo.data.base import Content
+from zoo.data.base import Dataset
 from zoo.latent.probe import layers, run
 from zoo.models.predict.segmenter import Segmenter, Unpool
 from zoo.report import evaluate
@@ -59,7 +59,7 @@ class Squares(Data):
         images, masks = shapes(number, classes, size)
         split = np.where(np.arange(number) < self.train, "train", "validation")
         samples = pd.DataFrame({"split": split}, index=pd.Index([f"s{i}" for i in range(number)], name="row"))
-        return Content(torch.from_numpy(images), torch.from_numpy(masks), samples, spec(images.shape[1:], classes))
+        return Dataset(torch.from_numpy(images), torch.from_numpy(masks), samples, spec(images.shape[1:], classes))
 
     def frame(self):
         raise NotImplementedError
@@ -239,9 +239,9 @@ def test_surface_distance_by_brute_force(size):
 def test_it_learns_four_images_by_heart(upsampling, skip_connections):
     data = Squares(number=5, train=4, batch_size=1)
     model, _ = trained(data, 15, upsampling=upsampling, skip_connections=skip_connections)
-    rows = data.content.rows("train")
-    masks = model.eval().masks(model(data.content.x[rows]))
-    assert segmentation.dice_of_masks(masks, data.content.y[rows], 2).nanmean() > 0.95
+    rows = data.dataset.rows("train")
+    masks = model.eval().masks(model(data.dataset.x[rows]))
+    assert segmentation.dice_of_masks(masks, data.dataset.y[rows], 2).nanmean() > 0.95
 
 
 @pytest.fixture(scope="module")
@@ -262,15 +262,15 @@ def evaluation(squares, fitted):
 def test_the_epoch_logs_means_over_images(squares, fitted, evaluation):
     model, logged = fitted
     assert logged["validation_dice"] == pytest.approx(evaluation.value("dice", "validation"), abs=1e-5)
-    rows = squares.content.rows("validation")
+    rows = squares.dataset.rows("validation")
     with torch.inference_mode():
-        loss = model.eval()(squares.content.x[rows])
-    losses = segmentation.dice_cross_entropy(loss, squares.content.y[rows])
+        loss = model.eval()(squares.dataset.x[rows])
+    losses = segmentation.dice_cross_entropy(loss, squares.dataset.y[rows])
     assert logged["validation_loss"] == pytest.approx(losses.mean().item(), rel=1e-4)
 
 
 def test_predictions_hold_masks_and_shares(squares, fitted):
-    images = squares.content.x[:3].numpy()
+    images = squares.dataset.x[:3].numpy()
     table = fitted[0].predict(images)
     assert list(table.columns) == ["mask", "share_background", "share_grey", "share_white"]
     for mask, shares in zip(table["mask"], table.drop(columns="mask").to_numpy(), strict=True):
@@ -299,9 +299,9 @@ def test_scores_stand_beside_models_of_pixels(evaluation):
 def test_models_of_pixels_learn_from_training_images_only(squares):
     reference = pixel_models(squares)["pixel random forest"]
     other = Squares(THREE, batch_size=4)
-    other.content.y[other.content.rows("validation")] = 0
+    other.dataset.y[other.dataset.rows("validation")] = 0
     again = pixel_models(other)["pixel random forest"]
-    x = pixel_features(squares.content.x)[0]
+    x = pixel_features(squares.dataset.x)[0]
     np.testing.assert_array_equal(reference.predict_proba(x), again.predict_proba(x))
     assert pixel_models(Squares(THREE, train=0)) == {}
 
@@ -344,7 +344,7 @@ def test_weights_travel(squares, fitted):
     model, _ = fitted
     init_args = json.loads(json.dumps(model.init_args))
     again = weights.build("Segmenter", init_args, model.state_dict(), "here")
-    x = squares.content.x[:2]
+    x = squares.dataset.x[:2]
     with torch.inference_mode():
         assert torch.equal(again(x), model.eval()(x))
 
@@ -355,6 +355,6 @@ def test_layers_can_be_read(squares, fitted):
     names = [name for name in known if name.count(".") <= 1]
     assert names == ["encode", "body.encoder1", "body.bottleneck", "body.up1", "body.decoder1", "body", "head"]
     assert (known["body.encoder1"], known["body.bottleneck"], known["body.decoder1"]) == (8, 16, 8)
-    latent, output = run(model, squares.content.x[:3], None)
+    latent, output = run(model, squares.dataset.x[:3], None)
     assert latent.shape == (3, 16)
     assert output.shape == (3, 3, 17, 20)

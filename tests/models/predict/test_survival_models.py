@@ -52,7 +52,7 @@ def test_time_and_event_are_read_and_are_no_features(cohort: pd.DataFrame) -> No
         ["0", "1"],
     )
     assert not {"time", "dead", "patient"} & set(data.spec["modalities"]["table"]["features"])
-    np.testing.assert_array_equal(data.content.y.numpy(), cohort[["time", "dead"]].to_numpy(np.float32))
+    np.testing.assert_array_equal(data.dataset.y.numpy(), cohort[["time", "dead"]].to_numpy(np.float32))
     shares = data.samples.groupby("split")["dead"].mean()
     assert shares.max() - shares.min() < 2 / 18  # stratified; 18 validate
 
@@ -70,15 +70,15 @@ def test_time_and_event_are_read_and_are_no_features(cohort: pd.DataFrame) -> No
 def test_events_are_told_by_words(cohort: pd.DataFrame, words: tuple, options: dict) -> None:
     told = cohort["dead"].map(dict(enumerate(words)))
     happened = cohort["dead"] if options.get("positive") != "a" else 1 - cohort["dead"]
-    assert of(cohort.assign(dead=told), **options).content.y[:, 1].tolist() == happened.tolist()
+    assert of(cohort.assign(dead=told), **options).dataset.y[:, 1].tolist() == happened.tolist()
 
 
 def test_samples_without_time_or_event_are_unlabelled(cohort: pd.DataFrame) -> None:
     cohort["dead"] = cohort["dead"].astype("Int64")
     cohort.loc[3, "time"], cohort.loc[7, "dead"] = np.nan, pd.NA
-    assert len(of(cohort).content.y) == 118
+    assert len(of(cohort).dataset.y) == 118
     data = of(cohort, unlabelled="keep")
-    assert data.content.y.isnan().all(1).nonzero().flatten().tolist() == [3, 7]
+    assert data.dataset.y.isnan().all(1).nonzero().flatten().tolist() == [3, 7]
     with pytest.raises(InputError, match="needs a target for each sample"):
         MLP(spec=data.spec)
 
@@ -118,7 +118,7 @@ def test_time_zero_is_allowed(cohort: pd.DataFrame) -> None:
     data = of(cohort.assign(time=cohort["time"].where(cohort.index > 10, 0)))
     model = MLP(spec=data.spec)
     model.fit_encoders(data.training_inputs())
-    assert model.loss({"x": data.content.x, "y": data.content.y}).isfinite()
+    assert model.loss({"x": data.dataset.x, "y": data.dataset.y}).isfinite()
 
 
 def test_a_run_tells_risks_and_probabilities(run: zoo.runs.Run, cohort: pd.DataFrame) -> None:
@@ -235,4 +235,4 @@ def test_a_numeric_event_is_no_gene(here: Path) -> None:
     assert data.spec["modalities"]["expression"]["features"] == [f"g{i}" for i in range(6)]
     model = MLP(spec=data.spec, hidden=[])
     model.fit_encoders(data.training_inputs(), data.training_targets())
-    assert model.loss({"x": data.content.x[torch.arange(60)], "y": data.content.y}).isfinite()
+    assert model.loss({"x": data.dataset.x[torch.arange(60)], "y": data.dataset.y}).isfinite()

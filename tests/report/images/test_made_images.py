@@ -81,7 +81,7 @@ def test_scores_stand_beside_a_gaussian_and_the_training_images(data):
 def test_predictions_tell_how_real_each_sample_is(data):
     rows = evaluate(untrained(data), data, ("validation", "test")).predictions
     assert list(rows.columns) == ["split", "target", "realism"]
-    assert len(rows) == len(data.content.rows("validation")) + len(data.content.rows("test"))
+    assert len(rows) == len(data.dataset.rows("validation")) + len(data.dataset.rows("test"))
     assert rows["realism"].notna().all()
 
 
@@ -107,7 +107,7 @@ def test_nothing_is_learnt_from_images_that_are_compared_with(data, monkeypatch)
     before = evaluate_made_images(model, data, ["validation"])
     assert torch.equal(learnt[0], data.training_inputs())
     assert len(learnt) == 3  # and one from the images of the model, one from those of the Gaussian
-    data.content.x[data.content.rows("validation")] = 0
+    data.dataset.x[data.dataset.rows("validation")] = 0
     after = evaluate_made_images(model, data, ["validation"])
     assert before.value("class_agreement", "validation") == after.value("class_agreement", "validation")
     assert before.value("fid", "validation") != after.value("fid", "validation")

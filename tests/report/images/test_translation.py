@@ -78,9 +78,9 @@ def test_the_mean_of_each_class_by_hand(pairs):
     data = ImagePairData(pairs, image="masks", target="images")
     make = pixel_makers(data)["mean of each input level"]
     x, y = data.training_inputs(), data.training_targets()
-    made = make(data.content.x[:2])
+    made = make(data.dataset.x[:2])
     for code in (0, 1):
-        values = made[data.content.x[:2] == code]
+        values = made[data.dataset.x[:2] == code]
         torch.testing.assert_close(values, torch.full_like(values, y[x == code].mean().item()))
 
 
@@ -94,11 +94,11 @@ def test_the_regression_sees_the_neighbours_of_a_pixel():
 
 
 def test_simple_models_learn_from_training_pairs_only(data):
-    before = {name: make(data.content.x[:3]) for name, make in pixel_makers(data).items()}
+    before = {name: make(data.dataset.x[:3]) for name, make in pixel_makers(data).items()}
     for split in ("validation", "test"):
-        data.content.y[data.content.rows(split)] = 0
+        data.dataset.y[data.dataset.rows(split)] = 0
     for name, make in pixel_makers(data).items():
-        torch.testing.assert_close(make(data.content.x[:3]), before[name])
+        torch.testing.assert_close(make(data.dataset.x[:3]), before[name])
 
 
 # Training, scores, figures.
@@ -122,7 +122,7 @@ def test_it_learns_and_is_scored_beside_simple_models(data, tmp_path):
     assert found.value("ssim", "validation") == pytest.approx(rows["ssim"].mean())
     row = rows.index[0]
     at = data.samples.index.get_loc(row)
-    error = model(data.content.x[at : at + 1]) - data.content.y[at : at + 1]
+    error = model(data.dataset.x[at : at + 1]) - data.dataset.y[at : at + 1]
     assert rows.loc[row, "l1"] == pytest.approx(error.abs().mean().item(), rel=1e-4)
     span = (model.ends[1] - model.ends[0]).item()
     assert rows.loc[row, "psnr"] == pytest.approx(10 * np.log10(span**2 / error.square().mean().item()), rel=1e-4)
@@ -134,8 +134,8 @@ def test_it_learns_and_is_scored_beside_simple_models(data, tmp_path):
 def test_the_true_images_have_the_best_scores(data):
     class Perfect(ConditionalGAN, abstract=True):
         def forward(self, x):
-            rows = [int((data.content.x == one).flatten(1).all(1).nonzero()[0]) for one in x]
-            return data.content.y[rows]
+            rows = [int((data.dataset.x == one).flatten(1).all(1).nonzero()[0]) for one in x]
+            return data.dataset.y[rows]
 
     model = Perfect(spec=data.spec, **SMALL)
     model.fit_encoders(data.training_inputs(), data.training_targets())

@@ -19,7 +19,7 @@ def test_explained_variance_of_pca_is_that_of_scikit_learn(plane):
     model.fit_encoders(plane.training_inputs())
     found = evaluate(model.eval(), plane, ("train", "validation"))
     encoded = {
-        split: model.encode(plane.content.x[plane.content.rows(split)]).numpy() for split in ("train", "validation")
+        split: model.encode(plane.dataset.x[plane.dataset.rows(split)]).numpy() for split in ("train", "validation")
     }
     pca = PCA(3).fit(encoded["train"])
     assert found.value("explained_variance", "train", "PCA") == pytest.approx(

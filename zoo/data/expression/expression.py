@@ -18,7 +18,7 @@ from ...encode.expression_rows import ExpressionRows, check_values, covariate_va
 from ...errors import InputError, check_choice, check_range
 from ...spec import Modality, modality_of
 from .. import columns
-from ..base import IS_TEST, Content, Source, Unsplit
+from ..base import IS_TEST, Dataset, Source, Unsplit
 from ..datasets import assay_of
 from ..frame import FrameData
 from ..reading import read_table
@@ -180,7 +180,7 @@ class ExpressionData(FrameData):
         for part in self.parts:
             check_values(part.matrix, part.genes, part.names, scale, part.source)
 
-    def twins(self, frame: pd.DataFrame, modality: Modality) -> pd.Series:
+    def duplicates(self, frame: pd.DataFrame, modality: Modality) -> pd.Series:
         """A hash of the values."""
         return pd.Series(expression_genes.row_hashes(self.expression.matrix)[frame[ROW]])
 
@@ -202,14 +202,14 @@ class ExpressionData(FrameData):
         covariates = covariate_values(frame, modality, self.path)
         return ExpressionRows(expression.matrix, place, covariates, frame[ROW].to_numpy())
 
-    def divide(self, read: Unsplit) -> Content:
+    def divide(self, read: Unsplit) -> Dataset:
         """Split; the samples without what only reading needed."""
         content = super().divide(read)
         content.samples = content.samples.drop(columns=ROW)
         return content
 
     def _statistics_rows(self) -> Tensor:
-        rows = self.content.rows("train")
+        rows = self.dataset.rows("train")
         most = max(2, STATISTICS // modality_of(self.spec)["shape"][0])
         if len(rows) <= most:
             return rows
@@ -220,11 +220,11 @@ class ExpressionData(FrameData):
 
         Where all of them have more than 2**26 values (256 MB), so many rows are drawn, with the seed of the data.
         """
-        return self.content.x[self._statistics_rows()]
+        return self.dataset.x[self._statistics_rows()]
 
     def training_targets(self) -> Tensor:
         """Targets of the rows of `training_inputs`."""
-        return self.content.y[self._statistics_rows()]
+        return self.dataset.y[self._statistics_rows()]
 
     @cached_property
     def _encoder(self) -> ExpressionEncoder:
@@ -234,7 +234,7 @@ class ExpressionData(FrameData):
 
     def baseline_features(self, rows: Tensor) -> dict[str, np.ndarray]:
         """Logarithms in standard units, and the encoded covariates."""
-        return {"": torch.cat([self._encoder(self.content.x[some]) for some in rows.split(CHUNK)]).numpy()}
+        return {"": torch.cat([self._encoder(self.dataset.x[some]) for some in rows.split(CHUNK)]).numpy()}
 
     def describe(self) -> dict[str, Any]:
         """Name, checksum, licence and citation of the data."""

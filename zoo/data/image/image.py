@@ -13,7 +13,7 @@ from ...encode import to_tensor
 from ...errors import InputError, check_choice, check_range
 from ...spec import Modality, Target, modality_of
 from ...training.tasks import task_of
-from ..base import IS_TEST, Batch, Content, Source, Unsplit
+from ..base import IS_TEST, Batch, Dataset, Source, Unsplit
 from ..datasets import downloaded
 from ..frame import FrameData
 from ..reading import UNNAMED
@@ -222,27 +222,27 @@ class ImageData(FrameData):
         lazy = isinstance(frame[IMAGE].iloc[0], ImageFile)
         return (ImageFiles if lazy else to_tensor)(self._named(frame), modality, self.path)
 
-    def twins(self, frame: pd.DataFrame, modality: Modality) -> pd.Series:
+    def duplicates(self, frame: pd.DataFrame, modality: Modality) -> pd.Series:
         """A checksum of the values."""
         return pd.Series([c.checksum if isinstance(c, ImageFile) else checksum(c) for c in frame[IMAGE]])
 
-    def divide(self, read: Unsplit) -> Content:
+    def divide(self, read: Unsplit) -> Dataset:
         """Split; the samples without what only reading needed."""
         content = super().divide(read)
         content.samples = content.samples.drop(columns=[IMAGE, MASK], errors="ignore")
         return content
 
     def _statistics_rows(self) -> Tensor:
-        x, rows = self.content.x, self.content.rows("train")
+        x, rows = self.dataset.x, self.dataset.rows("train")
         return x.some(rows) if isinstance(x, ImageFiles) else rows
 
     def training_inputs(self) -> Tensor:
         """Raw training images, or some where they do not fit into memory: encodings learn from these."""
-        return self.content.x[self._statistics_rows()]
+        return self.dataset.x[self._statistics_rows()]
 
     def training_targets(self) -> Tensor:
         """Targets of the images of `training_inputs`."""
-        return self.content.y[self._statistics_rows()]
+        return self.dataset.y[self._statistics_rows()]
 
     def augment(self, batch: Batch, generator: Generator) -> Batch:
         """Mirror, turn, move, scale and light the images as asked for, masks with them."""
@@ -251,9 +251,9 @@ class ImageData(FrameData):
     def baseline_features(self, rows: Tensor) -> dict[str, np.ndarray]:
         """All pixels, standardised; of large images, averages of so many neighbours that 4096 are left at most."""
         scaler = StandardScaler()
-        for some in self.content.rows("train").split(CHUNK):
-            scaler.partial_fit(pooled(self.content.x[some], MOST_VALUES))
-        parts = [scaler.transform(pooled(self.content.x[some], MOST_VALUES)) for some in rows.split(CHUNK)]
+        for some in self.dataset.rows("train").split(CHUNK):
+            scaler.partial_fit(pooled(self.dataset.x[some], MOST_VALUES))
+        parts = [scaler.transform(pooled(self.dataset.x[some], MOST_VALUES)) for some in rows.split(CHUNK)]
         return {"": np.concatenate(parts)}
 
     def describe(self) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from ...encode.table import as_text
 from ...errors import InputError, check_choice
 from ...spec import Modality, joined, modality_of
 from .. import split as splitting
-from ..base import Batch, Content, Source, Unsplit
+from ..base import Batch, Dataset, Source, Unsplit
 from ..columns import check_ids, check_training
 from ..expression.expression import joint_checksum
 from ..frame import FrameData
@@ -179,11 +179,11 @@ class MultiOmicsData(FrameData):
                 select(part, data.values(own, part)[torch.arange(len(own))], y, target, most)
         modality.update(joined(modality["parts"]))
 
-    def twins(self, frame: pd.DataFrame, modality: Modality) -> pd.Series:
+    def duplicates(self, frame: pd.DataFrame, modality: Modality) -> pd.Series:
         """Equal for samples with equal values in all that they have, or in one modality of many measured numbers."""
         found = {}
         for key, part in self.tables.items():
-            hashes = np.asarray(part.data.twins(self._of(key, frame), modality["parts"][key]))
+            hashes = np.asarray(part.data.duplicates(self._of(key, frame), modality["parts"][key]))
             found[key] = pd.Series(pd.NA, frame.index, dtype="UInt64")
             found[key][frame[AT.format(key)] >= 0] = pd.util.hash_array(hashes)
         every = pd.util.hash_pandas_object(pd.DataFrame(found).astype(str), index=False)
@@ -200,7 +200,7 @@ class MultiOmicsData(FrameData):
                 parts[key] = part.data.values(self._of(key, frame), modality["parts"][key]), place
         return JointRows(parts, modality).ready()
 
-    def divide(self, read: Unsplit) -> Content:
+    def divide(self, read: Unsplit) -> Dataset:
         """Split; ``samples`` tells in columns such as ``"measured rna"`` who has what."""
         content = super().divide(read)
         if self.also and not self.trained:
@@ -231,7 +231,7 @@ class MultiOmicsData(FrameData):
 
     def baseline_features(self, rows: Tensor) -> dict[str, np.ndarray]:
         """All modalities in standard units, the mean where one was not measured, and who has what."""
-        return {"": torch.cat([self._encoder(self.content.x[some]) for some in rows.split(CHUNK)]).numpy()}
+        return {"": torch.cat([self._encoder(self.dataset.x[some]) for some in rows.split(CHUNK)]).numpy()}
 
     def baseline_modalities(self, rows: Tensor) -> dict[str, np.ndarray]:
         """The same by modality, NaN where it was not measured."""

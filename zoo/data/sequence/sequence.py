@@ -133,7 +133,7 @@ class SequenceData(FrameData):
         named = frame.set_index(self.id) if self.id and self.id in frame else frame
         return to_tensor(named, modality, self.path)
 
-    def twins(self, frame: pd.DataFrame, modality: Modality) -> pd.Series:
+    def duplicates(self, frame: pd.DataFrame, modality: Modality) -> pd.Series:
         """Equal for equal sequences and for reverse complements of each other."""
         return strand_twins(self.values(frame, modality))
 
@@ -154,7 +154,7 @@ class SequenceData(FrameData):
 
     def baseline_features(self, rows: Tensor) -> dict[str, np.ndarray]:
         """One-hot bases by position, and counts of 5-mers."""
-        codes = self.content.x[rows]
+        codes = self.dataset.x[rows]
         return {"one-hot ": one_hot(codes).flatten(1).numpy(), f"{KMER}-mer ": kmer_counts(codes, KMER)}
 
 
@@ -172,6 +172,8 @@ def strand_twins(codes: Source) -> pd.Series:
             np.stack([(p.numpy().astype(np.uint64) * weights).sum(1) for p in (part, reverse_complement(part))])
         )
     this, other = np.concatenate(parts, 1)
-    twins = pd.Series(np.minimum(this, other))
-    twins.attrs["reverse_complements"] = int(twins.duplicated().sum()) - int(pd.Series(this).duplicated().sum())
-    return twins
+    duplicates = pd.Series(np.minimum(this, other))
+    duplicates.attrs["reverse_complements"] = int(duplicates.duplicated().sum()) - int(
+        pd.Series(this).duplicated().sum()
+    )
+    return duplicates

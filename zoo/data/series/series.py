@@ -222,7 +222,7 @@ class SeriesData(FrameData):
         """Series padded to one length; errors name the sample."""
         return to_tensor(self._named(frame), modality, self.path)
 
-    def twins(self, frame: pd.DataFrame, modality: Modality) -> pd.Series:
+    def duplicates(self, frame: pd.DataFrame, modality: Modality) -> pd.Series:
         """A hash of the values."""
         x = to_tensor(self._named(frame), modality, self.path)
         return pd.Series([hashlib.sha256(series.numpy().tobytes()).hexdigest() for series in x])
@@ -249,4 +249,4 @@ class SeriesData(FrameData):
     def baseline_features(self, rows: Tensor) -> dict[str, np.ndarray]:
         """All values, each time point of each channel standardised; padding is 0, the mean."""
         scaler = StandardScaler().fit(self.training_inputs().flatten(1))
-        return {"": np.nan_to_num(scaler.transform(self.content.x[rows].flatten(1)))}
+        return {"": np.nan_to_num(scaler.transform(self.dataset.x[rows].flatten(1)))}

@@ -90,7 +90,7 @@ class TableData(FrameData):
             dtypes={name: str(frame[name].dtype) for name in [*features, *known]},
         )
 
-    def twins(self, frame: pd.DataFrame, modality: Modality) -> pd.Series:
+    def duplicates(self, frame: pd.DataFrame, modality: Modality) -> pd.Series:
         """A hash of the features."""
         features = frame[modality["features"]]
         text = {name: str for name in features if not pd.api.types.is_numeric_dtype(features[name])}
@@ -112,4 +112,4 @@ class TableData(FrameData):
 
     def baseline_features(self, rows: Tensor) -> dict[str, np.ndarray]:
         """Imputed, standardised, one-hot columns."""
-        return {"": self._standardised(self.content.x[rows]).numpy()}
+        return {"": self._standardised(self.dataset.x[rows]).numpy()}

@@ -113,7 +113,7 @@ def explain_request(model: Supervised, request: Request) -> list[Path]:
         modality, frame = modality_of(model.spec), read_fasta(request.file)
         frame = frame.rename(columns={"sequence": modality["features"][0]}).set_index("record")
         codes, names = to_tensor(frame, modality, str(request.file)), frame.index
-    background = data if len(data.content.rows("train")) else data.content.x
+    background = data if len(data.dataset.rows("train")) else data.dataset.x
     method = cast(Method, request.method or "mutagenesis")
     return explain(model, background, codes, names, request.folder, method)
 

@@ -42,8 +42,8 @@ def filter_motifs(model: Supervised, codes: Source | Data, threshold: float = 0.
         raise InputError(f"{type(model).__name__} has no filters over one-hot DNA to read as motifs; use a CNN1D")
     check_range("threshold", threshold, 0, 1)
     if isinstance(codes, Data):
-        rows = codes.content.rows("train")
-        codes = codes.content.x[rows[torch.linspace(0, len(rows) - 1, min(len(rows), MOST)).long()]]
+        rows = codes.dataset.rows("train")
+        codes = codes.dataset.x[rows[torch.linspace(0, len(rows) - 1, min(len(rows), MOST)).long()]]
     both = isinstance(model.body, BothStrands)
     layer, convolution = first_block(model), model.first_convolution
     (width,), (dilation,) = convolution.kernel_size, convolution.dilation

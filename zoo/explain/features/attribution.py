@@ -119,7 +119,7 @@ def feature_importance(
         "samples": counted.sum(0).numpy().astype(int),
     }
     if by_class:
-        y = data.content.y[encoded.rows]
+        y = data.dataset.y[encoded.rows]
         for code, name in enumerate(model.target["classes"]):
             columns[f"contribution_{name}"] = _mean(summed[y == code], counted[y == code])
     table = pd.DataFrame(columns).assign(unexplained_share=gap.share)
@@ -141,7 +141,7 @@ def attributions(model: Supervised, data: Data, split: Split, method: Method) ->
     here, training = encode_split(model, data, split), encode_split(model, data, "train")
     mean = training.content.sum(0) / training.measured.sum(0).clamp(min=1)
     network = _explained(model)
-    columns, signs = _explained_outputs(model, network, data.content.y[here.rows], here)
+    columns, signs = _explained_outputs(model, network, data.dataset.y[here.rows], here)
     parts, gaps = [], []
     with torch.inference_mode(False), torch.enable_grad(), isolate_rng():
         np.random.seed(0)  # noqa: NPY002 (captum draws references by it)
@@ -206,7 +206,7 @@ def encode_split(model: Supervised, data: Data, split: Split) -> Encoded:
     check_choice("split", split, Split.__args__)  # type: ignore[attr-defined]
     if modality_of(model.spec) != modality_of(data.spec):
         raise InputError(f"this {type(model).__name__} was trained on other features; give the data of its training")
-    rows = data.content.rows(split)
+    rows = data.dataset.rows(split)
     if not len(rows):
         raise InputError(f"there are no {split} samples; name another split")
     rows = rows[some(len(rows), MOST, 0)]
@@ -214,7 +214,7 @@ def encode_split(model: Supervised, data: Data, split: Split) -> Encoded:
     joint = isinstance(encode, JointEncoder)
     parts, measured = [], []
     for chunk in rows.split(model.rows_at_once):
-        x = data.content.x[chunk]
+        x = data.dataset.x[chunk]
         parts.append(encode(x.to(model.device)).float().cpu())
         measured.append(x[MEASURED] if joint else torch.ones(len(chunk), 1, dtype=torch.bool))  # type: ignore[index]
     content, has = torch.cat(parts), torch.cat(measured)

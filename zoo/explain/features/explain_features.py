@@ -45,7 +45,7 @@ def explain_features(model: Supervised, data: Data, folder: Path, method: str | 
     """
     method = method or "integrated_gradients"
     check_choice(f"method for {modality_of(model.spec)['kind']}", method, Method.__args__)  # type: ignore[attr-defined]
-    fitted, tuned = ("train", "validation") if len(data.content.rows("train")) else ("test", "test")
+    fitted, tuned = ("train", "validation") if len(data.dataset.rows("train")) else ("test", "test")
     table = feature_importance(model, data, fitted, method, by_class=bool(model.target["classes"]))  # type: ignore[arg-type]
     rows = fitted.replace("train", "training")
     title = f"{type(model).__name__}: the {min(SHOWN, len(table))} features it relies on most, {rows} samples"

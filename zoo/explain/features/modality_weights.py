@@ -98,7 +98,7 @@ def modality_weights(
     if not gap.refusal:
         sizes = found[torch.isin(shown.rows, here.rows)].abs().mean(0)
         table["integrated_gradients"] = [float(sizes[places[name]].sum()) for name in names]
-    rises, ablated = _rises(model, x, has, data.content.y[here.rows], shuffles, seed)
+    rises, ablated = _rises(model, x, has, data.dataset.y[here.rows], shuffles, seed)
     table["permutation"], table["ablation"] = rises.mean(1), ablated
     losses = {"permutation_loss": rises.mean(1), "permutation_sd": rises.std(1), "ablation_loss": ablated}
     shares = table.clip(lower=0)
@@ -148,7 +148,7 @@ def plot_modality_weights(table: pd.DataFrame) -> Figure:
 
 def _known(found: Encoded, data: Data, split: Split) -> Encoded:
     """Those with a known target."""
-    known = data.content.labelled(found.rows)
+    known = data.dataset.labelled(found.rows)
     if not known.any():
         raise InputError(f"no {split} sample has a known target; name another split")
     return Encoded(found.rows[known], found.content[known], found.told[known], found.measured[known])

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ...data import TableData
-from ...data.base import Content
+from ...data.base import Dataset
 from ...encode.table import TableEncoder
 from ...errors import InputError, check_range, suggest
 from ...spec import Modality, Spec, modality_of
@@ -64,8 +64,8 @@ def with_copies(
             raise InputError(f"{name!r} is a covariate, which no model reconstructs; leave it out of the covariates")
         if copy_names(name, features):
             raise InputError(f"{name!r} has copies already")
-    x = data.content.x[torch.arange(len(data.samples))]
-    training = data.content.rows("train")
+    x = data.dataset.x[torch.arange(len(data.samples))]
+    training = data.dataset.rows("train")
     drawn = []
     for place, name in enumerate(columns):
         random = np.random.default_rng([seed, place])
@@ -83,7 +83,7 @@ def with_copies(
     spec: Spec = {**data.spec, "modalities": {"table": _extended(modality, names)}}
     samples = data.samples.copy()
     samples.attrs[ADJUSTED] = list(dict.fromkeys([*adjust, *columns, *data.samples.attrs.get(ADJUSTED, [])]))
-    result.content = Content(extended, data.content.y, samples, spec)
+    result.dataset = Dataset(extended, data.dataset.y, samples, spec)
     return result
 
 

@@ -115,7 +115,7 @@ def positions(data: Data, split: str | None) -> Tensor:
     if split is None:
         return torch.arange(len(data.samples))
     check_choice("split", split, ["train", "validation", "test"])
-    return data.content.rows(split)
+    return data.dataset.rows(split)
 
 
 def check_feature(data: Data, name: str) -> int:
@@ -167,7 +167,7 @@ def changed(data: Data, name: str, value: Value, split: str | None) -> tuple[Ten
         InputError: No such feature or level, or nobody to be changed.
     """
     place, modality = check_feature(data, name), modality_of(data.spec)
-    before = data.content.x[positions(data, split)]
+    before = data.dataset.x[positions(data, split)]
     after = before.clone()
     step = step_of(value)
     if step is None:

@@ -62,14 +62,14 @@ def univariate(
     encode = TableEncoder(modality)
     encode.fit(data.training_inputs())
     columns = columns_of(encode, data.training_inputs())
-    raw = data.content.x[torch.arange(len(data.samples))]
+    raw = data.dataset.x[torch.arange(len(data.samples))]
     measured = raw[rows].isfinite().numpy()[:, [features.index(name) for name in columns.features]]
     y = encode(raw[rows]).double().numpy()[:, columns.at] / columns.deviation
     copies = {copy for name in features for copy in copy_names(name, features)}
     tables = []
     for name in names:
         given = [other for other in adjust if other != name]
-        conditions = encoded(raw, modality, given, data.content.rows("train"))[rows.numpy()]
+        conditions = encoded(raw, modality, given, data.dataset.rows("train"))[rows.numpy()]
         cause, reach = _cause(data, name, value, raw[rows, features.index(name)].double().numpy())
         rest = [place for place, other in enumerate(columns.features) if other not in {name, *given, *copies}]
         shift, p = np.full((2, len(rest)), np.nan)

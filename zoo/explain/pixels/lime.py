@@ -124,8 +124,8 @@ def lime_table(
         raise InputError(f"rows have the shape {tuple(x.shape)}, the model takes (rows, {len(modality['features'])})")
     lime_tabular = _lime("lime_tabular")
     if isinstance(background, Data):
-        trained = len(background.content.rows("train"))
-        background = background.training_inputs() if trained else background.content.x
+        trained = len(background.dataset.rows("train"))
+        background = background.training_inputs() if trained else background.dataset.x
     rows = background[torch.arange(len(background))]
     features, known = modality["features"], modality.get("levels", {})
     levels = {number: [*known[name], "unknown"] for number, name in enumerate(features) if name in known}

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ...data import Data
 from ...data import split as splitting
-from ...data.base import Content, Source
+from ...data.base import Dataset, Source
 from ...errors import InputError
 from ...training.tasks import task_of
 
@@ -46,7 +46,7 @@ def training_sets(data: Data, design: Design, models: int, seed: int) -> list[Te
     Raises:
         InputError: An odd number of halves, or fewer than two groups.
     """
-    rows = data.content.rows("train")
+    rows = data.dataset.rows("train")
     if design == "seeds":
         return [rows] * models
     groups = _groups(data, rows)
@@ -68,10 +68,10 @@ def training_sets(data: Data, design: Design, models: int, seed: int) -> list[Te
 
 def with_training(data: Data, training: Tensor) -> Data:
     """The same data module, whose training rows are these; validation and test rows stay."""
-    content = data.content
+    content = data.dataset
     others = torch.from_numpy(np.flatnonzero(content.samples["split"].to_numpy() != "train"))
     rows = torch.cat([training, others])
-    chosen = Content(
+    chosen = Dataset(
         x=Chosen(content.x, rows),
         y=content.y[rows],
         samples=content.samples.iloc[rows.numpy()],
@@ -93,7 +93,7 @@ def permuted(data: Data, seed: int) -> Data:
         data: With a target.
         seed: Of the permutation.
     """
-    content, rng = data.content, np.random.default_rng(seed)
+    content, rng = data.dataset, np.random.default_rng(seed)
     rows = content.rows("train")
     rows = rows[content.labelled(rows)]
     groups = _groups(data, rows)
@@ -112,12 +112,12 @@ def permuted(data: Data, seed: int) -> Data:
     return _with_content(data, replace(content, y=target, also=also))
 
 
-def _with_content(data: Data, content: Content) -> Data:
+def _with_content(data: Data, content: Dataset) -> Data:
     made = copy.copy(data)
     for name in [*made.__dict__]:
         if isinstance(getattr(type(made), name, None), cached_property):  # it was made of the former content
             del made.__dict__[name]
-    made.__dict__["content"], made.trainer = content, None
+    made.__dict__["dataset"], made.trainer = content, None
     return made
 
 
@@ -128,5 +128,5 @@ def _groups(data: Data, rows: Tensor) -> np.ndarray:
 
 
 def _strata(data: Data, rows: Tensor) -> np.ndarray | None:
-    y, target = data.content.y[rows], data.spec["target"]
+    y, target = data.dataset.y[rows], data.spec["target"]
     return task_of(target).strata(y, target)

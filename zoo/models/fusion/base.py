@@ -111,7 +111,7 @@ class Fusion(Supervised, abstract=True):
         super().prepare(data)
         for name, head in self.target_heads.items():
             if name:
-                head.fit(data.content.also[name][data.content.rows("train")])
+                head.fit(data.dataset.also[name][data.dataset.rows("train")])
 
     def loss(self, batch: Batch) -> Tensor:
         """Losses of all targets, each over the samples that have it."""

@@ -65,7 +65,7 @@ def evaluate_made_images(model: ImageGAN, data: Data, present: list[str]) -> Eva
     Raises:
         InputError: Fewer than two images in a split.
     """
-    source = "train" if len(data.content.rows("train")) else present[0]
+    source = "train" if len(data.dataset.rows("train")) else present[0]
     training, real = images_of(data, source), {split: images_of(data, split) for split in present}
     for split, images in real.items():
         if len(images.x) < 2:
@@ -112,11 +112,11 @@ def evaluate_made_images(model: ImageGAN, data: Data, present: list[str]) -> Eva
 
 def images_of(data: Data, split: str) -> Images:
     """Images of a split, at most 5,000 drawn at random; fewer where they are large."""
-    rows, most = data.content.rows(split), min(MOST, max(2, MOST_VALUES // prod(modality_of(data.spec)["shape"])))
+    rows, most = data.dataset.rows(split), min(MOST, max(2, MOST_VALUES // prod(modality_of(data.spec)["shape"])))
     drawn = torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))[:most]
     rows = rows[torch.sort(drawn)[0]]
-    y = data.content.y[rows]
-    return Images(data.content.x[rows], y if task_of(data.spec["target"]).classified else torch.zeros(len(rows)).long())
+    y = data.dataset.y[rows]
+    return Images(data.dataset.x[rows], y if task_of(data.spec["target"]).classified else torch.zeros(len(rows)).long())
 
 
 def made_by(model: ImageGAN, n: int) -> Images:

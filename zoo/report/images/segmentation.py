@@ -38,7 +38,7 @@ def evaluate_masks(model: Segmenter, data: Data, splits: list[str]) -> Evaluatio
           also ``dice_CLASS``, the mean over images.
         - Figures: outlines of six images of the last split, evenly spaced, and the Dice of each image.
     """
-    content, classes = data.content, model.spec["target"]["classes"]
+    content, classes = data.dataset, model.spec["target"]["classes"]
     simple = pixel_models(data)
     parts: dict[tuple[str, str], list[pd.DataFrame]] = {
         (name, split): [] for name in [type(model).__name__, *simple] for split in splits
@@ -105,7 +105,7 @@ def pixel_models(data: Data) -> dict[str, Any]:
         ``"pixel logistic regression"`` on at most 200,000 pixels, the same number from each image, and ``"pixel random
         forest"``, 100 trees no deeper than 10, on 20,000 of these.
     """
-    images, generator = len(data.content.rows("train")), np.random.default_rng(0)
+    images, generator = len(data.dataset.rows("train")), np.random.default_rng(0)
     features, labels = [], []
     for batch in data.loader("train") if images else []:
         for x, y in zip(pixel_features(batch["x"]), batch["y"].flatten(1).numpy(), strict=True):

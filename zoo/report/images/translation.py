@@ -69,7 +69,7 @@ def evaluate_translation(model: ConditionalGAN, data: Data, present: list[str]) 
     """
     pass
 
-    content, ours = data.content, type(model).__name__
+    content, ours = data.dataset, type(model).__name__
     makers = {ours: lambda x: model(x.to(model.device)).float().cpu(), **pixel_makers(data)}
     low, high = model.ends[0].min().item(), model.ends[1].max().item()
     shown = content.rows(present[-1])
@@ -150,7 +150,7 @@ def pixel_makers(data: Data) -> dict[str, Maker]:
         mean of each class; of inputs with more than 32 values, of each of 32 equally filled ranges. ``"ridge
         regression"`` on the neighbourhood of a pixel: 9 x 9 pixels, of volumes 5 x 5 x 5.
     """
-    rows = data.content.rows("train")
+    rows = data.dataset.rows("train")
     if not len(rows):
         return {}
     return {"mean of each input level": _levels(data, rows), "ridge regression": _ridge(data, rows)}

@@ -19,7 +19,7 @@ def evaluate_targets(model: Model, data: Data, present: list[str]) -> Evaluation
     Predictions have the columns ``split``, truth and predictions of each target; those of extra targets, and their
     metrics, begin with the name of the target.
     """
-    content, heads = data.content, model.target_heads
+    content, heads = data.dataset, model.target_heads
     outputs = {split: raw_predictions(model, data, split) for split in present}
     rows = torch.cat([content.rows(split) for split in present])
     predictions = model.prediction_frame(torch.cat(list(outputs.values())), content.samples.index[rows.numpy()])

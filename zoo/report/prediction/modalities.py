@@ -32,7 +32,7 @@ def subset_scores(model: Model, data: Data, split: str) -> list[tuple[str, str, 
     Returns:
         Model, split, metric, value; metrics such as ``"roc_auc without rna"`` and ``"roc_auc with rna alone"``.
     """
-    content, names = data.content, list(data.spec["modalities"])
+    content, names = data.dataset, list(data.spec["modalities"])
     rows, result = content.rows(split), []
     every = {"without": 1 - torch.eye(len(names)), "with": torch.eye(len(names))}
     there = cast(Any, content.x[rows])[MEASURED].any(0)  # other data may lack one
@@ -56,7 +56,7 @@ def _outputs(model: Model, data: Data, rows: Tensor, mask: Tensor) -> tuple[Tens
     """Raw outputs of samples that are left these modalities, and which of them have one of these."""
     outputs, seen = [], []
     for some in rows.split(model.rows_at_once):
-        x: Any = data.content.x[some].clone()  # a TensorDict
+        x: Any = data.dataset.x[some].clone()  # a TensorDict
         x[MEASURED] = x[MEASURED] & mask
         outputs.append(model.raw_predictions(x.to(model.device)).float().cpu())
         seen.append(x[MEASURED].any(1))

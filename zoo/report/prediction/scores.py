@@ -25,7 +25,7 @@ def target_scores(name: str, head: TargetHead, y: Tensor, outputs: dict[str, Ten
         outputs: Raw outputs of the samples of each split.
         data: The data.
     """
-    content, target, task = data.content, head.target, head.task
+    content, target, task = data.dataset, head.target, head.task
     labelled, several = task.labelled, data.who_has_what() is not None
     known = {split: (rows := content.rows(split))[labelled(y[rows])] for split in outputs}
     train = (content.samples["split"] == "train").to_numpy() & labelled(y).numpy()

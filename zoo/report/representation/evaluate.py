@@ -25,7 +25,7 @@ def evaluate_autoencoder(model: Unsupervised, data: Data, present: list[str]) ->
             )
             for split in present
         }
-        scores = scores + target_scores(type(model).__name__, head, data.content.y, outputs, data)
+        scores = scores + target_scores(type(model).__name__, head, data.dataset.y, outputs, data)
         figures |= target_figures(found.predictions, head.target)
     return Evaluation(
         found.predictions, pd.DataFrame(scores, columns=["model", "split", "metric", "value"]), figures=figures

@@ -65,7 +65,7 @@ def evaluate_representation(model: Unsupervised, data: Data, present: list[str])
         present: Splits that have samples.
 
     """
-    content, name = data.content, type(model).__name__
+    content, name = data.dataset, type(model).__name__
     training = content.rows("train") if len(content.rows("train")) else content.rows(present[0])
     if len(training) > MOST_ROWS:
         training = training[torch.randperm(len(training), generator=torch.Generator().manual_seed(0))[:MOST_ROWS]]

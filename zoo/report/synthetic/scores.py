@@ -105,10 +105,10 @@ def compare(
 
 def real_rows(data: Data, split: str) -> pd.DataFrame:
     """Rows of a split as a model synthesises them: features, categories by name, missing values NaN, and the target."""
-    rows, target = data.content.rows(split), data.spec["target"]
-    frame = from_tensor(data.content.x[rows], modality_of(data.spec), data.samples.index[rows.numpy()])
+    rows, target = data.dataset.rows(split), data.spec["target"]
+    frame = from_tensor(data.dataset.x[rows], modality_of(data.spec), data.samples.index[rows.numpy()])
     assert isinstance(frame, pd.DataFrame)
-    answers = task_of(target).decode(data.content.y[rows], target)
+    answers = task_of(target).decode(data.dataset.y[rows], target)
     return frame.assign(**{target["name"]: answers["target"]}) if "target" in answers else frame
 
 
@@ -163,7 +163,7 @@ def evaluate_synthetic(model: Generative, data: Data, present: list[str]) -> Eva
     Raises:
         InputError: There are no training rows, or fewer than 4 rows of a kind.
     """
-    name, content = type(model).__name__, data.content
+    name, content = type(model).__name__, data.dataset
     made = model.synthesise(max(FEWEST, len(content.rows("train"))))
     found = against_data({name: made}, data, present[-1])
     scores = [row for row in found.scores if row[1] in present]
