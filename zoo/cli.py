@@ -50,8 +50,8 @@ def _fail(message: str) -> int:
 def dispatch(args: list[str]) -> None:
     """Call the command."""
     parser, commands = _parser()
-    if not args or args[0] == "help":
-        args = ["--help"]
+    if args in ([], ["help"], ["version"]):
+        args = [f"--{args[0]}" if args else "--help"]
     if not args[0].startswith("-") and args[0] not in commands:
         raise InputError(f"unknown command {args[0]!r}; {suggest(args[0], commands)}; see 'zoo --help'")
     known, rest = parser.parse_known_args(args)
