@@ -271,3 +271,9 @@ def trained(model, x, y, steps, lr=5e-3):
         model.loss({"x": x[rows], "y": y[rows]}).backward()
         optimiser.step()
     return model.eval()
+
+
+def assert_same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> None:
+    assert a.keys() == b.keys()
+    for name in a:
+        assert torch.equal(a[name], b[name]), name

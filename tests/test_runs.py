@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from conftest import is_shipped, is_untrained, stand_in
+from conftest import assert_same, is_shipped, is_untrained, stand_in
 
 import zoo
 from zoo import files, weights
@@ -31,12 +31,6 @@ PATIENTS = files.folder("datasets") / "pima" / "pima.csv"
 
 def state_of(path: str) -> dict[str, torch.Tensor]:
     return weights.read_checkpoint(path)["state_dict"]
-
-
-def assert_same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> None:
-    assert a.keys() == b.keys()
-    for name in a:
-        assert torch.equal(a[name], b[name]), name
 
 
 def zoo_process(code: str, folder: Path) -> subprocess.CompletedProcess[str]:

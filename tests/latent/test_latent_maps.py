@@ -10,7 +10,7 @@ import pytest
 from anndata import AnnData
 from scipy.sparse import csr_matrix
 
-from zoo.latent import embed, grid, pacmap, pca, plot, scree, tsne, umap, umap_grid
+from zoo.latent import embed, maps, pacmap, pca, plot, scree, tsne, umap, umap_grid
 
 
 def blobs(samples: int = 60, seed: int = 0) -> AnnData:
@@ -118,7 +118,7 @@ def test_grid_has_a_map_for_each_pair_and_changes_nothing(message: Callable[...,
 
 
 def test_grid_of_many_samples_draws_some_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(grid, "MOST", 40)
+    monkeypatch.setattr(maps, "MOST", 40)
     figure = umap_grid(blobs(), neighbors=[5], min_dist=[0.1])
     assert figure.get_suptitle() == "UMAP of latent space (4 units), 40 of 60 samples"
 

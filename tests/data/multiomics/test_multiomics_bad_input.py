@@ -4,7 +4,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-from test_multiomics_data import cohort, read, write
+from omics import cohort, read, write
 
 from zoo.data import MultiOmicsData
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from test_multiomics_data import ALL, cohort, everything, read, same, train, write
+from omics import ALL, cohort, everything, read, same, train, write
 
 from zoo.encode import encoder
 from zoo.models import MLP, MultiModal

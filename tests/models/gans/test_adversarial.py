@@ -10,9 +10,9 @@ import lightning as L
 import numpy as np
 import pytest
 import torch
+from conftest import assert_same
 from lightning.pytorch import Trainer
 from scipy.stats import energy_distance as reference
-from test_runs import assert_same
 
 from zoo import files, runs, weights
 from zoo.cli import main
