@@ -19,7 +19,7 @@ demo: .venv/installed  ## Train, test, explore and reload a model of the Pima In
 	$(BIN)/python -c "import zoo, pandas; print(zoo.load('mlp_pima').predict(pandas.read_csv('datasets/pima/pima.csv')).head())"
 
 test: .venv/installed lint  ## Everything that must pass before a change lands
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: .venv/installed
 	$(BIN)/ruff check .

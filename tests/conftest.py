@@ -3,6 +3,7 @@
 import gzip
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,19 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
+from sklearn.base import BaseEstimator, clone
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
 from zoo import files
 from zoo.cli import main
 from zoo.data import ImageData, TableData
 from zoo.errors import InputError
 from zoo.models import MLP
+from zoo.report.images import features as image_features
 from zoo.report.images import segmentation
+from zoo.report.prediction import baselines, scores
 from zoo.report.prediction import survival as survival_baseline
+from zoo.report.synthetic import utility
 from zoo.spec import Spec
 
 os.environ["OMP_NUM_THREADS"] = "1"  # of the processes that tests start; two test processes share two cores
@@ -30,13 +36,35 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
+def forest(kind: type[BaseEstimator], trees: int, **options: Any) -> BaseEstimator:
+    """Of five trees, however many are asked for; so few grow faster without threads."""
+    return kind(5, **{**options, "n_jobs": 1})
+
+
+def few_trees(model: BaseEstimator) -> BaseEstimator:
+    """The same estimator, of five trees if it has trees."""
+    return clone(model).set_params(**{key: 5 for key in model.get_params() if key == "n_estimators"})
+
+
 @pytest.fixture
 def cheap_baselines(monkeypatch: pytest.MonkeyPatch) -> None:
     """Simple models that learn little, where they would take most of the time and are not compared."""
+    for module in (baselines, segmentation):
+        monkeypatch.setattr(module, "RandomForestClassifier", partial(forest, RandomForestClassifier))
+    monkeypatch.setattr(baselines, "RandomForestRegressor", partial(forest, RandomForestRegressor))
     monkeypatch.setattr(survival_baseline, "TREES", 10)
     monkeypatch.setattr(survival_baseline, "PENALTIES", 3)
     monkeypatch.setattr(segmentation, "MOST_PIXELS", 20_000)
     monkeypatch.setattr(segmentation, "FOREST_PIXELS", 200)
+
+
+@pytest.fixture
+def cheap_report(cheap_baselines: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scores too from few draws and small judges, where they are only looked for."""
+    monkeypatch.setattr(image_features, "STEPS", 5)
+    monkeypatch.setattr(scores, "RESAMPLES", 10)
+    monkeypatch.setattr(utility, "CLASSIFIERS", {k: few_trees(m) for k, m in utility.CLASSIFIERS.items()})
+    monkeypatch.setattr(utility, "REGRESSORS", {k: few_trees(m) for k, m in utility.REGRESSORS.items()})
 
 
 @pytest.fixture

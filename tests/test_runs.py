@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,8 +24,8 @@ from zoo.data import TableData
 from zoo.errors import InputError
 from zoo.models import MLP
 from zoo.parsing import CLI
-from zoo.report.images import features as image_features
 
+pytestmark = pytest.mark.usefixtures("cheap_baselines")
 QUICK = ["--config", "mlp_pima", "--trainer.max_epochs=3", "--trainer.accelerator=cpu"]
 PATIENTS = files.folder("datasets") / "pima" / "pima.csv"
 
@@ -45,9 +46,9 @@ def zoo_command(*args: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("name", files.recipes())
-def test_every_recipe_runs(name: str, here: Path, cheap_baselines: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(image_features, "STEPS", 20)
-    main(["fit", "--config", name, *stand_in(name), "--trainer.max_epochs=1", "--trainer.accelerator=cpu"])
+def test_every_recipe_runs(name: str, here: Path, cheap_report: None) -> None:
+    few = ["--trainer.max_epochs=1", "--trainer.limit_train_batches=3", "--trainer.accelerator=cpu"]
+    main(["fit", "--config", name, *stand_in(name), *few])
     main(["test", "--config", f"runs/{name}/1"])
     scores = pd.read_csv(f"runs/{name}/1/scores.csv")
     assert set(scores["split"]) == {"train", "validation", "test"}
@@ -122,7 +123,7 @@ from zoo.models import MLP
 step = MLP.training_step
 def interrupted(self, batch, batch_idx):
     if self.current_epoch == 3 and batch_idx == 5:
-        os.kill(os.getpid(), signal.{signal})
+        os.kill(os.getpid(), signal.SIGKILL)
     return step(self, batch, batch_idx)
 MLP.training_step = interrupted
 main({args!r})
@@ -133,12 +134,11 @@ RESUMABLE += ["--model.lr=0.03"]  # high enough for a plateau
 
 
 def test_killed_run_resumes_to_the_same_weights(here: Path) -> None:
-    assert zoo_command(*RESUMABLE, "--trainer.default_root_dir=whole", folder=here).returncode == 0
-    killed = zoo_process(KILLED.format(signal="SIGKILL", args=RESUMABLE), here)
+    main([*RESUMABLE, "--trainer.default_root_dir=whole"])
+    killed = zoo_process(KILLED.format(args=RESUMABLE), here)
     assert killed.returncode == -signal.SIGKILL
     assert weights.read_checkpoint(f"runs/mlp_pima/1/{files.LAST}")["epoch"] < 3
-    resumed = zoo_command("fit", "--config", "runs/mlp_pima/1", "--ckpt_path=last", folder=here)
-    assert resumed.returncode == 0, resumed.stderr
+    main(["fit", "--config", "runs/mlp_pima/1", "--ckpt_path=last"])
     for file in (files.LAST, files.BEST):
         assert_same(state_of(f"whole/mlp_pima/1/{file}"), state_of(f"runs/mlp_pima/1/{file}"))
     whole, continued = (pd.read_csv(f"{root}/mlp_pima/1/metrics.csv") for root in ("whole", "runs"))
@@ -146,12 +146,27 @@ def test_killed_run_resumes_to_the_same_weights(here: Path) -> None:
     assert whole["lr"].iloc[-1] < whole["lr"].iloc[0]
 
 
-def test_ctrl_c_ends_cleanly_with_the_best_checkpoint_kept(here: Path) -> None:
-    stopped = zoo_process(KILLED.format(signal="SIGINT", args=RESUMABLE), here)
-    assert stopped.returncode == 130, stopped.stderr
-    assert "Traceback" not in stopped.stderr
-    assert stopped.stderr.splitlines()[-1] == "stopped by Ctrl-C"
-    assert "--ckpt_path last" in stopped.stderr
+def test_ctrl_c_ends_cleanly_with_the_best_checkpoint_kept(
+    here: Path,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    step = MLP.training_step
+
+    def interrupted(self: MLP, batch: Any, index: int) -> Any:
+        if self.current_epoch == 3 and index == 5:
+            signal.raise_signal(signal.SIGINT)
+        return step(self, batch, index)
+
+    monkeypatch.setattr(MLP, "training_step", interrupted)
+    with pytest.raises(SystemExit) as stop:
+        main(RESUMABLE)
+    assert stop.value.code == 130
+    said = capsys.readouterr().err
+    assert "Traceback" not in said
+    assert said.splitlines()[-1] == "stopped by Ctrl-C"
+    assert "--ckpt_path last" in caplog.text
     assert weights.from_checkpoint(f"runs/mlp_pima/1/{files.BEST}").spec["target"]["name"] == "diabetes"
 
 
@@ -164,19 +179,17 @@ def test_full_disk_ends_with_one_line(here: Path) -> None:
     assert not [path for path in Path("runs").rglob("*.ckpt") if path.stat().st_size <= 20_000]
 
 
-def test_not_finite_loss_keeps_the_last_good_checkpoint(here: Path) -> None:
-    code = """
-from zoo.cli import main
-from zoo.models import MLP
-step = MLP.training_step
-MLP.training_step = lambda self, batch, i: step(self, batch, i) * (float("nan") if self.current_epoch == 2 else 1)
-MLP.loss_before = MLP.loss
-MLP.loss = lambda self, batch: self.loss_before(batch) * (float("nan") if self.current_epoch == 2 else 1)
-main({args!r})
-"""
-    failed = zoo_process(code.format(args=RESUMABLE), here)
-    assert failed.returncode == 2, failed.stderr
-    assert "not finite in epoch 2" in failed.stderr
+def test_not_finite_loss_keeps_the_last_good_checkpoint(
+    here: Path, zoo_fails: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step, loss = MLP.training_step, MLP.loss
+
+    def spoilt(self: MLP) -> float:
+        return float("nan") if self.current_epoch == 2 else 1.0
+
+    monkeypatch.setattr(MLP, "training_step", lambda self, batch, index: step(self, batch, index) * spoilt(self))
+    monkeypatch.setattr(MLP, "loss", lambda self, batch: loss(self, batch) * spoilt(self))
+    assert "not finite in epoch 2" in zoo_fails(*RESUMABLE)
     for file in (files.LAST, files.BEST):
         checkpoint = weights.read_checkpoint(f"runs/mlp_pima/1/{file}")
         assert checkpoint["epoch"] <= 1

@@ -1,5 +1,6 @@
 """Latent space in two dimensions: PCA and UMAP, both learnt from training samples and applied to all."""
 
+import sys
 import warnings
 
 import numpy as np
@@ -179,8 +180,10 @@ def umap(adata: AnnData, *others: AnnData, neighbors: int = 15, min_dist: float 
     with same_threads(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "IProgress not found")  # of tqdm, in a notebook without ipywidgets
         warnings.filterwarnings("ignore", "Graph is not fully connected")  # groups that lie far apart
+        warnings.filterwarnings("ignore", "Cannot cache compiled function")  # two of many are compiled each time
         from umap import UMAP
 
+        _keep_compiled()
         model = UMAP(**options, transform_seed=seed, n_jobs=1)  # more jobs would not be deterministic
         layout = np.empty((adata.n_obs, 2), np.float32)
         layout[rows] = model.fit_transform(x[rows])
@@ -190,3 +193,13 @@ def umap(adata: AnnData, *others: AnnData, neighbors: int = 15, min_dist: float 
     for each, found in zip((adata, *others), layouts, strict=True):
         each.obsm["X_umap"], each.uns["umap"] = found, {"params": dict(options)}
     return adata
+
+
+def _keep_compiled() -> None:
+    """Have numba keep on disk what UMAP compiles: its first map in a process then takes 1 second in place of 13."""
+    from numba.core.registry import CPUDispatcher
+
+    for name in [name for name in sys.modules if name.split(".")[0] in ("umap", "pynndescent")]:
+        for function in vars(sys.modules[name]).values():
+            if isinstance(function, CPUDispatcher) and not function.signatures:  # not compiled yet
+                function.enable_caching()
