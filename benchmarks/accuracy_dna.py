@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from _common import smoke
 from lightning.pytorch import seed_everything
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
@@ -29,6 +30,8 @@ from zoo.models import Supervised
 from zoo.parsing import CLI
 
 ALL = ("motif", "splice", "promoters")
+SEEDS, FOLDS, REPEATS, LEFT_OUT_SEEDS = 5, 10, 3, 3
+LEFT_OUT: int | None = None  # so many of the promoters; all
 
 
 def predicted(model: Supervised, data: Data) -> np.ndarray:
@@ -56,7 +59,7 @@ def motif() -> None:
     """Accuracy, and the motif in the filters."""
     print("\nmotif_simulation, cnn1d_motif: test rows of five splits")
     rows = []
-    for seed in range(5):
+    for seed in range(SEEDS):
         options = [f"--data.seed={seed}", f"--seed_everything={seed}", "--trainer.default_root_dir", ROOT]
         run = runs.train(["--config", "cnn1d_motif", *options], show=False)
         truth = run.data.dataset.y[run.data.dataset.rows("test")].numpy()
@@ -76,12 +79,12 @@ def motif() -> None:
 
 def splice() -> None:
     """Accuracy of both recipes on the same folds."""
-    print("\nsplice: accuracy, 10 folds x 3, mean ± standard deviation over folds (sd of the means of the repeats)")
+    print(f"\nsplice: accuracy, {FOLDS} folds x {REPEATS}, mean ± standard deviation over folds (that of the repeats)")
     rows = []
-    for repeat in range(3):
-        for fold in range(10):
+    for repeat in range(REPEATS):
+        for fold in range(FOLDS):
             for recipe in ("cnn1d_splice", "cnn1d_splice_deep"):
-                model, data = runs.fit_fold(CLI(["--config", recipe, "--trainer.accelerator=cpu"]), 10, fold, repeat)
+                model, data = runs.fit_fold(CLI(["--config", recipe, "--trainer.accelerator=cpu"]), FOLDS, fold, repeat)
                 truth = data.dataset.y[data.dataset.rows("test")].numpy()
                 rows.append((recipe, repeat, (predicted(model, data) == truth).mean()))
             rows += [(name, repeat, (answer == truth).mean()) for name, answer in peers(data).items()]
@@ -97,8 +100,8 @@ def promoters() -> None:
     data = SequenceData("ecoli_promoters")
     frame, truth = data.frame().reset_index(drop=True), data.dataset.y.numpy()
     wrong: dict[str, np.ndarray] = {}
-    for seed in range(3):
-        for left_out in range(len(frame)):
+    for seed in range(LEFT_OUT_SEEDS):
+        for left_out in range(len(frame))[:LEFT_OUT]:
             rng = np.random.default_rng([seed, left_out])
             split = np.full(len(frame), "train", dtype="<U10")
             others = np.flatnonzero(np.arange(len(frame)) != left_out)
@@ -115,7 +118,7 @@ def promoters() -> None:
             model = runs.fit_data(cli, one)
             answers = {"CNN1D": predicted(model, one), **(peers(one) if seed == 0 else {})}
             for name, answer in answers.items():
-                errors = wrong.setdefault(name, np.zeros((3, len(frame)), dtype=bool))
+                errors = wrong.setdefault(name, np.zeros((LEFT_OUT_SEEDS, len(frame)), dtype=bool))
                 errors[seed if name == "CNN1D" else slice(None), left_out] = answer[0] != truth[left_out]
     for name, errors in wrong.items():
         print(f"  {name:27} {', '.join(map(str, errors.sum(1))) if name == 'CNN1D' else errors[0].sum()}")
@@ -125,6 +128,7 @@ def promoters() -> None:
 
 def main() -> None:
     """Run what is asked for, or all."""
+    smoke(globals(), SEEDS=1, FOLDS=2, REPEATS=1, LEFT_OUT_SEEDS=1, LEFT_OUT=1)
     runs.quieten()
     for name in sys.argv[1:] or ALL:
         {"motif": motif, "splice": splice, "promoters": promoters}[name]()

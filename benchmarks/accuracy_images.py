@@ -11,13 +11,13 @@ A seed steers initial weights, order and augmentation. CPU seconds are those of 
 Run: ``python benchmarks/accuracy_images.py [--seeds 5] [--weights pretrained] vessels NAME ...``
 """
 
-import argparse
 import tempfile
 import time
 
 import numpy as np
 import pandas as pd
 import torch
+from _common import parser, smoke
 
 from zoo import runs
 from zoo.data.simulated.vessels import vessels
@@ -114,11 +114,12 @@ def official(recipe: str, file: str, seeds: range, root: str, weights: str | Non
 
 def main() -> None:
     """What is asked for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("tasks", nargs="+", help="vessels, NAME or NAME=FILE")
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--weights", help="of a Backbone: pretrained, or a file")
-    options = parser.parse_args()
+    smoke(globals(), "vessels", "--seeds=1", HELD_OUT=range(1001, 1002), WIDTHS=([1],))
+    command = parser(__doc__)
+    command.add_argument("tasks", nargs="+", help="vessels, NAME or NAME=FILE")
+    command.add_argument("--seeds", type=int, default=5)
+    command.add_argument("--weights", help="of a Backbone: pretrained, or a file")
+    options = command.parse_args()
     runs.quieten()
     for task in options.tasks:
         recipe, _, file = task.partition("=")

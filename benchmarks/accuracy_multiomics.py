@@ -14,8 +14,8 @@ Standard deviations are over seeds (folds). CPU seconds are those of training al
 measured if it is installed. Run: ``python benchmarks/accuracy_multiomics.py [breast FOLDER] [miniacc] [simulated]``
 """
 
-import argparse
 import json
+import sys
 import tempfile
 import time
 from collections import defaultdict
@@ -23,9 +23,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import multiomics_simulation
 import numpy as np
 import pandas as pd
 import torch
+from _common import parser, smoke
 from lightning.pytorch import seed_everything
 from multiomics_simulation import header, row, simulated, spread
 from sklearn.ensemble import RandomForestClassifier
@@ -39,7 +41,6 @@ from zoo.data import Data, MultiOmicsData
 from zoo.models import Supervised
 from zoo.parsing import CLI
 from zoo.report.prediction.baselines import late_average
-from zoo.spec import labelled
 
 VALIDATION, FOLDS, REPEATS = 0.2, 5, 3
 BREAST = {
@@ -51,6 +52,18 @@ RECIPES = ("customics_miniacc", "joint_miniacc", "late_miniacc", "early_miniacc"
 METRICS = {"accuracy": "accuracy", "roc_auc": "ROC-AUC", "survival_c_index": "C-index"}
 PACKAGES = ("biozoo", "torch", "lightning", "scikit-learn", "scikit-survival", "xgboost")
 CPU = "--trainer.accelerator=cpu"
+
+
+def tumours(folder: Path) -> Path:
+    """Noise in place of the breast tumours, in files as they are given out."""
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 40), ("test", 20)):
+        names = pd.Index([f"{split}{number}" for number in range(count)])
+        pd.DataFrame({"subtype": np.tile(["Basal", "Her2"], count // 2)}, names).to_csv(folder / f"subtype_{split}.csv")
+        for name in ("mrna", "mirna"):
+            rows = pd.DataFrame(rng.normal(5, 1, (count, 6)), names).add_prefix(name)
+            rows.to_csv(folder / f"{name}_{split}.csv.gz")
+    return folder
 
 
 def breast_tables(source: Path, folder: Path, seeds: int) -> list[str]:
@@ -191,7 +204,7 @@ def rna_alone() -> list[tuple[float, float]]:
         assert isinstance(data, MultiOmicsData)
         content = data.dataset
         x, y = data.baseline_modalities(torch.arange(len(content.y)))["rna"], content.y.numpy()
-        has = ~np.isnan(x).any(1) & labelled(content.y).numpy()
+        has = ~np.isnan(x).any(1) & content.labelled(torch.arange(len(content.y))).numpy()
         train, test = (rows[has[rows]] for rows in (content.rows(split).numpy() for split in ("train", "test")))
         chance = LogisticRegression(max_iter=2000).fit(x[train], y[train]).predict_proba(x[test])[:, 1]
         result.append((accuracy_score(y[test], chance > 0.5), roc_auc_score(y[test], chance)))
@@ -200,10 +213,19 @@ def rna_alone() -> list[tuple[float, float]]:
 
 def main() -> None:
     """What is asked for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("sections", nargs="+", help="breast FOLDER, miniacc, simulated")
-    parser.add_argument("--seeds", type=int, default=5, help="of the breast tumours")
-    options = parser.parse_args()
+    if smoke(globals(), FOLDS=2, REPEATS=1, RECIPES=("customics_miniacc", "joint_miniacc")):
+        multiomics_simulation.make_small()
+        with tempfile.TemporaryDirectory() as folder:
+            return measured(["breast", str(tumours(Path(folder))), "miniacc", "simulated", "--seeds=2"])
+    return measured(sys.argv[1:])
+
+
+def measured(arguments: list[str]) -> None:
+    """The sections of a command line."""
+    command = parser(__doc__)
+    command.add_argument("sections", nargs="+", help="breast FOLDER, miniacc, simulated")
+    command.add_argument("--seeds", type=int, default=5, help="of the breast tumours")
+    options = command.parse_args(arguments)
     words = iter(options.sections)
     torch.set_num_threads(1)
     runs.quieten()
@@ -215,14 +237,14 @@ def main() -> None:
                 case "breast":
                     source = Path(next(words, ""))
                     if not (source / "subtype_train.csv").is_file():
-                        parser.error(f"breast wants the folder of the tables; there is none: {source}")
+                        command.error(f"breast wants the folder of the tables; there is none: {source}")
                     breast(source, Path(folder), options.seeds)
                 case "miniacc":
                     miniacc(Path(folder))
                 case "simulated":
                     simulated(Path(folder))
                 case _:
-                    parser.error(f"no section {section!r}; choose breast FOLDER, miniacc or simulated")
+                    command.error(f"no section {section!r}; choose breast FOLDER, miniacc or simulated")
             print(f"{section}: {time.process_time() - start:.0f} CPU seconds in all", flush=True)
 
 

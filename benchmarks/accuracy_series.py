@@ -11,7 +11,6 @@ Data that are not shipped are given as files; MiniRocket and ROCKET need aeon in
         cnn2d_ecg200=ECG200_TRAIN.tsv,ECG200_TEST.tsv cnn2d_beats pcanet_beats
 """
 
-import argparse
 import subprocess
 import tempfile
 import time
@@ -20,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from _common import parser, smoke
 
 from zoo import runs
 from zoo.report import evaluate
@@ -73,10 +73,11 @@ def rockets(python: str, run: runs.Run, root: str) -> pd.DataFrame:
 
 def main() -> None:
     """Every recipe that is named, with its files."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("recipes", nargs="+", help="NAME, or NAME=TRAIN_FILE,TEST_FILE")
-    parser.add_argument("--peers", help="python of an environment with aeon")
-    options = parser.parse_args()
+    smoke(globals(), "cnn2d_beats", SEEDS=range(1))
+    command = parser(__doc__)
+    command.add_argument("recipes", nargs="+", help="NAME, or NAME=TRAIN_FILE,TEST_FILE")
+    command.add_argument("--peers", help="python of an environment with aeon")
+    options = command.parse_args()
     runs.quieten()
     for given in options.recipes:
         recipe, _, files = given.partition("=")

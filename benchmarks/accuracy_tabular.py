@@ -6,12 +6,12 @@ packaged split (see ``recipe_choice.py``), but most rows of these folds took par
 here is a little optimistic. Run: ``python benchmarks/accuracy_tabular.py [--repeats 10]``
 """
 
-import argparse
 import warnings
 
 import numpy as np
 import pandas as pd
 import torch
+from _common import parser, smoke
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
@@ -46,9 +46,10 @@ def scores_of_fold(model: Supervised, data: Data, seed: int) -> dict[str, tuple[
 
 def main() -> None:
     """Print mean and standard deviation over all folds, and over the means of the repeats."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeats", type=int, default=10)
-    repeats = parser.parse_args().repeats
+    smoke(globals(), "--repeats=1", RECIPES=("mlp_pima",), FOLDS=2)
+    command = parser(__doc__)
+    command.add_argument("--repeats", type=int, default=10)
+    repeats = command.parse_args().repeats
     warnings.filterwarnings("ignore", category=ConvergenceWarning)
     runs.quieten()
     for recipe in RECIPES:

@@ -5,12 +5,12 @@ Wasserstein loss with gradient penalty, three steps of the discriminator for eac
 loop encodes each batch too, and does nothing else. Both take turns in one process; the median of the rounds counts.
 """
 
-import argparse
 import statistics
 import time
 
 import lightning as L
 import torch
+from _common import parser, smoke
 from lightning.pytorch import Trainer
 
 from zoo import runs
@@ -55,10 +55,11 @@ def plain(model: TabularGAN, batches: list[dict[str, torch.Tensor]], epochs: int
 
 def main() -> None:
     """Print milliseconds a batch, and the ratio."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--epochs", type=int, default=40)
-    options = parser.parse_args()
+    smoke(globals(), "--rounds=1", "--epochs=1", short=False)
+    command = parser(__doc__)
+    command.add_argument("--rounds", type=int, default=5)
+    command.add_argument("--epochs", type=int, default=40)
+    options = command.parse_args()
     runs.quieten()
     torch.set_num_threads(1)
     cli = CLI(["--config", "tabulargan_pima"])

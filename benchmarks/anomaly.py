@@ -16,7 +16,6 @@ BasicMotions need not be given where aeon is installed. Class 1 is normal in ECG
 its own and is trained as ECG5000.
 """
 
-import argparse
 import tempfile
 import time
 from importlib.util import find_spec
@@ -25,6 +24,7 @@ from statistics import median
 
 import pandas as pd
 import torch
+from _common import parser, smoke
 
 from zoo import runs
 from zoo.report import evaluate
@@ -79,12 +79,13 @@ def measured(recipe: str, files: list[str], seeds: int, *options: str) -> None:
 
 def main() -> None:
     """All data that are there."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--basic-motions", help="a file, or TRAIN_FILE,TEST_FILE")
-    parser.add_argument("--ecg200", type=Path, help="folder of ECG200_TRAIN and ECG200_TEST")
-    parser.add_argument("--ecg5000", type=Path, help="folder of ECG5000_TRAIN and ECG5000_TEST")
-    options = parser.parse_args()
+    smoke(globals(), "--seeds=1")
+    command = parser(__doc__)
+    command.add_argument("--seeds", type=int, default=5)
+    command.add_argument("--basic-motions", help="a file, or TRAIN_FILE,TEST_FILE")
+    command.add_argument("--ecg200", type=Path, help="folder of ECG200_TRAIN and ECG200_TEST")
+    command.add_argument("--ecg5000", type=Path, help="folder of ECG5000_TRAIN and ECG5000_TEST")
+    options = command.parse_args()
     runs.quieten()
     torch.set_num_threads(1)
     measured("madgan_beats", [], options.seeds)

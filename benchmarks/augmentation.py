@@ -14,7 +14,6 @@ logistic regression and a random forest, over five seeds. Images take about 2 CP
     python benchmarks/augmentation.py [--tables | --images]
 """
 
-import argparse
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from _common import parser, smoke
 from imblearn.over_sampling import SMOTE
 from lightning.pytorch import Trainer, seed_everything
 from sklearn.ensemble import RandomForestClassifier
@@ -188,11 +188,13 @@ def show(title: str, found: list[tuple[str, float]]) -> None:
 
 def main() -> None:
     """Both, or one of them."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tables", action="store_true", help="only tables")
-    parser.add_argument("--images", action="store_true", help="only images")
-    parser.add_argument("--split", default="test", help="validation, while anything is chosen")
-    options = parser.parse_args()
+    few_images = {"FEW": (10,), "ENLARGED": 20, "SEEDS": range(1)}
+    smoke(globals(), **few_images, TABLE_FEW=(50,), TABLE_ENLARGED=100, TABLE_SEEDS=range(1))
+    command = parser(__doc__)
+    command.add_argument("--tables", action="store_true", help="only tables")
+    command.add_argument("--images", action="store_true", help="only images")
+    command.add_argument("--split", default="test", help="validation, while anything is chosen")
+    options = command.parse_args()
     runs.quieten()
     torch.set_num_threads(1)
     if not options.tables:

@@ -36,6 +36,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from _common import parser, smoke
 from customics_ours import read
 from customics_peer import BATCH, Job
 from expression import Worker
@@ -215,17 +216,18 @@ def cox(workers: dict[str, Worker], folder: Path, options: argparse.Namespace) -
 def main() -> None:
     """Print all tables, or those asked for."""
     sections = {work.__name__: work for work in (simulated, breast, cox)}
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("sections", nargs="*", default=list(sections), help=f"some of {', '.join(sections)}")
-    parser.add_argument("--peer", help="Python of an environment with customics")
-    parser.add_argument("--breast", type=Path, help="folder of the breast tumours")
-    parser.add_argument("--seeds", type=int, default=10, help="at least 2")
-    parser.add_argument("--epochs", type=int, default=20, help="of the published networks")
-    parser.add_argument("--switch", type=int, default=10, help="first epoch of the second phase")
-    options = parser.parse_args()
+    smoke(globals(), "simulated", "cox", "--seeds=2", "--epochs=1", "--switch=1", TRAIN=60, TEST=40)
+    command = parser(__doc__)
+    command.add_argument("sections", nargs="*", default=list(sections), help=f"some of {', '.join(sections)}")
+    command.add_argument("--peer", help="Python of an environment with customics")
+    command.add_argument("--breast", type=Path, help="folder of the breast tumours")
+    command.add_argument("--seeds", type=int, default=10, help="at least 2")
+    command.add_argument("--epochs", type=int, default=20, help="of the published networks")
+    command.add_argument("--switch", type=int, default=10, help="first epoch of the second phase")
+    options = command.parse_args()
     for given, found in ((options.peer, which), (options.breast, os.path.isdir)):
         if given and not found(given):
-            parser.error(f"there is no {given}")
+            command.error(f"there is no {given}")
     workers = {"ours": Worker(sys.executable, "customics_ours.py")}
     if options.peer:
         workers["customics"] = Worker(options.peer, "customics_peer.py")

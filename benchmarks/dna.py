@@ -15,8 +15,6 @@ import os
 os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"  # libraries read them when imported
 os.environ["NUMBA_NUM_THREADS"] = "1"
 
-import argparse
-import importlib
 import sys
 import tempfile
 import time
@@ -36,6 +34,7 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
+from _common import parser, peer, smoke
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
@@ -53,6 +52,7 @@ from zoo.runs import quieten
 
 SEQUENCES, LENGTH, BATCH = 100_000, 200, 1024  # of the encoding
 SETTINGS = [(200, 64, 8_000), (50, 32, 20_000)]  # bases, batch and samples of the training
+REPEATS = 200  # of a convolution
 WARM, EPOCHS = 1, 3  # of each training: not counted, and counted
 VALIDATION = 256  # batch in which the plain loop validates fastest
 LIBRARIES = ["torch", "lightning", "numpy", "seqpro", "tangermeme", "grelu", "biopython", "logomaker", "memelite"]
@@ -75,14 +75,6 @@ def cpu(work: Callable[..., Any], *arguments: Any, repeats: int = 1) -> float:
     for _ in range(repeats):
         work(*arguments)
     return (time.process_time() - begin) / repeats
-
-
-def peer(module: str) -> Any:
-    """A module; None, and a line, where it is not installed."""
-    try:
-        return importlib.import_module(module)
-    except ImportError:
-        return print(f"{module}: not installed")
 
 
 def tutorial(sequence: Any) -> np.ndarray:
@@ -157,7 +149,7 @@ def convolution(rounds: int) -> None:
             runs = {}
             for layer, given in ((ours, x), (theirs, x.contiguous())):
                 network = nn.Sequential(layer, *after)
-                runs[type(layer).__name__ + name] = partial(cpu, step, network, given, gradient, repeats=200)
+                runs[type(layer).__name__ + name] = partial(cpu, step, network, given, gradient, repeats=REPEATS)
             compare(runs, rounds, "ms/batch", lambda s: f"{1000 * s:.3f}")
 
 
@@ -305,12 +297,14 @@ def tomtom(rounds: int) -> None:
 
 def main() -> None:
     """Print all tables, or those asked for."""
+    small = {"SEQUENCES": 2048, "SETTINGS": [(50, 32, 300)], "REPEATS": 2, "EPOCHS": 1}
+    smoke(globals(), "--rounds=1", short=False, **small)
     sections = {work.__name__: work for work in (encoding, convolution, training, drawing, tomtom)}
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("sections", nargs="*", default=list(sections), help=f"some of {', '.join(sections)}")
-    parser.add_argument("--peers", nargs="*", default=[], help="site-packages of other environments, looked in last")
-    parser.add_argument("--rounds", type=int, default=7, help="counted rounds")
-    options = parser.parse_args()
+    command = parser(__doc__)
+    command.add_argument("sections", nargs="*", default=list(sections), help=f"some of {', '.join(sections)}")
+    command.add_argument("--peers", nargs="*", default=[], help="site-packages of other environments, looked in last")
+    command.add_argument("--rounds", type=int, default=7, help="counted rounds")
+    options = command.parse_args()
     sys.path += options.peers
     torch.set_num_threads(1)
     quieten()

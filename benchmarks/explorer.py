@@ -22,12 +22,14 @@ from statistics import median
 
 import numpy as np
 import pandas as pd
+from _common import smoke
 from anndata import AnnData
 from playwright.sync_api import CDPSession, Page, sync_playwright
+from playwright.sync_api import Error as BrowserError
 
 from zoo.latent import explorer, pca, umap
 
-SAMPLES, TRAINING, UNITS, GROUPS, ROUNDS = 20_000, 14_000, 64, 8, 5
+SAMPLES, TRAINING, UNITS, GROUPS, ROUNDS, SECONDS = 20_000, 14_000, 64, 8, 5, 3.0
 LAYERS = ("encode", "body.linear1", "body.linear2")
 SOFTWARE = ["--no-sandbox", "--disable-background-networking", "--use-gl=angle", "--use-angle=swiftshader"]
 ANSWER = """(work) => new Promise((done) => {
@@ -52,7 +54,8 @@ def layers() -> dict[str, AnnData]:
         {f"measurement {i}": rng.normal(group, 3).astype(np.float32) for i in range(11)},
         index=[f"sample {i}" for i in range(SAMPLES)],
     )
-    obs["split"] = np.repeat(["train", "validation", "test"], [TRAINING, 3000, 3000])
+    held_out = (SAMPLES - TRAINING) // 2
+    obs["split"] = np.repeat(["train", "validation", "test"], [TRAINING, held_out, held_out])
     for name in ("target", "prediction"):
         obs[name] = pd.Categorical.from_codes(group, [f"group {i}" for i in range(GROUPS)])
     found = {}
@@ -86,12 +89,12 @@ def scripts(client: CDPSession) -> float:
 
 
 def panning(page: Page, client: CDPSession) -> tuple[float, float]:
-    """Frames a second while the first map is dragged to and fro for three seconds; milliseconds of script in each."""
+    """Frames a second while the first map is dragged to and fro; milliseconds of script in each."""
     page.click("[data-tool=pan]")
     page.mouse.move(*corner(page, 0.5, 0.5))
     page.mouse.down()
     before, spent, start, step = page.evaluate("window.frames_"), scripts(client), time.perf_counter(), 0
-    while time.perf_counter() - start < 3:
+    while time.perf_counter() - start < SECONDS:
         step += 1
         page.mouse.move(*corner(page, 0.5 + 0.2 * np.sin(step / 10), 0.5))
     frames = page.evaluate("window.frames_") - before
@@ -133,7 +136,10 @@ def told(name: str, times: list[tuple[float, float]]) -> None:
 def browse(path: Path) -> None:
     """Open the page and print how fast it answers."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=SOFTWARE)
+        try:
+            browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=SOFTWARE)
+        except BrowserError:
+            return print("Chromium: not installed; the page is not opened")
         page = browser.new_page(viewport={"width": 1400, "height": 950})
         opened = seconds(
             lambda: (page.goto(path.as_uri()), page.wait_for_function("document.querySelector('.plot canvas')"))
@@ -151,10 +157,12 @@ def browse(path: Path) -> None:
         rate, script = (median(column) for column in zip(*(panning(page, client) for _ in range(3)), strict=True))
         print(f"panning             {rate:8.0f} frames a second, {script:.1f} ms of script in each")
         browser.close()
+    return None
 
 
 def main() -> None:
     """Make the page, and use it."""
+    smoke(globals(), SAMPLES=600, TRAINING=400, ROUNDS=1, SECONDS=0.1)
     found = layers()
     umap(found[LAYERS[0]][::3].copy())  # compiles
     print(f"{SAMPLES:,} samples, {len(found)} layers of {UNITS} units; one thread, software rendering")

@@ -36,6 +36,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from _common import parser, smoke
 from anndata import AnnData, read_h5ad
 from expression_peer import Job
 from sklearn.metrics import adjusted_rand_score
@@ -48,6 +49,7 @@ from zoo.latent.measures import batch_mixing, silhouette
 from zoo.training.count_likelihoods import NegativeBinomial, ZeroInflatedNegativeBinomial
 
 DRAWS, SEEDS = 50, 3
+TIMED_SIZE, SIZE = (10_000, 2_000), (3_000, 1_000)  # cells and genes, where time and where quality is measured
 DIGITS = {"log-likelihood": 2, "error": 2, "silhouette": 3, "ARI": 3, "mixing": 3}
 TIMED: list[Job] = [
     {"likelihood": "zinb", "threads": 1, "validate": False},
@@ -126,7 +128,7 @@ def prepare(cells: AnnData, path: Path) -> AnnData:
 def speed(workers: dict[str, Worker], path: Path, options: argparse.Namespace) -> None:
     """Time and memory, on simulated cells."""
     print(f"\nSeconds an epoch, medians of {options.rounds} rounds of 2 epochs")
-    prepare(expression(10_000, 2_000, 6, 3, markers=30, depth=1000), path)
+    prepare(expression(*TIMED_SIZE, 6, 3, markers=30, depth=1000), path)
     peaks = {name: [worker.do(do="hello")["peak"]] for name, worker in workers.items()}
     print(f"{'':<41}{'ours':>6}{'scVI':>7}  scVI / ours, range    {'ours':>6}{'scVI':>7}  scVI / ours, range (CPU)")
     for setting in TIMED:
@@ -155,7 +157,7 @@ def speed(workers: dict[str, Worker], path: Path, options: argparse.Namespace) -
 def simulated(workers: dict[str, Worker], path: Path, options: argparse.Namespace) -> None:
     """Quality, on simulated cells."""
     print(f"\nQuality, simulated cells, {options.epochs} epochs")
-    cells = prepare(expression(3_000, 1_000, 6, 3, seed=1, markers=30, depth=1000), path)
+    cells = prepare(expression(*SIZE, 6, 3, seed=1, markers=30, depth=1000), path)
     compare(workers, path, cells, ["nb", "zinb"], options.epochs)
 
 
@@ -193,16 +195,18 @@ def compare(workers: dict[str, Worker], path: Path, cells: AnnData, likelihoods:
 
 def main() -> None:
     """Print all tables, or those asked for."""
+    small = {"TIMED_SIZE": (300, 200), "SIZE": (300, 200), "TIMED": TIMED[:1], "DRAWS": 2, "SEEDS": 2}
+    smoke(globals(), "speed", "simulated", "--rounds=1", "--epochs=1", **small)
     sections = {work.__name__: work for work in (speed, simulated, real)}
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("sections", nargs="*", default=list(sections), help=f"some of {', '.join(sections)}")
-    parser.add_argument("--peer", help="Python of an environment with scvi-tools")
-    parser.add_argument("--rounds", type=int, default=3, help="of timing")
-    parser.add_argument("--epochs", type=int, default=40, help="on simulated cells; four times as many on real ones")
-    parser.add_argument("--counts", type=Path, help="real cells: .h5ad of counts with obs['group'] and maybe 'batch'")
-    options = parser.parse_args()
+    command = parser(__doc__)
+    command.add_argument("sections", nargs="*", default=list(sections), help=f"some of {', '.join(sections)}")
+    command.add_argument("--peer", help="Python of an environment with scvi-tools")
+    command.add_argument("--rounds", type=int, default=3, help="of timing")
+    command.add_argument("--epochs", type=int, default=40, help="on simulated cells; four times as many on real ones")
+    command.add_argument("--counts", type=Path, help="real cells: .h5ad of counts with obs['group'] and maybe 'batch'")
+    options = command.parse_args()
     if options.peer and not which(options.peer):
-        parser.error(f"there is no {options.peer}")
+        command.error(f"there is no {options.peer}")
     workers = {"ours": Worker(sys.executable, "expression_ours.py")}
     if options.peer:
         workers["scVI"] = Worker(options.peer, "expression_peer.py")

@@ -17,6 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from _common import parser, smoke
+
 BATCH, SHARE, GROUPS = 128, 0.1, 8
 
 
@@ -97,18 +99,22 @@ def measure(path: Path) -> None:
 
 def main() -> None:
     """Write the file and measure, each in a process of its own, for a process inherits its parent's peak."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cells", type=int, default=100_000)
-    parser.add_argument("--genes", type=int, default=2_000)
-    parser.add_argument("--write", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    small = smoke(globals(), "--cells=400", "--genes=50")
+    command = parser(__doc__)
+    command.add_argument("--cells", type=int, default=100_000)
+    command.add_argument("--genes", type=int, default=2_000)
+    command.add_argument("--write", type=Path, help=argparse.SUPPRESS)
+    command.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
+    options = command.parse_args()
     if options.write:
         return write(options.write, options.cells, options.genes)
     if options.measure:
         return measure(options.measure)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "cells.h5ad"
+        if small:  # in one process: the memory is not that of the reading alone
+            write(path, options.cells, options.genes)
+            return measure(path)
         size = ["--cells", str(options.cells), "--genes", str(options.genes)]
         subprocess.run([sys.executable, __file__, "--write", str(path), *size], check=True)
         print(f"{options.cells:,} cells x {options.genes:,} genes, a file of {path.stat().st_size / 1e6:.0f} MB")

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from _common import parser, smoke
 
 CHROMOSOMES, LINE, LENGTH, BATCH = 24, 60, 200, 256
 LINES = 1 << 18  # written at a time
@@ -104,11 +105,12 @@ def measure(genome_path: Path, bed_path: Path) -> None:
 
 def main() -> None:
     """Write the files and measure."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--gigabases", type=float, default=3)
-    parser.add_argument("--intervals", type=int, default=1_200_000)
-    parser.add_argument("--measure", nargs=2, type=Path, help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    small = smoke(globals(), "--gigabases=0.0005", "--intervals=2000", SAMPLE=100)
+    command = parser(__doc__)
+    command.add_argument("--gigabases", type=float, default=3)
+    command.add_argument("--intervals", type=int, default=1_200_000)
+    command.add_argument("--measure", nargs=2, type=Path, help=argparse.SUPPRESS)
+    options = command.parse_args()
     if options.measure:
         return measure(*options.measure)
     with tempfile.TemporaryDirectory() as folder:
@@ -120,6 +122,8 @@ def main() -> None:
             )
         write_intervals(bed, write_genome(genome, options.gigabases), options.intervals)
         print(f"genome of {genome.stat().st_size / 1e9:.2f} GB, intervals of {bed.stat().st_size / 1e6:.0f} MB")
+        if small:  # in one process: the memory is not that of the reading alone
+            return measure(genome, bed)
         subprocess.run([sys.executable, __file__, "--measure", str(genome), str(bed)], check=True)
     return None
 

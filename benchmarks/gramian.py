@@ -15,10 +15,11 @@ os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"  # libraries
 import time
 from collections.abc import Callable
 from statistics import median
+from typing import Any
 
 import numpy as np
 import torch
-from pyts.image import GramianAngularField as Peer
+from _common import peer, smoke
 from torch import Tensor
 
 from zoo.encode import GramianAngularField
@@ -42,20 +43,22 @@ def ours(layer: GramianAngularField, x: Tensor) -> None:
         layer(batch)
 
 
-def theirs(peers: list[Peer], x: np.ndarray, batch: int) -> None:
+def theirs(peers: list[Any], x: np.ndarray, batch: int) -> None:
     """Both fields."""
     for start in range(0, len(x), batch):
-        for peer in peers:
-            peer.fit_transform(x[start : start + batch])
+        for each in peers:
+            each.fit_transform(x[start : start + batch])
 
 
 def against_pyts(length: int, size: int) -> None:
     """Print times, ratio and largest difference."""
+    if (pyts := peer("pyts.image")) is None:
+        return
     x = np.random.default_rng(0).normal(size=(SERIES, length)).cumsum(1)
     raw = torch.from_numpy(x)[:, None].float()
     x = raw[:, 0].double().numpy()  # the same numbers for both
     layer = GramianAngularField({"kind": "series", "shape": [1, length], "features": ["series"]}, size=size)
-    peers = [Peer(image_size=size, method=method) for method in ("summation", "difference")]
+    peers = [pyts.GramianAngularField(image_size=size, method=method) for method in ("summation", "difference")]
     rounds = [
         [
             seconds(lambda: ours(layer, raw)),
@@ -65,7 +68,7 @@ def against_pyts(length: int, size: int) -> None:
         ]
         for _ in range(ROUNDS)
     ]
-    expected = np.stack([peer.fit_transform(x[:BATCH]) for peer in peers], 1)
+    expected = np.stack([each.fit_transform(x[:BATCH]) for each in peers], 1)
     difference = np.abs(layer(raw[:BATCH]).numpy() - expected).max()
     mine, whole, batches, single = (median(column) for column in zip(*rounds, strict=True))
     ratios = [median(r[i] / r[0] for r in rounds) for i in (1, 2, 3)]
@@ -101,6 +104,7 @@ def share_of_a_step() -> None:
 
 def main() -> None:
     """Both settings and the training step."""
+    smoke(globals(), SERIES=BATCH, ROUNDS=1)
     torch.set_num_threads(1)
     print(f"{SERIES} series, both fields, batches of {BATCH}; CPU seconds, one thread, median of {ROUNDS} rounds")
     with torch.inference_mode():

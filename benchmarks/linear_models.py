@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from _common import smoke
 from lightning.pytorch import Trainer, seed_everything
 from scipy.linalg import subspace_angles
 from sklearn.decomposition import PCA
@@ -45,6 +46,7 @@ def fit(model: Model, data: TableData, epochs: int) -> Model:
 @torch.inference_mode()
 def main() -> None:
     """Print angles and likelihoods."""
+    smoke(globals(), SEEDS=(0,))
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     print(
         f"{'data':15} seed  largest angle to PCA [rad]    bound  importance-weighted  exact [nats a sample]"

@@ -9,12 +9,12 @@ file of the user, and takes 2 for each seed:
     python benchmarks/made_images.py --pneumonia pneumoniamnist.npz [--seeds 1]
 """
 
-import argparse
 import tempfile
 import time
 
 import pandas as pd
 import torch
+from _common import parser, smoke
 
 from zoo import runs
 from zoo.report import evaluate
@@ -37,10 +37,11 @@ def measured(recipe: str, given: list[str], seeds: int, root: str) -> pd.DataFra
 
 def main() -> None:
     """A line for each model and metric."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pneumonia", help="pneumoniamnist.npz, as MedMNIST gives it out")
-    parser.add_argument("--seeds", type=int, default=3, help="trainings of each recipe")
-    options = parser.parse_args()
+    smoke(globals(), "--seeds=1")
+    command = parser(__doc__)
+    command.add_argument("--pneumonia", help="pneumoniamnist.npz, as MedMNIST gives it out")
+    command.add_argument("--seeds", type=int, default=3, help="trainings of each recipe")
+    options = command.parse_args()
     runs.quieten()
     torch.set_num_threads(1)
     recipes: dict[str, list[str]] = {"dcgan_digits": [], "vitgan_digits": []}

@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from _common import resize
 from lightning.pytorch import seed_everything
 from sklearn.cross_decomposition import CCA
 from sklearn.linear_model import LogisticRegression
@@ -52,6 +53,11 @@ OPTIONS = {
 }
 BEST, POSSIBLE, SIMPLE = "factors known", "loadings known", "logistic regression, Cox elastic net"
 Scores = tuple[float, float]  # accuracy and C-index of the test rows
+
+
+def make_small() -> None:
+    """Sizes of ``--smoke``."""
+    resize(globals(), PATIENTS=150, COHORTS=(10,), SHARES=(0.0, 0.3))
 
 
 def simulated(folder: Path) -> None:

@@ -27,6 +27,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from _common import smoke
 from sklearn.metrics import average_precision_score
 
 from zoo import explain
@@ -92,6 +93,7 @@ def cohort(seed: int, frailty: float, folder: Path, scores: Scores) -> None:
 
 def main() -> None:
     """Both settings."""
+    smoke(globals(), SEEDS=(0, 1), SIZES=(8,))
     torch.set_num_threads(1)
     print(f"{len(SEEDS)} cohorts each, mean ± standard deviation; 60 planted pairs of 1,200; false discovery rate 5%")
     for frailty, title in ((0.6, "with an unmeasured frailty"), (0.0, "all confounders measured")):

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from _common import smoke
 
 from zoo import commands
 from zoo.data import ExpressionData, ImageData, MultiOmicsData, SeriesData, TableData
@@ -135,6 +136,7 @@ CANDIDATES |= {
         "",
     ],
 }
+FOLDS, REPEATS = 5, 2
 METRIC = {"mlp_diabetes_progression": "r2", "perceptron_breast_cancer": "accuracy"}
 METRIC |= dict.fromkeys(("cnn1d_splice", "cnn1d_splice_deep", "cnn1d_promoters"), "accuracy")
 METRIC |= dict.fromkeys(("cnn2d_ecg200", "cnn2d_beats"), "accuracy")
@@ -175,7 +177,8 @@ def without_test_rows(recipe: str, folder: str) -> list[str]:
 
 def _tables_without_test_rows(data: MultiOmicsData, folder: Path) -> list[str]:
     samples = data.samples[data.samples["split"] != "test"]
-    samples.drop(columns="split").to_csv(folder / "samples.csv", index=False)
+    ours = ["split", *(f"measured {name}" for name in data.tables)]  # columns that reading adds
+    samples.drop(columns=ours).to_csv(folder / "samples.csv", index=False)
     modalities = {}
     for name, part in data.tables.items():
         if name == "clinical":
@@ -190,6 +193,8 @@ def _tables_without_test_rows(data: MultiOmicsData, folder: Path) -> list[str]:
 
 def main() -> None:
     """Print mean and spread of each candidate."""
+    some = ("mlp_pima", "cnn1d_promoters", "vae_digits", "vae_miniacc", "joint_miniacc")  # one of each kind of data
+    smoke(globals(), FOLDS=2, REPEATS=1, CANDIDATES={name: CANDIDATES[name][:1] for name in some})
     logging.getLogger("zoo").setLevel(logging.WARNING)
     for given in sys.argv[1:] or CANDIDATES:
         recipe, _, file = given.partition("=")
@@ -197,9 +202,9 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             fixed = [f"--data.path={file}"] if file else without_test_rows(recipe, folder)
             fixed += [f"--trainer.default_root_dir={folder}"]
-            print(f"{recipe}: {metric}, 5 folds x 2 of the training and validation rows")
+            print(f"{recipe}: {metric}, {FOLDS} folds x {REPEATS} of the training and validation rows")
             for options in CANDIDATES[recipe]:
-                scores = commands.crossval(["--config", recipe, *fixed, *options.split()], 5, 2, show=False)
+                scores = commands.crossval(["--config", recipe, *fixed, *options.split()], FOLDS, REPEATS, show=False)
                 print(f"  {options}")
                 for one in metric.split():
                     rows = scores[scores["metric"] == one].dropna(subset="value")

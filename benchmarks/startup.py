@@ -8,6 +8,9 @@ import subprocess
 import sys
 import time
 
+from _common import smoke
+
+RUNS = 10
 COMMANDS = (["--help"], ["list"], ["show", "mlp_pima"], ["fit", "--config", "mlp_pima", "--print_config"])
 
 
@@ -20,8 +23,9 @@ def seconds(words: list[str]) -> float:
 
 def main() -> None:
     """Print the medians."""
+    smoke(globals(), short=False, RUNS=1)
     for words in COMMANDS:
-        times = [seconds(words) for _ in range(10)]
+        times = [seconds(words) for _ in range(RUNS)]
         print(f"zoo {' '.join(words):40} {statistics.median(times):6.3f} s")
 
 

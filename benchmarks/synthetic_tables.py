@@ -14,7 +14,6 @@ Given an environment with it, ours are checked against its own:
     python benchmarks/synthetic_tables.py --sdmetrics peer/bin/python
 """
 
-import argparse
 import json
 import subprocess
 import tempfile
@@ -25,6 +24,7 @@ from typing import Any
 
 import pandas as pd
 import torch
+from _common import parser, smoke
 
 from zoo import files, runs
 from zoo.data import TableData
@@ -134,10 +134,11 @@ def scores_of_seed(seed: int) -> pd.DataFrame:
 
 def main() -> None:
     """Print a table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--sdmetrics", help="python of an environment with sdmetrics")
-    options = parser.parse_args()
+    smoke(globals(), "--seeds=1")
+    command = parser(__doc__)
+    command.add_argument("--seeds", type=int, default=5)
+    command.add_argument("--sdmetrics", help="python of an environment with sdmetrics")
+    options = command.parse_args()
     seeds = options.seeds
     runs.quieten()
     torch.set_num_threads(1)

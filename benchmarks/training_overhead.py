@@ -14,7 +14,6 @@ All of them compute the validation loss each epoch; only ours ranks, logs and sa
 uses; with `/torch` they take torch's own default.
 """
 
-import argparse
 import logging
 import os
 import tempfile
@@ -30,6 +29,7 @@ import lightning.pytorch as pl
 import numpy as np
 import pandas as pd
 import torch
+from _common import parser, smoke
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from torch import Tensor
 from torch.optim import AdamW, Optimizer
@@ -41,8 +41,9 @@ from zoo.models.predict.mlp import MLP
 from zoo.report.history import History, Last, TensorBoard
 
 MakeOptimizer = Callable[[MLP], Optimizer]
-OURS: MakeOptimizer = lambda model: model.configure_optimizers()  # noqa: E731
+OURS: MakeOptimizer = lambda model: model.configure_optimizers()["optimizer"]  # noqa: E731
 TORCH: MakeOptimizer = lambda model: AdamW(model.parameters(), lr=1e-3, weight_decay=0.01)  # noqa: E731
+ROWS = 50_000  # of the synthetic table
 NVML = "PYTORCH_NVML_BASED_CUDA_CHECK"  # `import lightning` sets it; without a GPU it slows down each step of Adam
 
 
@@ -169,7 +170,7 @@ def compare(name: str, data: TableData, epochs: int, rounds: int, warm: int) -> 
         print(f"{loop:<12} {1000 * median(values):>9.2f} {median(ratios):>10.2f}   {spread}")
 
 
-def synthetic(path: Path, rows: int = 50_000, features: int = 20) -> Path:
+def synthetic(path: Path, rows: int, features: int = 20) -> Path:
     """A table of normal numbers and a class that depends on them."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=(rows, features))
@@ -181,18 +182,19 @@ def synthetic(path: Path, rows: int = 50_000, features: int = 20) -> Path:
 
 def main() -> None:
     """Print both tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5, help="counted rounds (one more warms up)")
-    parser.add_argument("--pima-epochs", type=int, default=60, help="epochs a round on Pima")
-    parser.add_argument("--large-epochs", type=int, default=8, help="epochs a round on 50,000 rows")
-    options = parser.parse_args()
+    smoke(globals(), "--rounds=1", "--pima-epochs=1", "--large-epochs=1", short=False, ROWS=1000)
+    command = parser(__doc__)
+    command.add_argument("--rounds", type=int, default=5, help="counted rounds (one more warms up)")
+    command.add_argument("--pima-epochs", type=int, default=60, help="epochs a round on Pima")
+    command.add_argument("--large-epochs", type=int, default=8, help="epochs a round on 50,000 rows")
+    options = command.parse_args()
     torch.set_num_threads(1)
     warnings.filterwarnings("ignore", module="lightning")
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     compare("Pima", TableData("pima", batch_size=32), options.pima_epochs, options.rounds, warm=3)
     with tempfile.TemporaryDirectory() as folder:
-        data = TableData(str(synthetic(Path(folder) / "large.parquet")), target="y", batch_size=256)
-        compare("50,000 x 20", data, options.large_epochs, options.rounds, warm=1)
+        data = TableData(str(synthetic(Path(folder) / "large.parquet", ROWS)), target="y", batch_size=256)
+        compare(f"{ROWS:,} x 20", data, options.large_epochs, options.rounds, warm=1)
 
 
 if __name__ == "__main__":

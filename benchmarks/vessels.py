@@ -18,13 +18,13 @@ by validation rows (``--choose`` prints these for each set of options that is gi
     python benchmarks/vessels.py --choose image_weight=0.1,patch_weight=0 edge_weight=0.1
 """
 
-import argparse
 import tempfile
 import time
 
 import numpy as np
 import pandas as pd
 import torch
+from _common import parser, smoke
 from scipy.ndimage import binary_opening
 
 from zoo import runs
@@ -94,11 +94,12 @@ def show(table: pd.DataFrame, ours: str, plain: str) -> None:
 
 def main() -> None:
     """Print one table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--translation", action="store_true", help="pix2pix in place of the segmentation")
-    parser.add_argument("--choose", nargs="+", metavar="OPTION=VALUE,...", help="sets of options of the model")
-    parser.add_argument("--seeds", type=int, default=3)
-    given = parser.parse_args()
+    smoke(globals(), "--seeds=1")
+    command = parser(__doc__)
+    command.add_argument("--translation", action="store_true", help="pix2pix in place of the segmentation")
+    command.add_argument("--choose", nargs="+", metavar="OPTION=VALUE,...", help="sets of options of the model")
+    command.add_argument("--seeds", type=int, default=3)
+    given = command.parse_args()
     runs.quieten()
     torch.set_num_threads(1)
     recipe = "pix2pix_vessels" if given.translation else "segmentationgan_vessels"

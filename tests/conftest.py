@@ -27,7 +27,8 @@ from zoo.report.prediction import survival as survival_baseline
 from zoo.report.synthetic import utility
 from zoo.spec import Spec
 
-os.environ["OMP_NUM_THREADS"] = "1"  # of the processes that tests start; two test processes share two cores
+# Two test processes, and those that they start, share two cores; numba never changes its number of threads.
+os.environ["OMP_NUM_THREADS"] = os.environ["NUMBA_NUM_THREADS"] = "1"
 
 
 @pytest.fixture(autouse=True)
