@@ -25,6 +25,7 @@ from zoo.report import evaluate
 from zoo.training.segmentation import scores_of_masks
 
 HELD_OUT = range(1001, 1004)  # seeds of simulated images that nothing was trained or chosen on
+IMAGES: int | None = None  # so many of them; all
 WIDTHS = ([1], [1, 2], [1, 2, 3], [2, 3])
 SEGNET = ["--model.upsampling=unpool", "--model.skip_connections=false"]
 METRICS = ["accuracy", "balanced_accuracy", "roc_auc", "dice", "iou", "surface_distance"]
@@ -79,7 +80,7 @@ def show(title: str, rows: list[tuple[str, str, float]]) -> None:
 
 def segmentation(seeds: range, root: str) -> None:
     """U-Net, SegNet and Frangi on held-out simulated images."""
-    held_out = pd.concat([vessels(seed) for seed in HELD_OUT])
+    held_out = pd.concat([vessels(seed) for seed in HELD_OUT])[:IMAGES]
     truth = masks_of(held_out["mask"])
     rows = []
     for name, options in {"U-Net": [], "SegNet": SEGNET}.items():
@@ -87,7 +88,7 @@ def segmentation(seeds: range, root: str) -> None:
             run, seconds = trained("segmenter_vessels", seed, root, *options)
             predicted = masks_of(run.model.predict(list(held_out["image"]))["mask"])
             rows += [(name, *item) for item in mean_scores(predicted, truth).items()] + [(name, "CPU seconds", seconds)]
-    train = vessels().iloc[run.data.dataset.rows("train").numpy()]
+    train = vessels().iloc[run.data.dataset.rows("train").numpy()][:IMAGES]
     widths, threshold = tuned_frangi(train)
     response = frangi(np.stack(list(held_out["image"]))[:, 0], widths)
     guess = torch.from_numpy((response > threshold).astype(np.uint8))
@@ -114,7 +115,7 @@ def official(recipe: str, file: str, seeds: range, root: str, weights: str | Non
 
 def main() -> None:
     """What is asked for."""
-    smoke(globals(), "vessels", "--seeds=1", HELD_OUT=range(1001, 1002), WIDTHS=([1],))
+    smoke(globals(), "vessels", "--seeds=1", HELD_OUT=range(1001, 1002), WIDTHS=([1],), IMAGES=2)
     command = parser(__doc__)
     command.add_argument("tasks", nargs="+", help="vessels, NAME or NAME=FILE")
     command.add_argument("--seeds", type=int, default=5)

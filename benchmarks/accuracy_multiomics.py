@@ -213,10 +213,11 @@ def rna_alone() -> list[tuple[float, float]]:
 
 def main() -> None:
     """What is asked for."""
-    if smoke(globals(), FOLDS=2, REPEATS=1, RECIPES=("customics_miniacc", "joint_miniacc")):
+    few = {name: BREAST[name] for name in ("CustOmics", "MultiModal, late")}
+    if smoke(globals(), FOLDS=2, REPEATS=1, RECIPES=("customics_miniacc", "joint_miniacc"), BREAST=few):
         multiomics_simulation.make_small()
         with tempfile.TemporaryDirectory() as folder:
-            return measured(["breast", str(tumours(Path(folder))), "miniacc", "simulated", "--seeds=2"])
+            return measured(["breast", str(tumours(Path(folder))), "miniacc", "simulated", "--seeds=1"])
     return measured(sys.argv[1:])
 
 

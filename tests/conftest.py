@@ -1,7 +1,11 @@
 """Shared by all tests: small tables, series, images and networks, and the command line in this process."""
 
-import gzip
 import os
+
+# Two test processes, and those that they start, share two cores; libraries read this when imported.
+os.environ["OMP_NUM_THREADS"] = os.environ["NUMBA_NUM_THREADS"] = "1"
+
+import gzip
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -26,9 +30,6 @@ from zoo.report.prediction import baselines, scores
 from zoo.report.prediction import survival as survival_baseline
 from zoo.report.synthetic import utility
 from zoo.spec import Spec
-
-# Two test processes, and those that they start, share two cores; numba never changes its number of threads.
-os.environ["OMP_NUM_THREADS"] = os.environ["NUMBA_NUM_THREADS"] = "1"
 
 
 @pytest.fixture(autouse=True)
