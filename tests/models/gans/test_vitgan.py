@@ -87,4 +87,4 @@ def test_a_patch_that_does_not_divide_the_image(message):
 def test_other_bad_input(message):
     assert "a multiple of 3" in message(lambda: ViTGAN(spec=image_spec(1, 8, 8), heads=3))
     assert "depth" in message(lambda: ViTGAN(spec=image_spec(1, 8, 8), depth=0))
-    assert "ViTGAN makes images" in message(lambda: ViTGAN(spec=spec((1, 30))))
+    assert "ViTGAN is not available for series data" in message(lambda: ViTGAN(spec=spec((1, 30))))
