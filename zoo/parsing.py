@@ -260,7 +260,7 @@ class CLI(LightningCLI):
         """One fold of a cross-validation; the file is read once for all of them."""
         if self._whole is None or self._whole.folds != folds:
             self._whole = self.make_data(folds=folds)
-        return self._whole.with_fold(fold, repeat)
+        return self._whole.for_fold(fold, repeat)
 
     def make_model(self, data: Data) -> Model:
         """A fresh model for these data."""

@@ -43,7 +43,7 @@ def test_folds_of_one_reading_are_those_of_their_own(source: str | Callable[...,
     make = of_recipe(source) if isinstance(source, str) else source
     whole = make(folds=3)
     for fold, repeat in ((2, 0), (0, 1), (0, 0)):
-        shared, own = whole.with_fold(fold, repeat), make(folds=3, fold=fold, repeat=repeat)
+        shared, own = whole.for_fold(fold, repeat), make(folds=3, fold=fold, repeat=repeat)
         pd.testing.assert_frame_equal(shared.samples, own.samples)
         assert shared.spec == own.spec
         rows = torch.arange(len(own.samples))
@@ -55,13 +55,13 @@ def test_folds_of_one_reading_are_those_of_their_own(source: str | Callable[...,
 
 def test_folds_are_of_data_that_are_not_split_yet() -> None:
     with pytest.raises(RuntimeError, match="folds that are not split yet"):
-        TableData("pima").with_fold(0)
+        TableData("pima").for_fold(0)
     whole = TableData("pima", folds=3)
     with pytest.raises(InputError, match="fold must be between 0 and 2, not 3"):
-        whole.with_fold(3)
+        whole.for_fold(3)
     _ = whole.samples
     with pytest.raises(RuntimeError, match="folds that are not split yet"):
-        whole.with_fold(1)
+        whole.for_fold(1)
 
 
 def test_crossval_reads_and_hashes_once(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

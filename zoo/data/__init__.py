@@ -1,6 +1,6 @@
-"""Data modules: they read once, check, split, and hand out raw values.
+"""Data modules: they read and check data once, split them, and load batches of raw values.
 
-Every file in this folder or in a folder of it is imported, and its data modules are found here by their names.
+All modules in this folder and its subfolders are imported, so that their data modules are available here by name.
 """
 
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""Class balance, on training rows only."""
+"""Balancing of classes in the training rows."""
 
 from collections.abc import Callable
 from typing import Any, Literal
@@ -16,7 +16,7 @@ NEIGHBOURS = 5  # of SMOTE
 
 
 def class_weights(y: Tensor) -> Tensor:
-    """Weight of each row, ``samples / (classes * samples of its class)``; they average to 1."""
+    """Weight of each row, ``samples / (classes * samples of its class)``; the weights average to 1."""
     counts = torch.bincount(y)
     return (len(y) / ((counts > 0).sum() * counts.clamp(min=1)))[y]
 
@@ -27,10 +27,10 @@ def resample(how: Literal["undersample", "oversample"], y: Tensor, seed: int) ->
     Args:
         how: ``"undersample"`` drops rows of the larger classes, ``"oversample"`` repeats rows of the smaller ones.
         y: Class codes, ``shape=(rows,)``.
-        seed: Of the random choice.
+        seed: Seed of the random choice.
 
     Returns:
-        Positions of the rows, in order.
+        Positions of the selected rows, in ascending order.
     """
     from imblearn.over_sampling import RandomOverSampler
     from imblearn.under_sampling import RandomUnderSampler
@@ -41,27 +41,27 @@ def resample(how: Literal["undersample", "oversample"], y: Tensor, seed: int) ->
 
 
 def smote(x: Tensor, y: Tensor, modality: Modality, seed: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Training rows of a table, with new rows between neighbours of a smaller class, until classes are of equal size.
+    """Training rows of a table, with synthetic rows interpolated between neighbours until classes are of equal size.
 
-    Chawla et al. 2002, doi:10.1613/jair.953, by imbalanced-learn. For it alone, missing numbers are filled with their
-    mean and distances are taken between standardised columns; categories are chosen among those of the neighbours
-    (SMOTE-NC).
+    Chawla et al. 2002, doi:10.1613/jair.953, by imbalanced-learn. For the interpolation, missing values are replaced by
+    the mean of their column and distances are computed on standardised columns; the categories of a synthetic row are
+    chosen among those of its neighbours (SMOTE-NC).
 
     Args:
         x: Raw values, ``shape=(rows, features)``.
         y: Class codes, ``shape=(rows,)``.
-        modality: Which columns are categories.
-        seed: Of the random choice.
+        modality: States which columns are categories.
+        seed: Seed of the random choice.
 
     Returns:
-        Values, class codes, and the position in ``x`` that each row came from (-1 for a new row).
+        Values, class codes, and the original position in ``x`` of each row (-1 for a synthetic row).
 
     Raises:
-        InputError: A class too small for SMOTE's five neighbours.
+        InputError: A class is too small for the five neighbours of SMOTE.
     """
     if (smallest := int(torch.bincount(y)[torch.bincount(y) > 0].min())) <= NEIGHBOURS:
         raise InputError(
-            f"balance 'smote' needs at least {NEIGHBOURS + 1} training rows a class, the smallest has {smallest}; "
+            f"balance 'smote' needs at least {NEIGHBOURS + 1} training rows per class, the smallest has {smallest}; "
             "use 'oversample' or 'weights'"
         )
     levels = modality.get("levels", {})

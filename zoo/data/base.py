@@ -1,4 +1,4 @@
-"""Base of all data modules: read once, split once, hand out whole batches of raw values."""
+"""Base class of all data modules: data are read once, split once, and loaded in batches of raw values."""
 
 import copy
 import hashlib
@@ -24,7 +24,7 @@ from ..training.tasks import task_of
 from . import split as splitting
 from .balance import Balance, class_weights, resample
 
-# Without gradients there is no reason for small batches, but what stays in the processor's cache is faster.
+# Without gradients, batches need not be small for memory, but batches that fit into the processor's cache are faster.
 EVALUATION_BATCH, EVALUATION_VALUES = 1024, 1 << 16
 IS_TEST = "__test__"  # column that marks the rows of a separate test file while they are read
 
@@ -33,7 +33,7 @@ Batch = dict[str, Tensor]
 
 
 class Source(Protocol):
-    """Raw values of all samples: a tensor, or what reads them from a file when a batch is made."""
+    """Raw values of all samples: a tensor, or an object that reads them from a file for each batch."""
 
     def __len__(self) -> int: ...
 
@@ -43,15 +43,15 @@ class Source(Protocol):
 
 @dataclass
 class Dataset:
-    """What was read: all samples, in the order of the file.
+    """All samples, in the order of the file, with their targets and their split.
 
     Attributes:
-        x: Raw values, ``shape=(samples, *shape)``; what does not fit into memory is read a batch at a time.
-        y: Class codes (int64) or numbers (float32), ``shape=(samples,)``; -1 or NaN where the target is missing. Of
-            survival times and events (float32), ``shape=(samples, 2)``.
-        samples: One row a sample, indexed by its name; the columns of the table, and ``split``.
+        x: Raw values, ``shape=(samples, *shape)``; values that do not fit into memory are read batch by batch.
+        y: Class codes (int64) or continuous values (float32), ``shape=(samples,)``; -1 or NaN where the target is
+            missing. For survival, times and events (float32), ``shape=(samples, 2)``.
+        samples: One row per sample, indexed by sample name: the columns of the table, and ``split``.
         spec: Shapes, names and target.
-        also: As ``y``, of each further target.
+        also: The extra targets by name, each encoded as ``y``.
     """
 
     x: Source
@@ -65,24 +65,24 @@ class Dataset:
         return torch.as_tensor(np.flatnonzero(self.samples["split"].to_numpy() == split))
 
     def targets(self, rows: Tensor) -> dict[str, Tensor]:
-        """Targets of these samples as they lie in a batch: ``y``, and ``"y NAME"`` of further ones."""
+        """Targets of these samples under their keys in a batch: ``y``, and ``"y NAME"`` for each extra target."""
         return {"y": self.y[rows], **{f"y {name}": values[rows] for name, values in self.also.items()}}
 
     def labelled(self, rows: Tensor) -> Tensor:
-        """Which of these samples have a value of the target, ``shape=(rows,)``."""
+        """True for the samples whose target is not missing, ``shape=(rows,)``."""
         return task_of(self.spec["target"]).labelled(self.y[rows])
 
 
 @dataclass
-class Unsplit:
-    """What was read and checked, before it is split.
+class UnsplitDataset:
+    """Samples that were read and checked but not yet assigned to training, validation and test.
 
     Attributes:
-        frame: One row a sample, in the order of the file.
-        modality: What the samples are, as far as it can be told before the split.
-        target: What is to be predicted.
-        y: As of `Dataset`.
-        duplicates: Equal for samples that are copies of each other, ``shape=(samples,)``.
+        frame: One row per sample, in the order of the file.
+        modality: Description of the samples, without what is derived from training samples only.
+        target: Description of the target.
+        y: Targets as in `Dataset`.
+        duplicates: Equal for samples that are duplicates of each other, ``shape=(samples,)``.
     """
 
     frame: pd.DataFrame
@@ -93,12 +93,12 @@ class Unsplit:
 
 
 class Rows(TorchDataset[Batch]):
-    """Some of the samples; a list of indices gives a ready batch, which is much cheaper than collating rows.
+    """A subset of the samples; a list of indices returns a whole batch, which is much faster than collating rows.
 
     Args:
         x: Raw values of all samples.
-        at: Positions in ``x`` of the samples that are meant.
-        **columns: Further tensors, one value for each sample that is meant.
+        at: Positions in ``x`` of the samples of the subset.
+        **columns: Other tensors of a batch, such as targets, with one entry per sample of the subset.
     """
 
     def __init__(self, x: Source, at: Tensor, **columns: Tensor) -> None:
@@ -116,14 +116,14 @@ class Rows(TorchDataset[Batch]):
 
 
 class Shuffle(RandomSampler):
-    """A new order every epoch that depends on the seed and the epoch alone, so that a resumed run sees the same."""
+    """A new random order each epoch, which depends only on seed and epoch, so that a resumed run repeats it."""
 
     def __init__(self, data: "Rows", seed: int) -> None:
         super().__init__(data)
         self.seed, self.epoch = seed, 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Lightning calls this at the start of each epoch."""
+        """Set the epoch; Lightning calls this at the start of each one."""
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[int]:
@@ -132,13 +132,13 @@ class Shuffle(RandomSampler):
 
 
 def evaluation_batch(batch_size: int, spec: Spec) -> int:
-    """Samples that are evaluated at a time, at least those of a training batch; fewer where samples are large."""
+    """Batch size for evaluation: at least that of training, and smaller where samples are large."""
     values = sum(math.prod(modality["shape"]) for modality in spec["modalities"].values())
     return max(batch_size, min(EVALUATION_BATCH, EVALUATION_VALUES // values))
 
 
 def whole_batch(batch: Batch) -> Batch:
-    """Collate nothing: the batch is ready."""
+    """Collate function of `Rows`, whose batches need no collation."""
     return batch
 
 
@@ -146,22 +146,24 @@ log = logging.getLogger("zoo")
 
 
 class Data(LightningDataModule):
-    """Base of all data modules.
+    """Base class of all data modules.
 
-    A batch: ``x`` raw values, ``y`` target, ``row`` in ``samples`` (-1 if made up), and ``weight`` of weighted classes.
+    A batch is a dict: ``x`` raw values, ``y`` target, ``row`` the position in ``samples`` (-1 for a synthetic sample),
+    and ``weight`` with class-weighted losses.
 
     Args:
-        batch_size: Training rows a step. A last, smaller batch is used too, even if it is a single row.
-        num_workers: Loader processes; 0 is fastest for what fits into memory.
-        seed: Of the split, the shuffling and the balance; independent of the seed of the weights.
-        fractions: Shares of train, validation and test, stratified by class. Validation tunes (early stopping); test is
-            not looked at before the end. (Clinical journals often call the test rows 'validation cohort'.)
-        split: Column that says train, validation or test, in place of ``fractions``.
-        group: Column whose samples belong together (a patient, a litter): no group straddles a split.
-        folds: Number of folds of a cross-validation; None splits once.
-        fold: Which fold tests, from 0.
-        repeat: Which repeat of the cross-validation, from 0; each deals the folds anew.
-        balance: none; ``weights`` (class-weighted loss); ``undersample``, ``oversample`` or ``smote``. It touches
+        batch_size: Training rows per step. The last batch of an epoch may be smaller, down to a single row.
+        num_workers: Number of loader processes; 0 is fastest for data that fit into memory.
+        seed: Seed of the split, the shuffling and the balancing; independent of the seed of the weights.
+        fractions: Fractions of training, validation and test samples, stratified by class. Validation samples are used
+            for early stopping, test samples only for the final evaluation. (Clinical journals often call the test
+            samples 'validation cohort'.)
+        split: Column with the values train, validation or test, in place of ``fractions``.
+        group: Column that identifies related samples (a patient, a litter); a group is never divided between splits.
+        folds: Number of folds of a cross-validation; None gives a single split.
+        fold: Index of the fold used as test set, from 0.
+        repeat: Index of the repeat of the cross-validation, from 0; each repeat assigns the folds anew.
+        balance: none; ``weights`` (class-weighted loss); ``undersample``, ``oversample`` or ``smote``. It changes
             training rows only.
     """
 
@@ -198,56 +200,56 @@ class Data(LightningDataModule):
         self._augmented_epoch = -1
 
     @abstractmethod
-    def read(self) -> Unsplit:
-        """Read and check; the split is left to `divide`."""
+    def read(self) -> UnsplitDataset:
+        """Read and check all samples; `apply_split` then splits them."""
 
     @abstractmethod
-    def divide(self, read: Unsplit) -> Dataset:
-        """Split what was read, which stays as it is: the folds of a cross-validation share it."""
+    def apply_split(self, unsplit: UnsplitDataset) -> Dataset:
+        """Split the samples. ``unsplit`` is not changed, since the folds of a cross-validation share it."""
 
     @abstractmethod
     def frame(self) -> pd.DataFrame:
-        """All samples as they lie in the file, for `predict`; no target is needed."""
+        """All samples as they are in the file, for `predict`; a target is not required."""
 
     @abstractmethod
     def baseline_features(self, rows: Tensor) -> dict[str, np.ndarray]:
-        """What simple models would be given of the samples at these rows: finite, fitted on training rows only.
+        """Inputs of the baseline models for these rows: finite values, with statistics of training rows only.
 
         Returns:
-            Sets of features, ``shape=(rows, features)``; the key comes before the name of a model.
+            Sets of features, ``shape=(rows, features)``; the key is prepended to the name of a baseline.
         """
 
     def baseline_modalities(self, rows: Tensor) -> dict[str, np.ndarray]:
-        """Of several modalities: the features of each, NaN where it was not measured."""
+        """With several modalities: the features of each, NaN where it was not measured."""
         return {}
 
-    def who_has_what(self) -> pd.DataFrame | None:
-        """Of several modalities: one row a sample, one column a modality, True where it was measured."""
+    def measured_modalities(self) -> pd.DataFrame | None:
+        """With several modalities: one row per sample, one column per modality, True where it was measured."""
         return None
 
     def describe(self) -> dict[str, Any]:
-        """Name, checksum and licence of the data, for the card of the weights."""
+        """Name, checksum and licence of the data, for the model card."""
         return {}
 
     @property
     def caution(self) -> str:
-        """What every report must say of how these data are split, or nothing."""
+        """A warning about the split that every report must show, or an empty string."""
         return ""
 
-    def synthesised(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Training rows with made-up ones beside (SMOTE), and the position each came from, -1 if it was made up."""
+    def with_smote(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Training rows followed by synthetic ones (SMOTE): values, targets, and original position (-1 if synthetic)."""
         raise InputError("balance 'smote' is for tables; use oversample, undersample or weights")
 
     def augment(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """A training batch of raw values, changed in ways that keep the target true; by default as it is."""
+        """Augment a training batch of raw values such that its targets stay valid; by default it is not changed."""
         return batch
 
     def conform(self, spec: Spec, external: bool = False) -> "Data":
-        """Read as this trained model expects, in place of detecting columns, levels and classes.
+        """Read the data as a trained model expects, instead of detecting columns, levels and classes.
 
         Args:
-            spec: Of the trained model.
-            external: These are not the data of the training; all samples are test samples.
+            spec: Spec of the trained model.
+            external: True for data other than the training data; all samples are then test samples.
         """
         self.trained, self.external = spec, external
         return self
@@ -255,12 +257,12 @@ class Data(LightningDataModule):
     def split_samples(
         self, frame: pd.DataFrame, duplicates: pd.Series, labels: np.ndarray | None, is_test: np.ndarray | None = None
     ) -> np.ndarray:
-        """Who trains, validates and tests, as the arguments of this data module say.
+        """Assign each sample to training, validation or test, by the arguments of this data module.
 
         Args:
-            frame: Sample table, with the ``split`` and ``group`` columns where they were asked for.
-            duplicates: Equal for samples that are copies of each other; they share a split.
-            labels: Class codes to stratify by, ``shape=(samples,)``; None for a number.
+            frame: Sample table, with the columns ``split`` and ``group`` refer to.
+            duplicates: Equal for samples that are duplicates of each other; they share a split.
+            labels: Class codes to stratify by, ``shape=(samples,)``; None for a continuous target.
             is_test: True for the samples of a separate test file.
 
         Returns:
@@ -279,91 +281,91 @@ class Data(LightningDataModule):
         else:
             result = splitting.fractions(groups, labels, self.fractions, self.seed)
         if straddling := int((pd.Series(result).groupby(groups).nunique() > 1).sum()):
-            log.warning("%d groups or duplicates straddle the splits as given", straddling)
+            log.warning("%d groups (or sets of duplicates) are divided between the splits of the split column", straddling)
         return result
 
     def split_sha256(self) -> str:
-        """Checksum of who is in which split; a model is scored only on the split that it was trained with."""
+        """Checksum of the assignment of samples to splits; a model is evaluated only on the split it was trained with."""
         split = self.samples["split"]
         return hashlib.sha256("\n".join(f"{name}\t{part}" for name, part in split.items()).encode()).hexdigest()
 
     @cached_property
     def dataset(self) -> Dataset:
-        """Everything read; the first use reads."""
-        return self.divide(self.read())
+        """All samples, split; the first access reads them."""
+        return self.apply_split(self.read())
 
     @cached_property
-    def _unsplit(self) -> Unsplit:
+    def _unsplit(self) -> UnsplitDataset:
         return self.read()
 
-    def with_fold(self, fold: int, repeat: int = 0) -> "Data":
-        """Another fold of the same cross-validation; the file is read once for all that come from this data module.
+    def for_fold(self, fold: int, repeat: int = 0) -> "Data":
+        """A copy of this data module for another fold; the file is read only once for all folds.
 
         Args:
-            fold: Which fold tests, from 0.
-            repeat: Which repeat, from 0.
+            fold: Index of the fold used as test set, from 0.
+            repeat: Index of the repeat, from 0.
 
         Raises:
             InputError: No such fold.
         """
         if self.folds is None or "dataset" in self.__dict__:
-            raise RuntimeError("with_fold needs data with folds that are not split yet")
+            raise RuntimeError("for_fold needs a data module with folds whose dataset was not accessed yet")
         check_range("fold", fold, 0, self.folds - 1)
         check_range("repeat", repeat, 0)
-        read, data = self._unsplit, copy.copy(self)
+        unsplit, data = self._unsplit, copy.copy(self)
         data.fold, data.repeat = fold, repeat
-        data.dataset = data.divide(read)
+        data.dataset = data.apply_split(unsplit)
         return data
 
     @property
     def spec(self) -> Spec:
-        """What a model must know of these data."""
+        """Shapes, names and targets of the data, from which a model is built."""
         return self.dataset.spec
 
     @property
     def samples(self) -> pd.DataFrame:
-        """The sample table, with ``split``."""
+        """The sample table, with the column ``split``."""
         return self.dataset.samples
 
     @cached_property
     def training(self) -> Rows:
-        """Training rows, after balance."""
-        rows = (content := self.dataset).rows("train")
-        y, columns = content.y[rows], content.targets(rows)
+        """Training rows after balancing."""
+        rows = (dataset := self.dataset).rows("train")
+        y, columns = dataset.y[rows], dataset.targets(rows)
         task = task_of(target := self.spec["target"])
         if self.balance != "none" and not task.classified:
             what = task.noun if target["name"] else "not given"
-            raise InputError(f"balance {self.balance!r} is for classes of samples; target {target['name']!r} is {what}")
+            raise InputError(f"balance {self.balance!r} is for classes (binary or multiclass targets); target {target['name']!r} is {what}")
         if self.balance != "none" and target.get("unlabelled"):
-            raise InputError(f"balance {self.balance!r} needs a class for each sample; drop the unlabelled")
+            raise InputError(f"balance {self.balance!r} needs a class for each sample: set --data.unlabelled drop")
         match self.balance:
             case "none":
-                return Rows(content.x, rows, row=rows, **columns)
+                return Rows(dataset.x, rows, row=rows, **columns)
             case "weights":
-                return Rows(content.x, rows, row=rows, weight=class_weights(y), **columns)
+                return Rows(dataset.x, rows, row=rows, weight=class_weights(y), **columns)
             case "smote":
-                x, y, origin = self.synthesised(content.x[rows], y)
+                x, y, origin = self.with_smote(dataset.x[rows], y)
                 return Rows(x, torch.arange(len(y)), y=y, row=torch.where(origin >= 0, rows[origin], -1))
             case how:
                 chosen = rows[resample(how, y, self.seed)]
-                return Rows(content.x, chosen, row=chosen, **content.targets(chosen))
+                return Rows(dataset.x, chosen, row=chosen, **dataset.targets(chosen))
 
     def training_inputs(self) -> Tensor:
-        """Raw values of the training rows as measured, without balance: encodings learn from these."""
+        """Raw values of the training rows before balancing, to which encodings are fitted."""
         return self.dataset.x[self.dataset.rows("train")]
 
     def training_targets(self) -> Tensor:
-        """Targets of the training rows, without balance."""
+        """Targets of the training rows before balancing."""
         return self.dataset.y[self.dataset.rows("train")]
 
     def setup(self, stage: str) -> None:
-        """Read, unless it was done."""
+        """Read the data, unless they were read already."""
         _ = self.dataset
 
     def loader(self, split: str) -> DataLoader[Batch]:
-        """All samples of a split in order, without balance, for evaluation."""
-        content, rows = self.dataset, self.dataset.rows(split)
-        data = Rows(content.x, rows, row=rows, **content.targets(rows))
+        """All samples of a split in order, without balancing, for evaluation."""
+        dataset, rows = self.dataset, self.dataset.rows(split)
+        data = Rows(dataset.x, rows, row=rows, **dataset.targets(rows))
         return self._loader(data, SequentialSampler(data), evaluation_batch(self.batch_size, self.spec))
 
     def _loader(self, data: Rows, sampler: Any, size: int) -> DataLoader[Batch]:
@@ -374,11 +376,11 @@ class Data(LightningDataModule):
             collate_fn=whole_batch,  # type: ignore[arg-type]
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
-            generator=torch.Generator(),  # its own, lest making an iterator shifts the dropout of a resumed run
+            generator=torch.Generator(),  # its own: an iterator would else draw from the generator of dropout
         )
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        """Augment a training batch on the model's device; seed and epoch decide how, and a resumed run repeats it."""
+        """Augment a training batch on the device of the model; seed and epoch set the draws, so a resumed run repeats them."""
         if self.trainer is None or not self.trainer.training:
             return batch
         if (epoch := self.trainer.current_epoch) != self._augmented_epoch:
@@ -388,9 +390,9 @@ class Data(LightningDataModule):
         return self.augment(batch, self._generator)
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        """Training rows after balance, shuffled anew each epoch."""
+        """Training rows after balancing, shuffled anew each epoch."""
         if len(self.training) < self.batch_size:
-            log.info("a batch has %d samples, all that train, not %d", len(self.training), self.batch_size)
+            log.info("a batch has %d samples (all training samples), not %d", len(self.training), self.batch_size)
         return self._loader(self.training, Shuffle(self.training, self.seed), self.batch_size)
 
     def val_dataloader(self) -> DataLoader[Batch]:

@@ -1,4 +1,4 @@
-"""What the columns of a table are, and whether they can be learnt from."""
+"""Checks of the columns of a table: names of samples, categories and their levels, and size of the splits."""
 
 import logging
 
@@ -23,16 +23,16 @@ def check_ids(ids: pd.Series, source: str) -> None:
 
 
 def text_columns(frame: pd.DataFrame, source: str) -> list[str]:
-    """Columns of text, that is, of categories; a column in which most values are numbers is one of numbers.
+    """Columns of text, which hold categories; a column in which most values are numbers counts as numeric.
 
     Raises:
-        InputError: A column whose text differs in nearly every row, such as a name.
+        InputError: A text column with a different value in nearly every row, such as a name.
     """
     found = []
     for name, kind in frame.dtypes.items():
         if pd.api.types.is_numeric_dtype(kind):
             if pd.api.types.is_integer_dtype(kind) and len(frame) > 2 and (frame[name].diff().dropna() == 1).all():
-                log.warning("column %r only counts the rows; if it names the samples, give it as --data.id", name)
+                log.warning("column %r numbers the rows consecutively; if it names the samples, give it as --data.id", name)
             continue
         present = frame[name].dropna()
         if present.astype(str).str.fullmatch(r"-?\d+,\d+").mean() > 0.5:
@@ -59,29 +59,29 @@ def levels(
 
     Args:
         samples: All samples.
-        training: The training ones; a level that occurs elsewhere only is 'unknown', as it will be in new data.
+        training: Training samples; a level that does not occur in them is 'unknown', as it would be in new data.
         names: Categorical columns (keys).
-        ordered: Levels of those that have an order.
-        source: What to call the table in an error.
+        ordered: Levels of the ordered columns, from low to high.
+        source: Name of the table in an error.
 
     Raises:
         InputError: An ordered column has a level that was not listed.
     """
-    seen = {}
+    result = {}
     for name in names:
         if name not in ordered:
-            seen[name] = sorted(as_text(training[name]).dropna().unique())
+            result[name] = sorted(as_text(training[name]).dropna().unique())
             continue
-        seen[name] = [str(level) for level in ordered[name]]
-        if strange := [level for level in as_text(samples[name]).dropna().unique() if level not in seen[name]]:
+        result[name] = [str(level) for level in ordered[name]]
+        if unlisted := [level for level in as_text(samples[name]).dropna().unique() if level not in result[name]]:
             raise InputError(
-                f"{source}: column {name!r} has the level {strange[0]!r}, not among {', '.join(seen[name])}"
+                f"{source}: column {name!r} has the level {unlisted[0]!r}, not among {', '.join(result[name])}"
             )
-    return seen
+    return result
 
 
 def check_training(split: np.ndarray, target: Target, y: Tensor, source: str) -> None:
-    """Raise an `InputError` if training or validation rows, training rows of a class, or events, are too few."""
+    """Raise an `InputError` if there are too few training or validation samples, of a class, or with an event."""
     training, validation = split == "train", int((split == "validation").sum())
     if training.sum() < 2 or validation == 0:
         raise InputError(

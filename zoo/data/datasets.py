@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 
-# Folders of modalities add what they read.
-SOURCES: dict[str, Callable[[dict[str, Any]], pd.DataFrame]] = {}  # by the key of a card that says where its data lie
+# The modules of the modalities register their readers here.
+SOURCES: dict[str, Callable[[dict[str, Any]], pd.DataFrame]] = {}  # by the key of a card that states where its data are
 FILES: dict[str, Callable[[Path], pd.DataFrame]] = {}  # by the suffix of a file
 
 
@@ -26,22 +26,22 @@ def read_dataset(card: dict[str, Any]) -> pd.DataFrame:
     """Table of a packaged data set, its checksum compared with the card's.
 
     Raises:
-        InputError: The content is not what the card was written for, or it is not shipped.
+        InputError: The checksum differs from that of the card, or the data set is not shipped.
     """
     if "package" in card:
         return SOURCES["package"](card)
     if "fetch" in card:
         raise InputError(
             f"data set {card['name']} is not shipped: fetch it from {card['fetch']} and give your file as --data.path "
-            f"('zoo show {card['name']}' tells how)"
+            f"('zoo show {card['name']}' explains how)"
         )
     if "download" in card:
         return _file(downloaded(card))
     if "simulated" in card:
-        made = simulated(card)
-        if isinstance(made, dict):
-            return made["samples"].copy()  # the simulation is kept
-        return made if isinstance(made, pd.DataFrame) else as_table(made)
+        result = simulated(card)
+        if isinstance(result, dict):
+            return result["samples"].copy()  # the simulation is cached
+        return result if isinstance(result, pd.DataFrame) else as_table(result)
     if "scikit_learn" in card:
         frame = _scikit_learn(card["scikit_learn"])
         _check(card, checksum(frame), card["sha256"])
@@ -56,21 +56,21 @@ def _file(path: Path) -> pd.DataFrame:
 
 def _check(card: dict[str, Any], found: str, expected: str) -> None:
     if found != expected:
-        raise InputError(f"data set {card['name']} is not the one of its card: sha256 {found}, expected {expected}")
+        raise InputError(f"data set {card['name']} differs from its card: sha256 {found}, expected {expected}")
 
 
 def verified(card: dict[str, Any], name: str, expected: str) -> Path:
-    """A file of a packaged data set, or an `InputError` if its checksum is another."""
+    """Path of a file of a packaged data set, or an `InputError` if its checksum differs from the card's."""
     path: Path = card["folder"] / name
     _check(card, files.sha256(path), expected)
     return path
 
 
 def assay_of(card: dict[str, Any], name: str | None) -> dict[str, Any]:
-    """What a card says of one of its assays, by default of the one that it names as ``assay``, and its ``name``.
+    """Entry of a card for one of its assays (by default the one under its key ``assay``), with its ``name``.
 
     Raises:
-        InputError: It has no such assay.
+        InputError: The data set has no such assay.
     """
     name = name or card["assay"]
     if name not in card["assays"]:
@@ -79,9 +79,9 @@ def assay_of(card: dict[str, Any], name: str | None) -> dict[str, Any]:
 
 
 def checksum(content: "pd.DataFrame | AnnData | dict[str, pd.DataFrame]") -> str:
-    """sha256 of a table as CSV; arrays in its cells count by their type, shape and bytes, after all other columns.
+    """sha256 of a table as CSV, followed by type, shape and bytes of arrays in its cells.
 
-    Of an AnnData: its annotation of samples, the names of the genes, and the values that are not 0.
+    For an AnnData: sha256 of the annotation of samples, the names of the genes, and the non-zero values.
     """
     if isinstance(content, dict):
         from .simulated.multiomics import checksum as checksum_of_tables
@@ -102,10 +102,10 @@ def checksum(content: "pd.DataFrame | AnnData | dict[str, pd.DataFrame]") -> str
 
 
 def downloaded(card: dict[str, Any]) -> Path:
-    """The file of a card with ``download`` (its address) and ``sha256`` or ``md5``; it is fetched once and kept.
+    """The file of a card with ``download`` (its URL) and ``sha256`` or ``md5``; it is downloaded once and cached.
 
     Raises:
-        InputError: No network, or another content than that of the card.
+        InputError: No network, or the checksum differs from that of the card.
     """
     import pooch
 
@@ -117,8 +117,8 @@ def downloaded(card: dict[str, Any]) -> Path:
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())[:120]
         raise InputError(
-            f"data set {card['name']} cannot be fetched from {url} ({reason}); give a copy of yours as --data.path, or "
-            f"put it at {path}"
+            f"data set {card['name']} cannot be downloaded from {url} ({reason}); give your own copy as --data.path, "
+            f"or save it as {path}"
         ) from None
     return path
 
@@ -138,19 +138,19 @@ def _scikit_learn(name: str) -> pd.DataFrame:
             data = load_digits()
             return pd.DataFrame({"digit": data.target, "image": list(data.images[:, None].astype(np.uint8))})
         case _:
-            raise InputError(f"scikit-learn data set {name!r} is not known here")
+            raise InputError(f"unknown scikit-learn data set {name!r}")
 
 
 def simulated(card: dict[str, Any]) -> "pd.DataFrame | AnnData | dict[str, pd.DataFrame]":
-    """Data that are made up anew, their checksum compared with the card's.
+    """Run the simulation of a card and compare its checksum with the card's.
 
     Raises:
-        InputError: No such simulation, or another content than that of the card.
+        InputError: No such simulation, or the checksum differs from that of the card.
     """
     from .simulated import SIMULATIONS
 
     if (name := card["simulated"]) not in SIMULATIONS:
-        raise InputError(f"simulation {name!r} is not known here; {suggest(name, SIMULATIONS)}")
-    made = SIMULATIONS[name]()
-    _check(card, checksum(made), card["sha256"])
-    return made
+        raise InputError(f"unknown simulation {name!r}; {suggest(name, SIMULATIONS)}")
+    result = SIMULATIONS[name]()
+    _check(card, checksum(result), card["sha256"])
+    return result

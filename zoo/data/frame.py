@@ -1,4 +1,4 @@
-"""Samples that are listed in a table, whatever their modality: their target, their names, their split."""
+"""Base class of data modules whose samples are rows of a table: target, names of the samples and split."""
 
 import copy
 import logging
@@ -19,36 +19,36 @@ from ..registry import Registry
 from ..spec import Modality, Spec, Target, modality_of
 from ..training.tasks import task_of
 from . import columns
-from .base import IS_TEST, Data, Dataset, Source, Unsplit
+from .base import IS_TEST, Data, Dataset, Source, UnsplitDataset
 from .datasets import read_dataset
 from .reading import UNNAMED, read_table
 from .target import detect
 
 log = logging.getLogger("zoo")
-KINDS = Registry[type["FrameData"]]("a data module")  # by the kind of modality that it reads
+KINDS = Registry[type["FrameData"]]("a data module")  # by kind of modality
 
 
 class FrameData(Data):
-    """Base of data modules whose samples are the rows of a table, with a column that is to be predicted.
+    """Base class of data modules whose samples are the rows of a table, with a column for the target.
 
     Args:
         path: A file, or the name of a data set with a card.
-        target: Column to predict; autoencoders need none. A data set's card knows its own.
-        target_kind: binary, multiclass, regression or survival; detected by default. ``none`` leaves it out.
-        event: Column that says whether the event happened at the time in ``target`` (survival): 1 or 0, yes or no. A
-            data set's card knows its own.
-        positive: The positive one of two classes; by default the last in alphabetical order. Of survival, what
-            ``event`` says if it happened.
-        id: Column of unique sample names. Default: a first column without a header, else rows are counted from 1.
-        test_path: Separate file of test samples; ``fractions`` then share out the others.
-        unlabelled: ``"drop"`` or ``"keep"`` samples without a value of the target; autoencoders learn from them too.
+        target: Column to predict; not required for autoencoders. Default: the target in the card of the data set.
+        target_kind: binary, multiclass, regression or survival; detected by default. ``none`` ignores the target.
+        event: Column that states whether the event occurred at the time in ``target`` (survival): 1 or 0, yes or no.
+            Default: the event in the card of the data set.
+        positive: The positive one of two classes; by default the last in alphabetical order. For survival, the value
+            of ``event`` that marks an event.
+        id: Column of unique sample names. Default: a first column without a header, else rows are numbered from 1.
+        test_path: Separate file of test samples; ``fractions`` then apply to training and validation only.
+        unlabelled: ``"drop"`` or ``"keep"`` samples with a missing target; autoencoders are trained on them too.
         **shared: Arguments of `Data`.
 
     Attributes:
-        kind: Of the modality; the class that names it is the data module of that kind in `KINDS`.
-        columns_are_features: A sample is a row of numbers and levels, so that a table of several modalities can be
-            recognised as one of this kind by its columns.
-        arrays: Names that an ``.npz`` file gives to samples and classes; None if samples are written as tables.
+        kind: Kind of modality; a class that defines it is registered in `KINDS` as the data module of that kind.
+        columns_are_features: True if samples are rows of numbers and categories, so that a table among several
+            modalities can be identified as this kind by its columns.
+        arrays: Names of the arrays of samples and classes in an ``.npz`` file; None if samples are written as tables.
     """
 
     kind: str
@@ -86,14 +86,14 @@ class FrameData(Data):
 
     @abstractmethod
     def modality(self, frame: pd.DataFrame) -> Modality:
-        """What the samples are, as far as it can be told before they are split."""
+        """Description of the samples, without what is derived from training samples only (see `complete`)."""
 
     @abstractmethod
     def duplicates(self, frame: pd.DataFrame, modality: Modality) -> pd.Series:
-        """Equal for samples that are copies of each other."""
+        """Equal for samples that are duplicates of each other."""
 
     def complete(self, modality: Modality, frame: pd.DataFrame, training: pd.DataFrame) -> None:
-        """Add to the modality what only training rows may say."""
+        """Add to the modality what is derived from training samples only, such as levels; in place."""
 
     def check_features(self, frame: pd.DataFrame, modality: Modality) -> None:
         """Raise an `InputError` if the table lacks what a trained model needs."""
@@ -104,9 +104,9 @@ class FrameData(Data):
         return to_tensor(frame, modality, self.path)
 
     def find_target(self, frame: pd.DataFrame) -> Target:
-        """What is to be predicted, as the arguments and the values of its column say."""
+        """Description of the target, from the arguments and the values of its column."""
         if self.event and not self.target:
-            raise InputError(f"{self.path}: event {self.event!r} needs a time: give its column as --data.target")
+            raise InputError(f"{self.path}: event {self.event!r} needs a time: give the column of times as --data.target")
         if self.target is None or self.target_kind == "none":
             return Target(kind="none", name="", classes=[], unit="")
         self.check_column(frame, self.target, "target")
@@ -122,7 +122,7 @@ class FrameData(Data):
         return found
 
     def encode_target(self, frame: pd.DataFrame, target: Target) -> Tensor:
-        """Targets of all samples, see the task of the target in `zoo.training.tasks`."""
+        """Targets of all samples, encoded by the task of the target (see `zoo.training.tasks`)."""
         return task_of(target).encode(frame, target, self.path)
 
     def read_file(self, path: Path) -> pd.DataFrame:
@@ -135,44 +135,44 @@ class FrameData(Data):
             return {key: self.card[key] for key in ("name", "sha256", "licence", "citation", "source", "limits")}
         return {"name": Path(self.path).name, "sha256": files.sha256(Path(self.path)), "licence": "not stated"}
 
-    def read(self) -> Unsplit:
-        """Read and check the table, and find what is to be predicted."""
+    def read(self) -> UnsplitDataset:
+        """Read and check the table, and identify the target."""
         frame = self._frame_with_test()
         if self.trained:
             modality, target = modality_of(self.trained), self.trained["target"]
             self.check_features(frame, modality)
-            for role, name in zip(("target", "event"), self.answers(), strict=False):
+            for role, name in zip(("target", "event"), self.target_columns(), strict=False):
                 self.check_column(frame, name, role)
         else:
             target, modality = self.find_target(frame), self.modality(frame)
             if self.event in modality["features"]:
-                raise InputError(f"event {self.event!r} is among the features; a model would only copy it")
+                raise InputError(f"event {self.event!r} is among the features, which would leak it to the model; remove it from them")
         y = self.encode_target(frame, target)
         task = task_of(target)
         if not target.get("unlabelled") and (unlabelled := ~task.labelled(y).numpy()).any():
-            log.info("%d samples without a value of %s are left out", unlabelled.sum(), " or ".join(self.answers()))
+            log.info("%d samples with a missing %s are left out", unlabelled.sum(), " or ".join(self.target_columns()))
             frame, y = frame[~unlabelled], y[torch.from_numpy(~unlabelled)]
         duplicates = self.duplicates(frame, modality)
         if not self.trained:
             self._report_duplicates(duplicates, frame, target)
-        return Unsplit(frame, modality, target, y, duplicates)
+        return UnsplitDataset(frame, modality, target, y, duplicates)
 
-    def divide(self, read: Unsplit) -> Dataset:
-        """Split; what only training rows may say is added to the modality."""
-        frame, y = read.frame, read.y
-        modality, target = copy.deepcopy((read.modality, read.target))
+    def apply_split(self, unsplit: UnsplitDataset) -> Dataset:
+        """Split the samples, and complete the modality from the training samples."""
+        frame, y = unsplit.frame, unsplit.y
+        modality, target = copy.deepcopy((unsplit.modality, unsplit.target))
         is_test = frame[IS_TEST].to_numpy(dtype=bool) if IS_TEST in frame else None
-        split = self.split_samples(frame, read.duplicates, task_of(target).strata(y, target), is_test)
+        split = self.split_samples(frame, unsplit.duplicates, task_of(target).strata(y, target), is_test)
         if not self.trained:
             columns.check_training(split, target, y, self.path)
             self.complete(modality, frame, frame[split == "train"])
         x = self.values(frame, modality)
         name = self._id(frame) or ""
         index = pd.Index(frame[name].map(str) if name else frame.index.map(str), name=name or "row")
-        own = {} if self.split == "split" else {"split": "split (of the table)"}  # a feature may be called so
-        # Series, images and masks are kept once, as tensors.
+        renamed = {} if self.split == "split" else {"split": "split (of the table)"}  # a feature may have this name
+        # Series, images and masks are stored only once, as tensors.
         arrays = [c for c in frame if isinstance(frame[c].iloc[0], np.ndarray)]
-        samples = frame.drop(columns=[IS_TEST, *arrays], errors="ignore").rename(columns=own)
+        samples = frame.drop(columns=[IS_TEST, *arrays], errors="ignore").rename(columns=renamed)
         samples = samples.assign(split=split).set_axis(index)
         spec = self.trained or Spec(modalities=modality.get("parts", {self.kind: modality}), target=target, id=name)
         return Dataset(x, y, samples, spec)
@@ -187,31 +187,31 @@ class FrameData(Data):
         if not task_of(target).classified:
             return
         same, labels = duplicates.to_numpy(), frame[target["name"]].to_numpy()
-        odd = (pd.Series(labels).groupby(same).transform("nunique") > 1).to_numpy()
-        if odd.any():
+        contradictory = (pd.Series(labels).groupby(same).transform("nunique") > 1).to_numpy()
+        if contradictory.any():
             name = self._id(frame)
             names = frame[name].to_numpy() if name else frame.index
-            one = np.flatnonzero(odd)[0]
+            one = np.flatnonzero(contradictory)[0]
             two = np.flatnonzero((same == same[one]) & (labels != labels[one]))[0]
-            told = f"{names[one]} ({labels[one]}) and {names[two]} ({labels[two]})"
-            log.warning("%d of them have contradictory labels, such as %s", int(odd.sum()), told)
+            example = f"{names[one]} ({labels[one]}) and {names[two]} ({labels[two]})"
+            log.warning("%d of them have contradictory labels, such as %s", int(contradictory.sum()), example)
 
     def frame(self) -> pd.DataFrame:
-        """The table as it lies in the file; rows are named by the id column, or counted from 1."""
+        """The table as it is in the file; rows are named by the id column, or numbered from 1."""
         frame = self._frame()
         if name := self._id(frame):
             frame.index = pd.Index(frame[name].map(str), name=name)
         return frame
 
-    def answers(self) -> list[str]:
-        """Columns that are to be predicted: none, the target, or of survival time and event."""
+    def target_columns(self) -> list[str]:
+        """Columns of the target: none, one, or time and event of survival."""
         if self.trained:
             target = self.trained["target"]
             return [name for name in (target["name"], target.get("event")) if name]
         return [name for name in (self.target, self.event) if name]
 
     def roles(self, frame: pd.DataFrame) -> dict[str, str | None]:
-        """Columns that say something else than what is measured: id, group, split and event; they are checked."""
+        """Columns that are not measurements (id, group, split and event) by their role; checks that they exist."""
         roles = {"id": self._id(frame), "group": self.group, "split": self.split, "event": self.event}
         for role, name in roles.items():
             if name is not None:
@@ -221,18 +221,18 @@ class FrameData(Data):
         return roles
 
     def check_column(self, frame: pd.DataFrame, name: str, role: str) -> None:
-        """Raise an `InputError` with the nearest name if there is no such column."""
+        """Raise an `InputError` that suggests the most similar name if there is no such column."""
         if name not in frame:
             raise InputError(f"{self.path}: no column {name!r} (given as {role}); {suggest(name, frame.columns)}")
 
     def _frame(self) -> pd.DataFrame:
-        """The index counts the rows of the file from 1, as errors name them."""
+        """The table of ``path``, its index numbering the rows of the file from 1, as in errors."""
         frame = read_dataset(self.card) if self.card else self.read_file(Path(self.path))
         frame.index = pd.RangeIndex(1, len(frame) + 1, name="row")
         return frame
 
     def _frame_with_test(self) -> pd.DataFrame:
-        """All samples, those of a separate test file marked."""
+        """All samples; those of a separate test file are marked in the column `IS_TEST`."""
         frame = self._frame()
         if self.test_path is None or self.external:
             return frame

@@ -1,4 +1,4 @@
-"""Tables by path or by the name of a data set, checked as they are read."""
+"""Reading and checking of tables."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
-UNNAMED = "sample"  # name given to a first column without a header, as R and pandas write their row names
+UNNAMED = "sample"  # name of a first column without a header, as R and pandas write row names
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -23,7 +23,7 @@ def read_table(path: Path) -> pd.DataFrame:
     annotation becomes columns beside the features, and ``frame.attrs["features"]`` lists the features.
 
     Raises:
-        InputError: No such file; empty; no rows; doubled column names; damaged.
+        InputError: The file is missing, empty, without rows, damaged, or has duplicate column names.
     """
     if not path.is_file():
         near = [p.name for p in path.parent.glob("*")] if path.parent.is_dir() else []
@@ -66,7 +66,7 @@ def _read_text(path: Path, separator: str) -> pd.DataFrame:
         raise InputError(f"{path}: column {doubled[0]!r} occurs more than once; rename or remove one")
     options |= {"names": names, "skiprows": 1, "index_col": False, "low_memory": False, "skipinitialspace": True}
     frame = pd.read_csv(path, header=None, **options)
-    if "" in frame:  # as a comma at the end of each line makes it
+    if "" in frame:  # from a separator at the end of each line
         if frame[""].notna().any():
             raise InputError(f"{path}: column {names.index('') + 1} has values but no name; name it in the first line")
         frame = frame.drop(columns="")
@@ -80,7 +80,7 @@ def _read_h5ad(path: Path) -> pd.DataFrame:
 
 
 def as_table(adata: "AnnData") -> pd.DataFrame:
-    """The columns of ``obs`` and the features of ``X`` side by side; the names of the features in ``attrs``."""
+    """A table of the columns of ``obs`` and the features of ``X``; the names of the features are in ``attrs``."""
     values = adata.to_df()
     frame = pd.concat([adata.obs.loc[:, ~adata.obs.columns.isin(values.columns)], values], axis=1)
     frame = frame.reset_index(names=UNNAMED)

@@ -1,4 +1,4 @@
-"""Who trains, who validates, who tests: whole groups, stratified by class."""
+"""Splits into training, validation and test samples, by group and stratified by class."""
 
 import numpy as np
 import pandas as pd
@@ -12,11 +12,11 @@ SPLITS = ("train", "validation", "test")
 
 
 def related(*columns: pd.Series) -> np.ndarray:
-    """Numbers of groups of samples that belong together: equal in any of the columns, directly or through others.
+    """Group samples that are equal in any of the columns, directly or through other samples (connected components).
 
     Args:
         *columns: Labels, ``shape=(samples,)`` each, such as the patient and a hash of the features. A missing label
-            relates a sample to nothing.
+            relates a sample to no other.
 
     Returns:
         Group numbers, ``shape=(samples,)``.
@@ -39,7 +39,7 @@ def related(*columns: pd.Series) -> np.ndarray:
 
 
 def _deal(groups: np.ndarray, labels: np.ndarray | None, shares: np.ndarray, seed: int) -> np.ndarray:
-    """Part number of each sample: groups are shuffled within their (majority) class, then dealt by share."""
+    """Part number of each sample: groups are shuffled within their (majority) class, then divided by share."""
     rng = np.random.default_rng(seed)
     count = int(groups.max()) + 1
     majority = np.zeros(count, dtype=int)
@@ -53,7 +53,7 @@ def _deal(groups: np.ndarray, labels: np.ndarray | None, shares: np.ndarray, see
         edges = np.rint(np.cumsum(shares)[:-1] * len(members)).astype(int)
         for number, piece in enumerate(np.split(members, edges)):
             part[piece] = number
-    for number in np.flatnonzero(shares > 0).tolist():  # rounding leaves no part empty where there are groups for all
+    for number in np.flatnonzero(shares > 0).tolist():  # rounding may leave a part empty: fill it
         sizes = np.bincount(part, minlength=len(shares))
         if sizes[number] == 0 and sizes.max() > 1:
             part[rng.choice(np.flatnonzero(part == sizes.argmax()))] = number
@@ -62,13 +62,13 @@ def _deal(groups: np.ndarray, labels: np.ndarray | None, shares: np.ndarray, see
 
 
 def fractions(groups: np.ndarray, labels: np.ndarray | None, shares: list[float], seed: int) -> np.ndarray:
-    """Split by shares.
+    """Random split by fractions.
 
     Args:
-        groups: Group of each sample, 0 to the number of groups - 1; no group straddles two splits.
-        labels: Class code of each sample, to stratify by; None for a number.
-        shares: Of train, validation and test; each class is shared out so, up to rounding.
-        seed: Same seed, same split.
+        groups: Group of each sample, 0 to the number of groups - 1; a group is never divided between splits.
+        labels: Class code of each sample, to stratify by; None for a continuous target.
+        shares: Fractions of training, validation and test, met in each class up to rounding.
+        seed: The same seed gives the same split.
 
     Returns:
         ``"train"``, ``"validation"`` or ``"test"`` for each sample.
@@ -80,15 +80,15 @@ def fractions(groups: np.ndarray, labels: np.ndarray | None, shares: list[float]
 def folds(
     groups: np.ndarray, labels: np.ndarray | None, count: int, fold: int, validation: float, seed: int
 ) -> np.ndarray:
-    """One fold of a cross-validation.
+    """Split of one fold of a cross-validation.
 
     Args:
         groups: As in `fractions`.
         labels: As in `fractions`.
         count: Number of folds.
-        fold: Which of them is the test split, 0 to ``count - 1``.
-        validation: Share of the other rows that validates.
-        seed: Same seed, same folds; another seed makes a repeat.
+        fold: Index of the fold used as test set, 0 to ``count - 1``.
+        validation: Fraction of the other folds used for validation.
+        seed: The same seed gives the same folds; another seed gives a repeat.
 
     Returns:
         ``"train"``, ``"validation"`` or ``"test"`` for each sample.
@@ -107,34 +107,34 @@ def folds(
 def with_test(
     groups: np.ndarray, labels: np.ndarray | None, shares: list[float], seed: int, is_test: np.ndarray
 ) -> np.ndarray:
-    """Split by shares where the test samples are known; the shares of train and validation keep their ratio.
+    """Random split where the test samples are known; training and validation keep the ratio of their fractions.
 
     Args:
         groups: As in `fractions`.
         labels: As in `fractions`.
-        shares: As in `fractions`; that of test is not used.
+        shares: As in `fractions`; the test fraction is not used.
         seed: As in `fractions`.
         is_test: True for test samples, ``shape=(samples,)``.
 
     Returns:
         ``"train"``, ``"validation"`` or ``"test"`` for each sample.
     """
-    own, rest = np.unique(groups[~is_test], return_inverse=True)[1], np.array([*shares[:2], 0.0])
+    rest_groups, rest_shares = np.unique(groups[~is_test], return_inverse=True)[1], np.array([*shares[:2], 0.0])
     result = np.full(len(groups), "test", dtype="<U10")
-    mine = None if labels is None else labels[~is_test]
-    result[~is_test] = fractions(own, mine, list(rest / max(rest.sum(), 1e-12)), seed)
+    rest_labels = None if labels is None else labels[~is_test]
+    result[~is_test] = fractions(rest_groups, rest_labels, list(rest_shares / max(rest_shares.sum(), 1e-12)), seed)
     return result
 
 
 def given(column: pd.Series) -> np.ndarray:
-    """The split that a column states.
+    """The split that a column of the table defines.
 
     Raises:
-        InputError: It says something else than train, validation or test.
+        InputError: A value other than train, validation or test.
     """
     text = as_text(column)
     if not (valid := text.isin(SPLITS)).all():
         wrong = text[~valid].iloc[0]
-        raise InputError(f"column {column.name!r} says {wrong!r}, not train, validation or test")
+        raise InputError(f"split column {column.name!r} has the value {wrong!r}; use train, validation or test")
     result: np.ndarray = text.to_numpy(dtype="<U10")
     return result

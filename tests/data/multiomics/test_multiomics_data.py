@@ -78,7 +78,7 @@ def test_samples_that_lack_a_modality(tables, caplog):
         data = read()
         x = everything(data)
     assert "1 samples that lack all are left out" in caplog.text
-    assert x["measured"].sum(0).tolist() == [40, 50, 30] == data.who_has_what().sum().tolist()
+    assert x["measured"].sum(0).tolist() == [40, 50, 30] == data.measured_modalities().sum().tolist()
     assert data.samples["measured rna"].tolist() == [False] * 20 + [True] * 40
     assert x["rna"][:20].isnan().all()
     same(x["rna"][20:], tables["rna"].iloc[20:])

@@ -37,7 +37,7 @@ class Lines(Data):
     def read(self):
         return None
 
-    def divide(self, read):
+    def apply_split(self, unsplit):
         rng = np.random.default_rng(0)
         masks = np.zeros((20, 16, 17), np.uint8)
         for mask in masks:

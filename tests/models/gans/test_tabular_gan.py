@@ -232,7 +232,7 @@ def test_a_batch_larger_than_the_table_shrinks_and_this_is_said(
         Trainer(
             max_epochs=1, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False
         ).fit(model, data)
-    assert "a batch has 320 samples, all that train, not 5000" in caplog.text
+    assert "a batch has 320 samples (all training samples), not 5000" in caplog.text
 
 
 def test_a_run_predicts_exports_and_loads(here: Path) -> None:

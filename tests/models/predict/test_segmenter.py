@@ -54,7 +54,7 @@ class Squares(Data):
     def read(self):
         return None
 
-    def divide(self, read):
+    def apply_split(self, unsplit):
         number, classes, size = self.arguments
         images, masks = shapes(number, classes, size)
         split = np.where(np.arange(number) < self.train, "train", "validation")

@@ -18,7 +18,7 @@ from ...encode.expression_rows import ExpressionRows, check_values, covariate_va
 from ...errors import InputError, check_choice, check_range
 from ...spec import Modality, modality_of
 from .. import columns
-from ..base import IS_TEST, Dataset, Source, Unsplit
+from ..base import IS_TEST, Dataset, Source, UnsplitDataset
 from ..datasets import assay_of
 from ..frame import FrameData
 from ..reading import read_table
@@ -118,7 +118,7 @@ class ExpressionData(FrameData):
         elif Path(path).suffix == ".h5ad":
             read = read_h5ad(Path(path), self.layer, self.id)
         else:
-            others = {name for name in (*self.answers(), self.group, self.split, *self._conditions()) if name}
+            others = {name for name in (*self.target_columns(), self.group, self.split, *self._conditions()) if name}
             read = read_matrix_table(Path(path), others, self.genes_in_rows, self.id)
         if self.samples_path:
             read = read.annotated(read_table(Path(self.samples_path)), self.samples_path, self.id)
@@ -202,9 +202,9 @@ class ExpressionData(FrameData):
         covariates = covariate_values(frame, modality, self.path)
         return ExpressionRows(expression.matrix, place, covariates, frame[ROW].to_numpy())
 
-    def divide(self, read: Unsplit) -> Dataset:
+    def apply_split(self, unsplit: UnsplitDataset) -> Dataset:
         """Split; the samples without what only reading needed."""
-        content = super().divide(read)
+        content = super().apply_split(unsplit)
         content.samples = content.samples.drop(columns=ROW)
         return content
 

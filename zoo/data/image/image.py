@@ -13,7 +13,7 @@ from ...encode import to_tensor
 from ...errors import InputError, check_choice, check_range
 from ...spec import Modality, Target, modality_of
 from ...training.tasks import task_of
-from ..base import IS_TEST, Batch, Dataset, Source, Unsplit
+from ..base import IS_TEST, Batch, Dataset, Source, UnsplitDataset
 from ..datasets import downloaded
 from ..frame import FrameData
 from ..reading import UNNAMED
@@ -226,9 +226,9 @@ class ImageData(FrameData):
         """A checksum of the values."""
         return pd.Series([c.checksum if isinstance(c, ImageFile) else checksum(c) for c in frame[IMAGE]])
 
-    def divide(self, read: Unsplit) -> Dataset:
+    def apply_split(self, unsplit: UnsplitDataset) -> Dataset:
         """Split; the samples without what only reading needed."""
-        content = super().divide(read)
+        content = super().apply_split(unsplit)
         content.samples = content.samples.drop(columns=[IMAGE, MASK], errors="ignore")
         return content
 

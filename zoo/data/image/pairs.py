@@ -131,7 +131,7 @@ class ImagePairData(ImageData):
     def _segments(self, frame: pd.DataFrame) -> bool:
         return False
 
-    def answers(self) -> list[str]:
+    def target_columns(self) -> list[str]:
         """The images to be made."""
         return [OUTPUT]
 

@@ -1,4 +1,4 @@
-"""Samples of several tables matched by their names, and who has what."""
+"""Samples of several tables matched by name, and which modalities were measured for each sample."""
 
 import logging
 from collections.abc import Mapping
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     from tensordict import TensorDict
 
 log = logging.getLogger("zoo")
-MOST_VALUES = 1 << 27  # raw values of all samples that are kept dense in memory; beyond, a batch is made when asked for
-MANY = 10  # numbers that are not equal in two samples by chance
-PATIENT = 12  # letters of a TCGA barcode that name the patient
+MOST_VALUES = 1 << 27  # raw values of all samples that are held dense in memory; if there are more, batches are assembled on access
+MANY = 10  # measured numbers that do not all agree between two samples by chance
+PATIENT = 12  # first characters of a TCGA barcode, which identify the patient
 
 
 class JointRows:
-    """Raw values of samples from those of each modality, put together when they are asked for.
+    """Raw values of several modalities, joined by sample on access.
 
     Args:
-        parts: Of each modality the raw values of its samples, and for each joint sample which of them is its own, -1
-            if none is.
+        parts: For each modality the raw values of its samples, and for each joint sample its position among them, -1
+            if the modality was not measured.
         modality: The joint modality.
     """
 
@@ -44,27 +44,27 @@ class JointRows:
         return assemble({name: (x, at[rows]) for name, (x, at) in self.parts.items()}, self.modality, len(rows))
 
     def ready(self) -> "Source":
-        """The same in memory, if there is room for it."""
+        """The values as one object in memory, or this object if they would take too much of it."""
         small = len(self) * self.modality["shape"][0] < MOST_VALUES
-        every: Source = self[torch.arange(len(self))] if small else self
-        return every
+        source: Source = self[torch.arange(len(self))] if small else self
+        return source
 
 
 def check_overlap(names: pd.Index, others: pd.Index, features: pd.Index, here: str, there: str) -> None:
-    """Tell how many samples a table shares with the sample table.
+    """Check that the table of a modality has samples of the sample table, and log how many it lacks.
 
     Args:
         names: Samples of the sample table.
-        others: Samples of the table of a modality.
-        features: Its columns.
-        here: What to call the sample table.
-        there: What to call the other.
+        others: Samples of the table of the modality.
+        features: Columns of the table of the modality.
+        here: Name of the sample table in messages.
+        there: Name of the table of the modality in messages.
 
     Raises:
-        InputError: None in common, with the first of each and what may be wrong; or a sample twice.
+        InputError: A sample occurs twice, or no sample is in both tables; the error suggests a probable reason.
     """
     if (doubled := others[others.duplicated()]).size:
-        raise InputError(f"{there}: sample {doubled[0]!r} occurs more than once; keep one row a sample")
+        raise InputError(f"{there}: sample {doubled[0]!r} occurs more than once; keep one row per sample")
     shared = others.isin(names)
     if not shared.any():
         raise InputError(
@@ -84,26 +84,26 @@ def check_overlap(names: pd.Index, others: pd.Index, features: pd.Index, here: s
 
 def _why(names: pd.Index, others: pd.Index, features: pd.Index) -> str:
     if features.isin(names).any():
-        return "genes are in rows: give genes_in_rows: true for this modality"
+        return "genes are in rows: set genes_in_rows: true for this modality"
     for long, short, which in ((others, names, "the table"), (names, others, "the sample table")):
         if long.str[:PATIENT].isin(short).any():
-            return f"names of {which} are those of samples ({long[0]}): cut them to the patient ({long[0][:PATIENT]})"
+            return f"{which} has sample barcodes ({long[0]}): shorten them to those of patients ({long[0][:PATIENT]})"
     if others.str.lower().isin(names.str.lower()).any():
-        return "they differ in case: spell them alike"
-    return "mend the names, or give the column that holds them as id"
+        return "the names differ in case: use the same spelling in both"
+    return "correct the names, or give their column as id"
 
 
 def conformed(found: dict[str, Part], spec: Spec, external: bool) -> dict[str, Part]:
-    """Those of the tables that a trained model knows, in its order, to be read as it expects.
+    """The tables of the modalities of a trained model, in its order, set to be read as it expects.
 
     Args:
         found: Tables by the names of the modalities.
-        spec: Of the trained model.
-        external: These are not the data of the training.
+        spec: Spec of the trained model.
+        external: True for data other than the training data.
     """
     known = spec["modalities"]
-    if strange := [name for name in found if name not in known]:
-        log.warning("the model knows no modality %s; it is left out", ", ".join(strange))
+    if unknown := [name for name in found if name not in known]:
+        log.warning("the model was trained without the modality %s, which is left out", ", ".join(unknown))
     kept = {name: found[name] for name in known if name in found}
     for name, part in kept.items():
         part.data.conform(Spec(modalities={name: known[name]}, target=spec["target"], id=spec["id"]), external)
@@ -111,28 +111,28 @@ def conformed(found: dict[str, Part], spec: Spec, external: bool) -> dict[str, P
 
 
 def of_one_sample(part: Modality) -> bool:
-    """Whether equal values mean that it is the same sample under two names: measured numbers, and many of them.
+    """Whether equal values imply the same sample under two names, as with many measured numbers.
 
-    Levels, such as mutations, clinical data and DNA are often equal in different patients.
+    Categories (mutations, clinical data) and DNA are often equal in different patients.
     """
     return part["kind"] == "expression" and part["scale"] != "none" and part["shape"][0] >= MANY
 
 
 def combinations(measured: pd.DataFrame) -> pd.DataFrame:
-    """How many samples have which modalities, commonest first.
+    """Number of samples with each combination of measured modalities, the most frequent first.
 
     Args:
-        measured: One row a sample, one column a modality, True where it was measured.
+        measured: One row per sample, one column per modality, True where it was measured.
 
     Returns:
-        One row a combination: a column for each modality, and ``samples``.
+        One row per combination: a column for each modality, and ``samples``.
     """
     counts = measured.value_counts().rename("samples").reset_index()
     return counts.sort_values("samples", ascending=False, kind="stable").reset_index(drop=True)
 
 
-def told(measured: pd.DataFrame) -> str:
-    """The same in words, a line for each combination."""
+def measured_summary(measured: pd.DataFrame) -> str:
+    """Number of samples with each modality and with each combination of them, as lines of text."""
     lines = [f"{name}: {int(measured[name].sum())} of {len(measured)} samples" for name in measured]
     for row in combinations(measured).itertuples(index=False):
         has = [name for name, one in zip(measured.columns, row, strict=False) if one]

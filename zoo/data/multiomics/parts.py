@@ -1,4 +1,4 @@
-"""The tables that make up a data set of several modalities: where they are, and what kind each one is."""
+"""The tables of a data set of several modalities: location, kind and data module of each."""
 
 import re
 from collections.abc import Callable
@@ -29,7 +29,7 @@ from ..table.table import TableData
 if TYPE_CHECKING:
     from .multiomics import MultiOmicsData
 
-OWN = ("path", "kind", "most_predictive")  # options of a modality that its data module does not take
+OWN = ("path", "kind", "most_predictive")  # options of a modality that are not arguments of its data module
 NOT_OWN = (set(signature(FrameData).parameters) | set(signature(Data).parameters)) - {"path", "id", "shared"}
 CLINICAL = "clinical"
 FILE_END = re.compile(f"({'|'.join(map(re.escape, SUFFIXES))})$", re.IGNORECASE)
@@ -38,13 +38,13 @@ Read = TypeVar("Read")
 
 @dataclass
 class Part:
-    """One modality.
+    """One modality and its table.
 
     Attributes:
-        data: What reads and checks its table.
-        source: What to call it.
-        most_predictive: Keep so many features; None keeps all.
-        id: Column of the names of its samples, where it has that.
+        data: Data module that reads and checks the table.
+        source: Name of the table in errors.
+        most_predictive: Number of features to select; None selects all.
+        id: Column of sample names, if the table has it.
     """
 
     data: FrameData
@@ -54,12 +54,12 @@ class Part:
 
     @cached_property
     def rows(self) -> pd.DataFrame:
-        """Its table, one row a sample."""
+        """The table, one row per sample."""
         return self.data._frame()
 
     @cached_property
     def names(self) -> pd.Index:
-        """Names of its samples; of image files without what says that they are images."""
+        """Names of the samples; those of image files without the suffix."""
         name = self.id if self.id in self.rows else self.data._id(self.rows) or str(self.rows.columns[0])
         check_ids(self.rows[name], self.source)
         names = as_text(self.rows[name])
@@ -67,11 +67,11 @@ class Part:
 
     @property
     def features(self) -> pd.Index:
-        """Names of its columns, or genes."""
+        """Names of the columns, or genes."""
         return self.data.expression.genes if isinstance(self.data, ExpressionData) else self.rows.columns
 
     def frame(self) -> Any:
-        """Its table as `Model.predict` takes it, its index naming the samples."""
+        """The table in the form that `Model.predict` takes: its index names the samples."""
         if not isinstance(self.data, ExpressionData):
             return self.rows.set_axis(self.names, axis=0)
         adata = self.data.frame()
@@ -79,19 +79,19 @@ class Part:
         return adata
 
     def augment(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """A training batch of its raw values, changed as its options say."""
+        """Augment a training batch of raw values by the options of the modality."""
         batch, data = {"x": x}, self.data
-        if isinstance(data, ImageData):  # on its own it would ask its target whether there are masks
+        if isinstance(data, ImageData):  # its method `augment` would look up the masks of a target
             return data.augmentation(batch, False, generator)["x"]
         return data.augment(batch, generator)["x"]
 
     def checksum(self) -> str:
-        """sha256 of its file."""
+        """sha256 of the file."""
         return str(self.data.describe()["sha256"])
 
 
 def parts_of(whole: "MultiOmicsData") -> dict[str, Part]:
-    """The tables that a data module was asked for, in that order.
+    """The tables that the argument ``modalities`` of a data module lists, in this order.
 
     Raises:
         InputError: No such table, assay or option.
@@ -100,8 +100,8 @@ def parts_of(whole: "MultiOmicsData") -> dict[str, Part]:
     if path.suffix == ".h5mu":
         found = _of_h5mu(path, _options(options))
     elif "assays" in whole.card:
-        asked = _options(options) if options else {key: {} for key in whole.card["assays"]}
-        found = {name: _of_card(whole, name, dict(more)) for name, more in asked.items()}
+        listed = _options(options) if options else {key: {} for key in whole.card["assays"]}
+        found = {name: _of_card(whole, name, dict(more)) for name, more in listed.items()}
     else:
         found = {name: _of_file(name, dict(more), whole.id) for name, more in _options(options).items()}
     if whole.clinical:
@@ -129,11 +129,11 @@ def _build(name: str, kind: str, path: str, options: dict[str, Any]) -> Part:
     check_choice(f"{name}: kind", kind, [known for known in KINDS if known != JOINT])
     most = options.pop("most_predictive", None)
     if most is not None and kind != "expression":
-        raise InputError(f"{name}: most_predictive is for kind expression (numbers found by name), not {kind}")
+        raise InputError(f"{name}: most_predictive is for kind expression (numbers identified by name), not {kind}")
     own = [key for key in (*signature(KINDS[kind]).parameters, "id") if key not in {"path", "shared", *NOT_OWN}]
     for key in options:
         if key in NOT_OWN:
-            raise InputError(f"{name}: {key} belongs to all modalities: give it as --data.{key}")
+            raise InputError(f"{name}: {key} is an option of all modalities together: give it as --data.{key}")
         if key not in own:
             raise InputError(f"{name}: kind {kind} has no option {key!r}; {suggest(key, [*OWN, *own])}")
     try:
@@ -155,7 +155,7 @@ def _of_card(whole: "MultiOmicsData", name: str, options: dict[str, Any]) -> Par
 
 def _only_expression(name: str, options: dict[str, Any]) -> str:
     if (kind := options.pop("kind", "expression")) != "expression":
-        raise InputError(f"{name}: kind {kind!r} is for a table of its own; here it is expression")
+        raise InputError(f"{name}: kind {kind!r} needs a separate table; modalities of this file are of kind expression")
     return "expression"
 
 
@@ -171,7 +171,7 @@ def _of_file(name: str, options: dict[str, Any], id_column: str | None) -> Part:
     table = read_table(Path(path))
     if "id" in options and options["id"] not in table:
         raise InputError(f"{path}: no column {options['id']!r} (given as id); {suggest(options['id'], table.columns)}")
-    # Names are in the column that the sample table names, or in the first: numbers may be names too.
+    # Sample names are in the column called as in the sample table, else in the first one; they may be numbers.
     options.setdefault("id", id_column if id_column in table else str(table.columns[0]))
     rows, names = bool(options.get("genes_in_rows")), str(options["id"])
     if kind is None:
@@ -181,7 +181,7 @@ def _of_file(name: str, options: dict[str, Any], id_column: str | None) -> Part:
     if isinstance(part.data, ExpressionData):
         read = matrix_of_table(table, path, set(part.data.covariates), rows, names)
         part.data.id = read.samples.columns[0]
-        part.data.__dict__["parts"] = [read]  # it need not be read again
+        part.data.__dict__["parts"] = [read]  # so that it is not read again
     return part
 
 
@@ -211,7 +211,7 @@ def _read_h5mu(path: Path) -> dict[str, Expression]:
 
 
 def read_h5mu_samples(path: Path) -> pd.DataFrame:
-    """The table of all samples of a MuData file, their names in the first column."""
+    """The table of all samples of a MuData file, with their names in the first column."""
     samples = _in_h5mu(path, lambda file, read_elem: read_elem(file["obs"]))
     return samples.reset_index(names=free_name(samples, samples.index.name))
 

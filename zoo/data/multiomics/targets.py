@@ -1,4 +1,4 @@
-"""Targets beside the first one."""
+"""Extra targets: those that are predicted in addition to the first one."""
 
 import copy
 from typing import Any
@@ -14,14 +14,14 @@ from ..frame import FrameData
 OPTIONS = ("target", "event", "target_kind", "positive", "weight")
 
 
-def check_further(also: dict[str, dict[str, Any]], first: str | None) -> dict[str, dict[str, Any]]:
-    """The same further targets, or an `InputError` that names the option at fault.
+def check_extra_targets(also: dict[str, dict[str, Any]], first: str | None) -> dict[str, dict[str, Any]]:
+    """Return the options of the extra targets, or raise an `InputError` that names the option at fault.
 
     Args:
-        also: Options of each target by its name.
+        also: Options of each extra target by its name.
         first: Column of the first target.
     """
-    check_names(also, "further target")
+    check_names(also, "extra target")
     for name, given in also.items():
         if not isinstance(given, dict) or "target" not in given:
             raise InputError(f"also: {name!r} needs a column to predict: {{{name}: {{target: COLUMN}}}}")
@@ -29,31 +29,31 @@ def check_further(also: dict[str, dict[str, Any]], first: str | None) -> dict[st
             if option not in OPTIONS:
                 raise InputError(f"also: {name!r} has no option {option!r}; {suggest(option, OPTIONS)}")
         if first is None:
-            raise InputError(f"also: {name!r} is a further target; give the first as --data.target")
+            raise InputError(f"also: {name!r} is an extra target; give the first target as --data.target")
         check_range(f"also: weight of {name}", given.get("weight", 1.0), 0)
     return also
 
 
-def answer_columns(given: dict[str, Any]) -> list[str]:
-    """Columns of one further target: its own, of survival also that of the event."""
+def columns_of(given: dict[str, Any]) -> list[str]:
+    """Columns of an extra target: its own and, for survival, that of the event."""
     return [given["target"], *([given["event"]] if "event" in given else [])]
 
 
-def with_any(frame: pd.DataFrame, first: list[str], also: dict[str, dict[str, Any]]) -> np.ndarray:
+def has_any_target(frame: pd.DataFrame, first: list[str], also: dict[str, dict[str, Any]]) -> np.ndarray:
     """True for samples that have a value of at least one target, ``shape=(samples,)``.
 
     Args:
         frame: The sample table.
         first: Columns of the first target.
-        also: Options of each further target by its name.
+        also: Options of each extra target by its name.
     """
-    targets = [first, *map(answer_columns, also.values())]
+    targets = [first, *map(columns_of, also.values())]
     known: np.ndarray = np.any([frame[columns].notna().all(axis=1) for columns in targets], axis=0)
     return known
 
 
-def further(data: FrameData, samples: pd.DataFrame, given: dict[str, Any]) -> Target:
-    """What a further target is, detected as the first one would be.
+def extra_target(data: FrameData, samples: pd.DataFrame, given: dict[str, Any]) -> Target:
+    """Describe an extra target, detected in the same way as the first one.
 
     Args:
         data: The data module.

@@ -135,7 +135,7 @@ class SequenceData(FrameData):
 
     def duplicates(self, frame: pd.DataFrame, modality: Modality) -> pd.Series:
         """Equal for equal sequences and for reverse complements of each other."""
-        return strand_twins(self.values(frame, modality))
+        return strand_duplicates(self.values(frame, modality))
 
     def augment(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Reverse complement, shift and mask, where asked for."""
@@ -158,7 +158,7 @@ class SequenceData(FrameData):
         return {"one-hot ": one_hot(codes).flatten(1).numpy(), f"{KMER}-mer ": kmer_counts(codes, KMER)}
 
 
-def strand_twins(codes: Source) -> pd.Series:
+def strand_duplicates(codes: Source) -> pd.Series:
     """A number for each sequence that a reverse complement shares, ``shape=(samples,)``.
 
     It is a linear hash with random 64-bit weights of both strands, the smaller of the two.

@@ -14,7 +14,7 @@ from ... import files
 from ...encode import to_tensor
 from ...errors import InputError, check_range
 from ...spec import Modality, modality_of
-from ..base import IS_TEST, Batch, Source, Unsplit
+from ..base import IS_TEST, Batch, Source, UnsplitDataset
 from ..frame import FrameData
 from ..reading import UNNAMED
 from . import augment as series_augment
@@ -131,7 +131,7 @@ class SeriesData(FrameData):
             return ""
         return f"samples of one {self.owner} are in training and test: scores are optimistic for a new {self.owner}"
 
-    def read(self) -> Unsplit:
+    def read(self) -> UnsplitDataset:
         """Read and check; a file of test samples beside is told of."""
         other = Path(self.path.replace("_TRAIN", "_TEST"))
         if "_TRAIN" in self.path and self.test_path is None and other.is_file():
@@ -169,7 +169,7 @@ class SeriesData(FrameData):
 
     def _filtered(self, frame: pd.DataFrame, source: str) -> pd.DataFrame:
         """Series gathered from the columns of a table, filtered and resampled where asked for."""
-        roles = (*self.answers(), self.id, self.owner, self.split)
+        roles = (*self.target_columns(), self.id, self.owner, self.split)
         others = [n for n in roles if n and n in frame and n != self.record]
         ignore = [n for n in frame if n in self.ignore or n == UNNAMED]
         if SERIES in frame:

@@ -100,7 +100,7 @@ class TableData(FrameData):
         """Levels of the categorical columns."""
         modality["levels"] = columns.levels(frame, training, modality["levels"], self.ordered, self.path)
 
-    def synthesised(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def with_smote(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Training rows after SMOTE."""
         return smote(x, y, modality_of(self.spec), self.seed)
 

@@ -40,7 +40,7 @@ def evaluate_targets(model: Model, data: Data, present: list[str]) -> Evaluation
         figures |= _figures(predictions, head.target, name)
     if modality_of(model.spec)["kind"] == "joint":
         scores += subset_scores(model, data, present[-1])
-    if (measured := data.who_has_what()) is not None:
+    if (measured := data.measured_modalities()) is not None:
         title = f"what the {len(measured)} samples have"
         figures["modalities"] = lambda name: combination_figure(measured, f"{name}: {title}")
     table = pd.DataFrame(scores, columns=["model", "split", "metric", "value"])

@@ -26,7 +26,7 @@ def target_scores(name: str, head: TargetHead, y: Tensor, outputs: dict[str, Ten
         data: The data.
     """
     content, target, task = data.dataset, head.target, head.task
-    labelled, several = task.labelled, data.who_has_what() is not None
+    labelled, several = task.labelled, data.measured_modalities() is not None
     known = {split: (rows := content.rows(split))[labelled(y[rows])] for split in outputs}
     train = (content.samples["split"] == "train").to_numpy() & labelled(y).numpy()
     # Without training rows, as in an external validation, censoring is estimated from the samples themselves.
