@@ -237,7 +237,7 @@ class Data(LightningDataModule):
         return ""
 
     def with_smote(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Training rows followed by synthetic ones (SMOTE): values, targets, and original position (-1 if synthetic)."""
+        """Training rows followed by synthetic ones (SMOTE): values, targets, original positions (-1 if synthetic)."""
         raise InputError("balance 'smote' is for tables; use oversample, undersample or weights")
 
     def augment(self, batch: Batch, generator: torch.Generator) -> Batch:
@@ -281,11 +281,13 @@ class Data(LightningDataModule):
         else:
             result = splitting.fractions(groups, labels, self.fractions, self.seed)
         if straddling := int((pd.Series(result).groupby(groups).nunique() > 1).sum()):
-            log.warning("%d groups (or sets of duplicates) are divided between the splits of the split column", straddling)
+            log.warning(
+                "%d groups (or sets of duplicates) are divided between the splits of the split column", straddling
+            )
         return result
 
     def split_sha256(self) -> str:
-        """Checksum of the assignment of samples to splits; a model is evaluated only on the split it was trained with."""
+        """Checksum of the assignment of samples to splits; a model is evaluated only on its own split."""
         split = self.samples["split"]
         return hashlib.sha256("\n".join(f"{name}\t{part}" for name, part in split.items()).encode()).hexdigest()
 
@@ -335,7 +337,7 @@ class Data(LightningDataModule):
         task = task_of(target := self.spec["target"])
         if self.balance != "none" and not task.classified:
             what = task.noun if target["name"] else "not given"
-            raise InputError(f"balance {self.balance!r} is for classes (binary or multiclass targets); target {target['name']!r} is {what}")
+            raise InputError(f"balance {self.balance!r} is for classes; target {target['name']!r} is {what}")
         if self.balance != "none" and target.get("unlabelled"):
             raise InputError(f"balance {self.balance!r} needs a class for each sample: set --data.unlabelled drop")
         match self.balance:
@@ -380,7 +382,7 @@ class Data(LightningDataModule):
         )
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        """Augment a training batch on the device of the model; seed and epoch set the draws, so a resumed run repeats them."""
+        """Augment a training batch on its device; seed and epoch determine how, so that a resumed run repeats it."""
         if self.trainer is None or not self.trainer.training:
             return batch
         if (epoch := self.trainer.current_epoch) != self._augmented_epoch:

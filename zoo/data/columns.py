@@ -32,7 +32,7 @@ def text_columns(frame: pd.DataFrame, source: str) -> list[str]:
     for name, kind in frame.dtypes.items():
         if pd.api.types.is_numeric_dtype(kind):
             if pd.api.types.is_integer_dtype(kind) and len(frame) > 2 and (frame[name].diff().dropna() == 1).all():
-                log.warning("column %r numbers the rows consecutively; if it names the samples, give it as --data.id", name)
+                log.warning("column %r numbers the rows; if it names the samples, give it as --data.id", name)
             continue
         present = frame[name].dropna()
         if present.astype(str).str.fullmatch(r"-?\d+,\d+").mean() > 0.5:

@@ -106,7 +106,7 @@ class FrameData(Data):
     def find_target(self, frame: pd.DataFrame) -> Target:
         """Description of the target, from the arguments and the values of its column."""
         if self.event and not self.target:
-            raise InputError(f"{self.path}: event {self.event!r} needs a time: give the column of times as --data.target")
+            raise InputError(f"{self.path}: event {self.event!r} needs a time: give its column as --data.target")
         if self.target is None or self.target_kind == "none":
             return Target(kind="none", name="", classes=[], unit="")
         self.check_column(frame, self.target, "target")
@@ -146,7 +146,7 @@ class FrameData(Data):
         else:
             target, modality = self.find_target(frame), self.modality(frame)
             if self.event in modality["features"]:
-                raise InputError(f"event {self.event!r} is among the features, which would leak it to the model; remove it from them")
+                raise InputError(f"event {self.event!r} is among the features (leakage); remove it")
         y = self.encode_target(frame, target)
         task = task_of(target)
         if not target.get("unlabelled") and (unlabelled := ~task.labelled(y).numpy()).any():

@@ -47,10 +47,10 @@ def detect(
         check_choice("target_kind", kind, TASKS)
         if TASKS[kind].needs_event and event is None:
             raise InputError(
-                f"target_kind {kind!r} needs --data.event, the column that states whether the event occurred at {name!r}"
+                f"target_kind {kind!r} needs --data.event, the column that states whether it occurred at {name!r}"
             )
         if event and not TASKS[kind].needs_event:
-            raise InputError(f"target_kind {kind!r} contradicts event {event!r}: with an event, {name!r} is a survival time")
+            raise InputError(f"target_kind {kind!r} contradicts event {event!r}: {name!r} is a survival time")
     if event:
         kind = kind or "survival"
         return TASKS[kind].describe(frame, name, positive, unit, event)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tensordict import TensorDict
 
 log = logging.getLogger("zoo")
-MOST_VALUES = 1 << 27  # raw values of all samples that are held dense in memory; if there are more, batches are assembled on access
+MOST_VALUES = 1 << 27  # raw values that are held dense in memory; above, batches are assembled on access
 MANY = 10  # measured numbers that do not all agree between two samples by chance
 PATIENT = 12  # first characters of a TCGA barcode, which identify the patient
 

@@ -79,7 +79,7 @@ class MultiOmicsData(FrameData):
         super().__init__(path, target, target_kind, positive, id, **shared)
         check_choice("missing", missing, ["keep", "drop", "impute"])
         if self.test_path is not None:
-            raise InputError("test_path is not available for several modalities; mark the test samples in a column: --data.split")
+            raise InputError("no test_path with several modalities; mark the test samples in a column: --data.split")
         self.modalities, self.clinical, self.missing = modalities, clinical, missing
         self.also = check_extra_targets(also or {}, self.target)
         if self.also:
@@ -108,7 +108,11 @@ class MultiOmicsData(FrameData):
         measured = self.measured(frame)
         kept = measured.all(axis=1) if self.missing == "drop" else measured.any(axis=1)
         if not kept.all():
-            log.info("%d samples that lack %s are left out", (~kept).sum(), "a modality" if self.missing == "drop" else "all modalities")
+            log.info(
+                "%d samples that lack %s are left out",
+                (~kept).sum(),
+                "a modality" if self.missing == "drop" else "all modalities",
+            )
         if not kept.any():
             raise InputError(f"{self.path}: no sample has all modalities; give --data.missing keep or impute")
         if self.also and not self.external:
@@ -161,10 +165,7 @@ class MultiOmicsData(FrameData):
         parts = {key: part.data.modality(self._of(key, frame)) for key, part in self.tables.items()}
         for key, part in parts.items():
             if leaked := [name for name in self.target_columns() if name in part.get("features", [])]:
-                raise InputError(
-                    f"target {leaked[0]!r} is among the features of {key}, which would leak it to the model; remove it "
-                    "from them"
-                )
+                raise InputError(f"target {leaked[0]!r} is among the features of {key} (leakage); remove it")
             if self.missing == "impute":
                 part["imputed"] = True
         return joined(parts)

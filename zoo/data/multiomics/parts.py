@@ -155,7 +155,7 @@ def _of_card(whole: "MultiOmicsData", name: str, options: dict[str, Any]) -> Par
 
 def _only_expression(name: str, options: dict[str, Any]) -> str:
     if (kind := options.pop("kind", "expression")) != "expression":
-        raise InputError(f"{name}: kind {kind!r} needs a separate table; modalities of this file are of kind expression")
+        raise InputError(f"{name}: kind {kind!r} needs a separate table; here all are of kind expression")
     return "expression"
 
 

@@ -1,4 +1,4 @@
-"""Simulated data sets with a known truth, the same for the same seed on every machine."""
+"""Simulated data sets with known parameters; the same seed gives the same data on every machine."""
 
 from collections.abc import Callable
 from functools import cache, partial
@@ -19,7 +19,7 @@ SIMULATIONS: dict[str, Callable[[], pd.DataFrame | AnnData | dict[str, pd.DataFr
     "ecg_beats_simulated": beats,
     "drugs_simulated": drugs,
     "expression_simulated": expression,
-    "multiomics_simulated": cache(partial(multiomics, patients=600)),  # each modality asks for it
+    "multiomics_simulated": cache(partial(multiomics, patients=600)),  # cached, since each modality reads it
     "patients_simulated": patients,
     "vessels_simulated": vessels,
     "vessels3d_simulated": aneurysms,

@@ -1,4 +1,4 @@
-"""Made-up heartbeats with known labels, the same for the same seed on every machine."""
+"""Simulated heartbeats with known labels; the same seed gives the same data on every machine."""
 
 from collections.abc import Iterator
 from random import Random
@@ -6,9 +6,9 @@ from random import Random
 import numpy as np
 import pandas as pd
 
-RATE, LENGTH, R_PEAK = 200, 140, 50  # Hz, time points, place of the R peak
+RATE, LENGTH, R_PEAK = 200, 140, 50  # Hz, number of time points, time point of the R peak
 CLASSES = {"normal": 0.5, "ectopic": 0.25, "st_elevation": 0.25}
-WAVES = {  # place from the R peak in s, height in microvolts, width (standard deviation) in s, of an ordinary beat
+WAVES = {  # of a normal beat: time from the R peak in s, amplitude in microvolts, width (standard deviation) in s
     "P": (-0.16, 120.0, 0.022),
     "Q": (-0.028, -110.0, 0.008),
     "R": (0.0, 1000.0, 0.011),
@@ -19,22 +19,23 @@ Waves = dict[str, tuple[float, float, float]]
 
 
 def beats(seed: int = 0, patients: int = 60, each: int = 20) -> pd.DataFrame:
-    """Heartbeats of one lead: a sum of Gaussians for P, Q, R, S and T, after McSharry et al. 2003.
+    """Single-lead heartbeats: sums of Gaussians for the P, Q, R, S and T waves, after McSharry et al. 2003.
 
-    A patient has own heights, widths and places of the waves, an own level of the ST segment, heart rate, amplitude of
-    baseline wander and noise. An ectopic beat is premature: no P wave (the end of the last T wave lies there instead),
-    a wide QRS complex and a T wave of opposite sign. An ST-elevated beat has its ST segment raised by 0.1 to 0.3 mV.
-    Some patients with ordinary beats have a flat P wave, a wide QRS complex or a negative T wave, so that no single
-    sign tells the classes apart. (McSharry PE, Clifford GD, Tarassenko L, Smith LA 2003, doi:10.1109/TBME.2003.805208)
+    Each patient has individual amplitudes, widths and times of the waves, and an individual level of the ST segment,
+    heart rate, baseline wander and noise. An ectopic beat is premature: it has no P wave (the end of the last T wave is
+    there instead), a wide QRS complex and a T wave of opposite sign. An ST-elevated beat has its ST segment raised by
+    0.1 to 0.3 mV. Some patients have a flat P wave, a wide QRS complex or a negative T wave in their normal beats, so
+    that no single sign distinguishes the classes. (McSharry PE, Clifford GD, Tarassenko L, Smith LA 2003,
+    doi:10.1109/TBME.2003.805208)
 
     Args:
-        seed: Of everything.
+        seed: Seed of all random draws.
         patients: Number of patients.
-        each: Beats of each patient.
+        each: Number of beats per patient.
 
     Returns:
-        One row a beat: ``patient``, ``beat`` (normal, ectopic or st_elevation), and 140 whole numbers of microvolts at
-        200 Hz, ``t0`` to ``t139``; the R peak lies near ``t50``.
+        One row per beat: ``patient``, ``beat`` (normal, ectopic or st_elevation), and the signal in integer microvolts
+        at 200 Hz, ``t0`` to ``t139``; the R peak is near ``t50``.
     """
     random = Random(seed)
     rows = [row for number in range(patients) for row in _patient(random, f"p{number + 1:02}", each)]
@@ -71,10 +72,10 @@ def _patient(random: Random, name: str, each: int) -> Iterator[list[str | int]]:
 
 
 def _beat(random: Random, label: str, waves: Waves, level: float, interval: float) -> np.ndarray:
-    """Microvolts of one beat without wander and noise, ``shape=(140,)``."""
+    """One beat in microvolts, without baseline wander and noise, ``shape=(140,)``."""
     time = (np.arange(LENGTH) - R_PEAK - random.gauss(0, 3)) / RATE
     stretch = interval**0.5  # of the QT interval (Bazett)
-    last = waves["T"]  # of the beat before
+    last = waves["T"]  # of the previous beat
     if label == "ectopic":
         interval *= random.uniform(0.55, 0.8)
         waves = _widened(waves, random.uniform(1.3, 2.4))
@@ -94,7 +95,7 @@ def _beat(random: Random, label: str, waves: Waves, level: float, interval: floa
 
 
 def _widened(waves: Waves, by: float) -> Waves:
-    """The same with a wider QRS complex."""
+    """Waves with a wider QRS complex."""
     return {n: (p * by, h, w * by) if n in "QRS" else (p, h, w) for n, (p, h, w) in waves.items()}
 
 

@@ -1,4 +1,4 @@
-"""A made-up cohort of patients who take drugs, with known effects, the same for the same seed on every machine."""
+"""A simulated cohort with known effects of drugs; the same seed gives the same data on every machine."""
 
 import math
 from random import Random
@@ -8,7 +8,7 @@ import pandas as pd
 
 PREVALENCE = [0.45, 0.35, 0.3, 0.25, 0.2, 0.2, 0.15, 0.12, 0.1, 0.07]  # of drug_01 to drug_10
 LAYERS = ("protein", "metabolite", "transcript")
-EACH, FACTORS, TARGETS = 40, 10, 6  # features of a layer, processes behind them, features that a drug shifts
+EACH, FACTORS, TARGETS = 40, 10, 6  # features of a layer, latent factors, features that a drug shifts
 SMALLEST, LARGEST = 0.2, 1.0  # effect of a drug on a feature, in standard deviations
 DRUGS = [f"drug_{number:02}" for number in range(1, len(PREVALENCE) + 1)]
 FEATURES = [f"{layer}_{number:02}" for layer in LAYERS for number in range(1, EACH + 1)]
@@ -17,22 +17,21 @@ FEATURES = [f"{layer}_{number:02}" for layer in LAYERS for number in range(1, EA
 def drugs(seed: int = 0, patients: int = 1000, frailty: float = 0.6) -> pd.DataFrame:
     """Patients with clinical columns, ten drugs and 120 omics features, after the cohort of Allesoe et al. 2023.
 
-    Ten processes (factors) lie behind the features, so that these are correlated within and between layers. Age, sex,
-    body mass index and centre drive four of the processes, and also who takes which drug: confounding that can be
-    adjusted for. Frailty, which has no column, drives a fifth process, and frail patients take more drugs: confounding
-    that cannot. drug_02 is hardly given beside drug_01. On top, each drug shifts six features by 0.2 to 1 standard
-    deviations (`planted_pairs`); nothing else follows from a drug. (Allesoe RL et al. 2023,
-    doi:10.1038/s41587-022-01520-x)
+    The features depend on ten latent factors, so that they are correlated within and between layers. Age, sex, body
+    mass index and centre affect four of the factors and the probability of taking each drug: measured confounding.
+    Frailty, which has no column, affects a fifth factor, and frail patients take more drugs: unmeasured confounding.
+    drug_02 is rarely taken together with drug_01. In addition, each drug shifts six features by 0.2 to 1 standard
+    deviations (`planted_pairs`); drugs have no other effects. (Allesoe RL et al. 2023, doi:10.1038/s41587-022-01520-x)
 
     Args:
-        seed: Of everything, the planted pairs too.
+        seed: Seed of all random draws, including the planted pairs.
         patients: Number of patients.
-        frailty: Correlation of the frailty of a patient with the fifth process; 0 leaves nothing unmeasured.
+        frailty: Correlation of frailty with the fifth factor; 0 gives no unmeasured confounding.
 
     Returns:
-        One row a patient: ``patient``, ``age`` in years, ``sex``, ``bmi`` in kg/m2, ``centre``, the drugs (yes or no),
-        and features on a scale of their own. Some values are missing: of features, of whole layers, of ``bmi``, and of
-        ``drug_03``.
+        One row per patient: ``patient``, ``age`` in years, ``sex``, ``bmi`` in kg/m2, ``centre``, the drugs (yes or
+        no), and the features, each on its own scale. Some features, entire layers of some patients, and some values of
+        ``bmi`` and ``drug_03`` are missing.
     """
     random = Random(seed)
     effects, loadings, levels, spreads = _plan(random)
@@ -63,7 +62,7 @@ def drugs(seed: int = 0, patients: int = 1000, frailty: float = 0.6) -> pd.DataF
 
 
 def planted_pairs(seed: int = 0) -> pd.DataFrame:
-    """What the drugs of `drugs` do: ``drug``, ``feature``, and ``effect`` in standard deviations, one row a pair.
+    """True effects of `drugs`: ``drug``, ``feature`` and ``effect`` in standard deviations, one row per pair.
 
     The standard deviation is that of a feature among patients without drugs. Within the cohort it is a little larger.
     """
@@ -87,7 +86,7 @@ def _plan(random: Random) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarra
 
 
 def _prescribed(random: Random, conditions: np.ndarray, frailty: np.ndarray, chance: np.ndarray) -> np.ndarray:
-    """Who takes what, True or False: ``(patients, drugs)``; each drug looks at two clinical columns."""
+    """True where a patient takes a drug: ``(patients, drugs)``; each drug depends on two clinical columns."""
     taken = np.zeros(chance.shape, dtype=bool)
     for drug, share in enumerate(PREVALENCE):
         score = 0.6 * frailty
@@ -100,7 +99,7 @@ def _prescribed(random: Random, conditions: np.ndarray, frailty: np.ndarray, cha
 
 
 def _intercept(score: np.ndarray, share: float) -> float:
-    """What to add to the log-odds so that this share of the patients takes a drug, by bisection."""
+    """Intercept of the log-odds at which this share of the patients takes a drug, by bisection."""
     low, high = -20.0, 20.0
     for _ in range(50):
         middle = (low + high) / 2
@@ -109,7 +108,7 @@ def _intercept(score: np.ndarray, share: float) -> float:
 
 
 def _lose(random: Random, values: np.ndarray) -> None:
-    """Values of every fifth feature, and whole layers of some patients, become missing; in place."""
+    """Set values of every fifth feature, and entire layers of some patients, to missing; in place."""
     for feature in range(0, values.shape[1], 5):
         rate = random.uniform(0.02, 0.15)
         values[[random.random() < rate for _ in values], feature] = np.nan

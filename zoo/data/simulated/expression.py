@@ -1,4 +1,4 @@
-"""Made-up counts of single cells with known groups and batches, the same for the same seed on every machine."""
+"""Simulated single-cell counts with known groups and batches; the same seed gives the same data on every machine."""
 
 import numpy as np
 import pandas as pd
@@ -6,7 +6,7 @@ from anndata import AnnData
 from scipy import sparse
 
 BASE_SPREAD, BATCH_SPREAD, DEPTH_SPREAD = 1.2, 0.25, 0.35  # standard deviations of natural logarithms
-FOLD = (0.7, 1.6)  # natural logarithms of what a group multiplies its markers by
+FOLD = (0.7, 1.6)  # range of the log fold changes (natural logarithm) of the markers of a group
 
 
 def expression(
@@ -21,26 +21,27 @@ def expression(
     """Negative-binomial counts of cells, after the Splat model of Zappia et al. 2017.
 
     A gene has a mean (log-normal), a dispersion, and a factor in each batch (log-normal). Each group has its own marker
-    genes, of which it makes two to five times as much. Group 1 is the largest, each next one has 0.7 times as many
-    cells; batches are of equal size and hold all groups alike. The expected counts of a cell are log-normal about
-    ``depth``. (Zappia L, Phipson B, Oshlack A 2017, doi:10.1186/s13059-017-1305-0)
+    genes, whose mean is two to five times as high. Group 1 is the largest, and each next group has 0.7 times as many
+    cells; batches have equal size and equal composition. The library size (expected counts) of a cell is log-normal
+    with median ``depth``. (Zappia L, Phipson B, Oshlack A 2017, doi:10.1186/s13059-017-1305-0)
 
-    Only uniform numbers are drawn, and counts are looked up in their distribution: so they do not depend on how a
-    version of numpy makes other random numbers, nor on the last digit of an exponential.
+    Only uniform numbers are drawn, and counts follow by inversion of the distribution function. They therefore depend
+    neither on the algorithms by which a version of numpy draws other random numbers nor on the last digit of an
+    exponential.
 
     Args:
         cells: Number of cells.
         genes: Number of genes.
         groups: Number of groups.
         batches: Number of batches.
-        seed: Of everything.
-        markers: Marker genes of each group; no gene is a marker of two.
-        depth: Median of the expected counts of a cell.
+        seed: Seed of all random draws.
+        markers: Number of marker genes per group; no gene is a marker of two groups.
+        depth: Median library size of the cells.
 
     Returns:
         - ``X``: counts, float32 CSR, ``shape=(cells, genes)``.
-        - ``obs``: ``group`` (group1, ...), ``batch`` (batch1, ...), and ``library``, the expected counts of the cell.
-        - ``var``: ``marker``, the group that a gene is a marker of, or none.
+        - ``obs``: ``group`` (group1, ...), ``batch`` (batch1, ...), and ``library``, the library size of the cell.
+        - ``var``: ``marker``, the group that the gene is a marker of, or none.
     """
     rng = np.random.Generator(np.random.PCG64(seed))
     shares = 0.7 ** np.arange(groups)
@@ -85,11 +86,11 @@ def _negative_binomial(uniform: np.ndarray, mean: np.ndarray, size: np.ndarray) 
     probability = np.exp(r * np.log1p(-share))
     left, count = np.arange(mean.size), 0
     while len(left):
-        above = u >= probability  # u is what of it the counts so far have left over
+        above = u >= probability  # u is reduced by the probability of all smaller counts
         left, u, r, share, probability = (a[above] for a in (left, u - probability, r, share, probability))
         counts[left] += 1
         probability = probability * share * (count + r) / (count + 1)
         count += 1
-        if not probability.any():  # the tail is below what a float can tell from 0
+        if not probability.any():  # the probability of the tail underflows
             break
     return counts.reshape(mean.shape)

@@ -1,4 +1,4 @@
-"""Made-up data sets with a known truth, the same for the same seed on every machine."""
+"""Simulated DNA sequences with a known motif; the same seed gives the same data on every machine."""
 
 from random import Random
 
@@ -8,16 +8,16 @@ MOTIF = "CGACCGAACTCC"
 
 
 def motif_simulation(seed: int = 0, samples: int = 2000, length: int = 50, motif: str = MOTIF) -> pd.DataFrame:
-    """Random DNA, half of it carrying a motif: the task of Zou et al. 2019, doi:10.1038/s41588-018-0295-5.
+    """Random DNA sequences, half of which contain a motif: the task of Zou et al. 2019, doi:10.1038/s41588-018-0295-5.
 
     Args:
-        seed: Of the random bases, places and order.
-        samples: Number of sequences; every second one carries the motif.
-        length: Bases of each.
-        motif: Put at a place drawn from all at which it fits.
+        seed: Seed of bases, positions and order.
+        samples: Number of sequences; half of them contain the motif.
+        length: Number of bases of each sequence.
+        motif: Inserted at a position drawn uniformly.
 
     Returns:
-        One row a sequence: ``sequence`` and ``bound`` (yes or no).
+        One row per sequence: ``sequence`` and ``bound`` (yes or no).
     """
     random = Random(seed)
     rows = []

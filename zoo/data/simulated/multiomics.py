@@ -1,4 +1,4 @@
-"""Made-up patients with three omics and known factors, the same for the same seed on every machine."""
+"""Simulated patients with three omics and known latent factors; the same seed gives the same data on every machine."""
 
 import hashlib
 from collections.abc import Mapping
@@ -10,15 +10,25 @@ import pandas as pd
 from ...errors import check_choice, check_range
 from .expression import _negative_binomial, _normal
 
-FEATURES = {"rna": ("gene", 300), "methylation": ("cg", 200), "mirna": ("mir", 100)}  # first letters and number
+FEATURES = {
+    "rna": ("gene", 300),
+    "methylation": ("cg", 200),
+    "mirna": ("mir", 100),
+}  # prefix of names, number of features
 STRENGTH = {"rna": 1.0, "methylation": 0.7, "mirna": 0.4}
 MISSING = {"rna": 0.0, "methylation": 0.2, "mirna": 0.2}
-SHARED, PRIVATE = 4, 2  # factors of all modalities, and of each one alone
-LOADED, LOADING = 0.1, (0.5, 1.0)  # share of the features that a factor loads on, and how much, in units of noise
-# How much a modality tells of each shared factor: none tells all of them, so that it takes several.
+SHARED, PRIVATE = 4, 2  # number of factors shared by all modalities, and of those specific to each
+LOADED, LOADING = (
+    0.1,
+    (0.5, 1.0),
+)  # fraction of loaded features; range of loadings in deviations of the noise
+# Relative loadings of each modality on each shared factor; no modality alone identifies all factors.
 EMPHASIS = {"rna": (1.0, 0.5, 1.0, 0.5), "methylation": (0.7, 1.4, 0.7, 1.4), "mirna": (1.0, 1.0, 1.0, 1.0)}
 NOISE = 0.5  # standard deviation, on a logarithmic scale
-SIZE, DEPTH = 4.0, 0.3  # of the negative binomial, whose logarithms then vary by about NOISE; of sequencing depth
+SIZE, DEPTH = (
+    4.0,
+    0.3,
+)  # of the negative binomial (deviation of logarithms about NOISE); of sequencing depth
 CLASSES, SHARPNESS = ("A", "B", "C"), 5.5  # logits of the subtype, by standard deviation of a factor
 HAZARD, AGEING = (0.0, 0.7, 1.0, 0.0), 0.3  # log hazard, by standard deviation of each shared factor and of age
 AGE, SPREAD = 62, 11  # mean and standard deviation, years
@@ -28,15 +38,15 @@ FOLLOWED = (200.0, 1800.0)  # shortest and longest time to the end of the study;
 
 @dataclass(frozen=True)
 class Truth:
-    """What `multiomics` made its patients of.
+    """Parameters from which `multiomics` simulated its patients.
 
     Attributes:
-        factors: One row a patient, one column a factor, each standard normal: ``shared1`` to ``shared4``, then those of
-            one modality alone (``rna1``, ``rna2``, ``methylation1``, ...).
-        loadings: By modality one row a feature and one column a factor of it, in standard deviations of the noise; 0
-            where it does not load.
-        probabilities: Of each subtype given the factors, one row a patient.
-        log_hazard: Logarithm of each patient's hazard ratio.
+        factors: One row per patient, one column per factor, each standard normal: ``shared1`` to ``shared4``, then
+            those specific to one modality (``rna1``, ``rna2``, ``methylation1``, ...).
+        loadings: For each modality one row per feature and one column per factor, in standard deviations of the noise;
+            0 where the factor does not load on the feature.
+        probabilities: Probability of each subtype given the factors, one row per patient.
+        log_hazard: Logarithm of the hazard ratio of each patient.
         outcome: Times in days and events, ``shape=(patients, 2)``.
     """
 
@@ -48,12 +58,12 @@ class Truth:
 
     @property
     def subtype_features(self) -> dict[str, list[str]]:
-        """By modality those on which a factor loads that the subtype depends on (shared 1 or 2)."""
+        """For each modality, the features on which a factor of the subtype (shared 1 or 2) loads."""
         return self._loaded(["shared1", "shared2"])
 
     @property
     def hazard_features(self) -> dict[str, list[str]]:
-        """By modality those on which a factor loads that the hazard depends on (shared 2 or 3)."""
+        """For each modality, the features on which a factor of the hazard (shared 2 or 3) loads."""
         return self._loaded([f"shared{number}" for number, effect in enumerate(HAZARD, 1) if effect])
 
     def _loaded(self, factors: list[str]) -> dict[str, list[str]]:
@@ -61,12 +71,12 @@ class Truth:
 
     @property
     def accuracy(self) -> float:
-        """Of who knows the factors and names the likeliest subtype, on average over the draw of the subtypes."""
+        """Expected accuracy of the most probable subtype given the factors (Bayes accuracy)."""
         return float(self.probabilities.max(axis=1).mean())
 
     @property
     def c_index(self) -> float:
-        """Of the true log hazard, in these patients (Harrell's).
+        """Harrell's concordance index of the true log hazard in these patients.
 
         Raises:
             InputError: scikit-survival is not installed.
@@ -86,23 +96,24 @@ def multiomics(
 
     A linear factor model with sparse loadings, a simple form of that of MOFA (Argelaguet et al. 2018,
     doi:10.15252/msb.20178124). Four shared factors load on features of all modalities, and two more on features of each
-    modality alone; each on its own tenth of the features, the other features are noise. RNA tells most of shared
-    factors 1 and 3, methylation of 2 and 4, microRNA a little of all.
+    modality alone, each on its own tenth of the features; the remaining features are noise. RNA is most informative
+    about shared factors 1 and 3, methylation about 2 and 4, and microRNA weakly about all.
 
-    The subtype (three classes) is drawn by its probabilities given shared factors 1 and 2: who knows these is right in
-    91% of 2,000 patients, and in 86% who knows all loadings but sees the complete omics only. The log hazard is linear
-    in shared factors 2 and 3 and in age; times are Weibull (Bender et al. 2005, doi:10.1002/sim.2059), and censoring is
-    independent of all else. Sex, shared factor 4 and the factors of one modality say nothing of either.
+    The subtype (three classes) is drawn from its probabilities given shared factors 1 and 2. For 2,000 patients, the
+    most probable subtype is correct in 91% if these factors are known, and in 86% if all loadings and the complete
+    omics are known. The log hazard is linear in shared factors 2 and 3 and in age; times are Weibull (Bender et al.
+    2005, doi:10.1002/sim.2059), and censoring is independent of all else. Sex, shared factor 4 and the factors of
+    single modalities are unrelated to both outcomes.
 
-    Loadings depend on the seed alone. Who the patients are depends on neither ``strength`` nor ``missing``. `truth`
-    tells what they were made of.
+    Loadings depend on the seed only; factors and outcomes depend on neither ``strength`` nor ``missing``. `truth`
+    returns the parameters.
 
     Args:
         patients: Number of patients.
-        seed: Of everything.
-        strength: By modality what multiplies the loadings of the shared factors; one that is not named has none.
-        missing: By modality the chance that a patient lacks it, completely at random; nobody lacks one that is not
-            named, so ``{}`` makes all complete. Every patient has at least one.
+        seed: Seed of all random draws.
+        strength: For each modality the factor that multiplies the loadings of the shared factors; 0 if not listed.
+        missing: For each modality the probability that it is missing for a patient, completely at random; 0 if not
+            listed, so that ``{}`` gives complete data. Every patient has at least one modality.
 
     Returns:
         Tables, each with the column ``patient`` (p0001, ...) first:
@@ -113,16 +124,16 @@ def multiomics(
         - ``methylation``: beta values of cg001 to cg200, between 0 and 1.
         - ``mirna``: counts of mir001 to mir100.
 
-        A patient without a modality has no row in its table.
+        A patient who lacks a modality has no row in its table.
 
     Raises:
-        InputError: No patients, an unknown modality, a negative strength, or a chance that is none.
+        InputError: No patients, an unknown modality, a negative strength, or a probability outside 0 to 1.
     """
     return _cohort(patients, seed, strength, missing)[0]
 
 
 def truth(patients: int = 2000, seed: int = 0, strength: Mapping[str, float] = STRENGTH) -> Truth:
-    """What `multiomics` made the patients of, with the same arguments; which modalities are missing changes nothing.
+    """Parameters of the simulation `multiomics` for the same arguments; they do not depend on ``missing``.
 
     Raises:
         InputError: As `multiomics`.
@@ -146,7 +157,7 @@ def checksum(tables: Mapping[str, pd.DataFrame]) -> str:
 def _cohort(
     patients: int, seed: int, strength: Mapping[str, float], missing: Mapping[str, float]
 ) -> tuple[dict[str, pd.DataFrame], Truth]:
-    """Tables and truth; whatever the arguments, the same numbers are drawn in the same order."""
+    """Tables and parameters; for all arguments, the same numbers are drawn in the same order."""
     check_range("patients", patients, 1)
     for what, given, highest in (("strength", strength, np.inf), ("missing", missing, 1)):
         for name, value in given.items():
@@ -213,14 +224,14 @@ def _patients(rng: np.random.Generator, shared: np.ndarray) -> tuple[pd.DataFram
 
 
 def _measured(rng: np.random.Generator, patients: int, chances: list[float]) -> np.ndarray:
-    """Who has what, ``shape=(patients, modalities)``; a patient who would lack all keeps the one nearest to be kept."""
+    """True where measured, ``shape=(patients, modalities)``; a patient who would lack all keeps the likeliest."""
     above = rng.random((patients, len(chances))) - chances
     measured: np.ndarray = (above >= 0) | (above == above.max(1, keepdims=True))
     return measured
 
 
 def _values(rng: np.random.Generator, name: str, signal: np.ndarray, level: np.ndarray) -> np.ndarray:
-    """What is measured, by the sum of all factors and a standard normal level of each feature."""
+    """Measured values, from the weighted sum of factors and a standard normal level of each feature."""
     if name == "mirna":
         depth = np.exp(DEPTH * _normal(rng, (len(signal), 1)))
         expected = depth * np.exp(4 + level + NOISE * signal)

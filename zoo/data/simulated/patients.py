@@ -1,4 +1,4 @@
-"""Made-up patients followed until death, with a known hazard, the same for the same seed on every machine."""
+"""Simulated survival data with a known hazard; the same seed gives the same data on every machine."""
 
 import math
 from random import Random
@@ -11,26 +11,26 @@ OPENED, CLOSED = 400, 3000  # days from the first and from the last entry to the
 
 
 def patients(seed: int = 0, count: int = 600) -> pd.DataFrame:
-    """A cohort with clinical columns, blood values and transcripts; times to death are Weibull.
+    """A cohort with clinical columns, blood values and transcripts; times to death follow a Weibull distribution.
 
-    Hazards are proportional. The log hazard (`planted_log_hazard`) rises in a straight line with age, stage, C-reactive
-    protein and transcript_1, falls with albumin and transcript_2, is lowest at a body mass index of 25 (U-shaped), and
-    falls with the treatment of patients who carry the mutation, and of no others. Sex, creatinine, transcript_3 and
-    transcript_4 say nothing. Patients enter at any time of the study, and those alive at its end are censored.
+    Hazards are proportional. The log hazard (`planted_log_hazard`) increases linearly with age, stage, C-reactive
+    protein and transcript_1, decreases with albumin and transcript_2, is lowest at a body mass index of 25 (U-shaped),
+    and is decreased by treatment only in patients with the mutation. Sex, creatinine, transcript_3 and transcript_4
+    have no effect. Patients enter throughout the study, and those alive at its end are censored.
 
     Args:
-        seed: Of everything.
+        seed: Seed of all random draws.
         count: Number of patients.
 
     Returns:
-        One row a patient: ``patient``, the features, ``time`` from entry to death or to the end of the study in days,
+        One row per patient: ``patient``, the features, ``time`` from entry to death or to the end of the study in days,
         and ``dead`` (1, or 0 if censored). Some blood values are missing.
     """
     return _cohort(seed, count)[0]
 
 
 def planted_log_hazard(seed: int = 0, count: int = 600) -> pd.Series:
-    """The true logarithm of the hazard ratio of each of the `patients`, which no model can beat but by chance."""
+    """The true log hazard ratio of each of the `patients`: the best possible prediction, except by chance."""
     return _cohort(seed, count)[1]
 
 
@@ -47,7 +47,7 @@ def _patient(random: Random, number: int) -> tuple[dict[str, str | float | None]
     (stage,) = random.choices(list(STAGES), list(STAGES.values()))
     female, treated, mutated = random.random() < 0.48, random.random() < 0.5, random.random() < 0.4
     fed -= 0.4 * inflamed  # albumin falls with inflammation
-    transcripts[2] += 0.6 * transcripts[0]  # follows one that matters
+    transcripts[2] += 0.6 * transcripts[0]  # correlated with one that has an effect
     log_hazard = (
         0.45 * age
         + 0.5 * (list(STAGES).index(stage) - 1.3)

@@ -1,21 +1,21 @@
-"""Made-up vessels with exact masks, the same for the same seed on every machine: branching lines, and aneurysms."""
+"""Simulated vessels and aneurysms with exact masks; the same seed gives the same data on every machine."""
 
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-Random = np.random.RandomState  # the one generator of NumPy whose numbers do not change between releases
+Random = np.random.RandomState  # the generator of NumPy whose numbers are fixed between releases
 STEP = 0.7  # pixels between two points of a centre line
 AT_ONCE = 1 << 22  # distances in memory
 
 
 class Line(NamedTuple):
-    """Points of the centre line of one vessel a sample.
+    """Centre line of one vessel per sample.
 
     Attributes:
-        place: In pixels, ``shape=(samples, points, axes)``.
-        heading: Unit vectors, ``shape=(samples, points, axes)``.
+        place: Points in pixels, ``shape=(samples, points, axes)``.
+        heading: Direction at each point, unit vectors, ``shape=(samples, points, axes)``.
         radius: In pixels, ``shape=(samples, points)``; 0 where there is no vessel.
     """
 
@@ -25,18 +25,18 @@ class Line(NamedTuple):
 
 
 def vessels(seed: int = 0, samples: int = 160, size: int = 64) -> pd.DataFrame:
-    """Images of bright, curved, branching vessels that taper, with exact masks.
+    """Images of bright, curved, branching, tapering vessels, with exact masks.
 
-    Vessels have a Gaussian profile; the background is unevenly lit and noisy, and round bright spots lie anywhere,
-    which are no vessels.
+    Vessels have a Gaussian profile. The background has uneven illumination, noise, and round bright spots that are not
+    vessels.
 
     Args:
-        seed: Of everything.
+        seed: Seed of all random draws.
         samples: Number of images.
         size: Height and width, in pixels.
 
     Returns:
-        One row an image: ``image``, uint8 ``(1, size, size)``, and ``mask``, uint8 ``(size, size)``: 1 is vessel.
+        One row per image: ``image``, uint8 ``(1, size, size)``, and ``mask``, uint8 ``(size, size)``: 1 is vessel.
     """
     random = Random(seed)
     trunk = _trunk(random, samples, 2, size, radius=(1.7, 2.9), bend=0.02)
@@ -48,17 +48,17 @@ def vessels(seed: int = 0, samples: int = 160, size: int = 64) -> pd.DataFrame:
 
 
 def aneurysms(seed: int = 0, samples: int = 240, size: int = 24) -> pd.DataFrame:
-    """Volumes with a curved, branching vessel; half of the vessels have an aneurysm, a bulge on the wall.
+    """Volumes with a curved, branching vessel, half of which has an aneurysm: a bulge on the wall.
 
-    Bright spots apart from the vessel, forks and vessels of other widths keep the brightness alone from telling which.
+    Because of bright spots beside the vessel, forks and different widths, total brightness does not predict the class.
 
     Args:
-        seed: Of everything.
-        samples: Number of volumes; every second one has an aneurysm.
+        seed: Seed of all random draws.
+        samples: Number of volumes; half of them have an aneurysm.
         size: Depth, height and width, in pixels.
 
     Returns:
-        One row a volume: ``image``, uint8 ``(1, size, size, size)``, ``mask``, uint8 ``(size, size, size)``: 1 is
+        One row per volume: ``image``, uint8 ``(1, size, size, size)``, ``mask``, uint8 ``(size, size, size)``: 1 is
         vessel, the aneurysm included, and ``aneurysm`` (yes or no).
     """
     random = Random(seed)
@@ -87,7 +87,7 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
 
 
 def _walk(random: Random, place: np.ndarray, heading: np.ndarray, radius: np.ndarray, steps: int, bend: float) -> Line:
-    """A line whose curvature changes smoothly, from a place ``(samples, axes)``; it loses 40% of its radius."""
+    """A line of smoothly changing curvature from ``place``, ``(samples, axes)``; its radius decreases by 40%."""
     pull, places, headings = np.zeros_like(place), [], []
     for _ in range(steps):
         pull = 0.9 * pull + bend * random.standard_normal(place.shape)
@@ -99,7 +99,7 @@ def _walk(random: Random, place: np.ndarray, heading: np.ndarray, radius: np.nda
 
 
 def _trunk(random: Random, samples: int, axes: int, size: int, radius: tuple[float, float], bend: float) -> Line:
-    """From a point of the border towards the middle, and as far again."""
+    """A vessel from a point on the border through the middle of the image."""
     side = _unit(random.standard_normal((samples, axes)))
     place = size / 2 + size / 2 * side / np.abs(side).max(1, keepdims=True)
     goal = size / 2 + _uniform(random, -0.2, 0.2, samples, axes) * size
@@ -107,7 +107,7 @@ def _trunk(random: Random, samples: int, axes: int, size: int, radius: tuple[flo
 
 
 def _branch(random: Random, parent: Line, length: int, bend: float) -> Line:
-    """Leaves the parent sidewards at a point of its middle, with two thirds of the radius there."""
+    """A vessel that leaves its parent sideways at a point of its middle, with two thirds of the radius there."""
     samples, points, axes = parent.place.shape
     every, at = np.arange(samples), (points * _uniform(random, 0.15, 0.6, samples)).astype(int)
     heading = parent.heading[every, at]
@@ -120,7 +120,7 @@ def _branch(random: Random, parent: Line, length: int, bend: float) -> Line:
 
 
 def _bulge(random: Random, trunk: Line, has: np.ndarray, size: int) -> Line:
-    """A ball on the wall of the trunk, somewhere in the middle of the volume; none where there is to be none."""
+    """A ball on the wall of the trunk near the middle of the volume, of radius 0 where ``has`` is False."""
     samples, _, axes = trunk.place.shape
     middle = _uniform(random, 0.3, 0.7, samples, 1, axes) * size
     every, at = np.arange(samples), np.square(trunk.place - middle).sum(2).argmin(1)
@@ -133,29 +133,29 @@ def _bulge(random: Random, trunk: Line, has: np.ndarray, size: int) -> Line:
 
 
 def _squares(lines: list[Line], size: int) -> np.ndarray:
-    """Squared distance of each pixel from the nearest line, in radii: ``(samples, *spatial)``; 9 where it is far."""
+    """Squared distance of each pixel from the nearest line, in radii: ``(samples, *spatial)``; 9 beyond two radii."""
     place, radius = (np.concatenate([line[i] for line in lines], 1) for i in (0, 2))
     samples, _, axes = place.shape
     squares = np.full(samples * size**axes, 9.0)
     sample, point = np.nonzero((radius > 0) & ((place > -4) & (place < size + 3)).all(2))
     place, radius = place[sample, point], radius[sample, point]
-    widths = np.ceil(2 * radius).astype(int)  # of a window about each point; beyond two radii nothing is seen
+    widths = np.ceil(2 * radius).astype(int)  # of a window about each point; beyond two radii a vessel is not visible
     for width in np.unique(widths):
-        window, mine = np.arange(-width, width + 1), np.flatnonzero(widths == width)
-        for some in np.array_split(mine, 1 + len(mine) * len(window) ** axes // AT_ONCE):
-            square, at = np.zeros((len(some), 1)), sample[some][:, None]
+        window, points = np.arange(-width, width + 1), np.flatnonzero(widths == width)
+        for part in np.array_split(points, 1 + len(points) * len(window) ** axes // AT_ONCE):
+            square, at = np.zeros((len(part), 1)), sample[part][:, None]
             for axis in range(axes):
-                pixel = np.rint(place[some, axis]).astype(int)[:, None] + window
-                one = np.square((pixel - place[some, axis, None]) / radius[some, None])
+                pixel = np.rint(place[part, axis]).astype(int)[:, None] + window
+                one = np.square((pixel - place[part, axis, None]) / radius[part, None])
                 one[(pixel < 0) | (pixel >= size)] = 9
-                square = (square[:, :, None] + one[:, None]).reshape(len(some), -1)
-                at = (at[:, :, None] * size + pixel.clip(0, size - 1)[:, None]).reshape(len(some), -1)
+                square = (square[:, :, None] + one[:, None]).reshape(len(part), -1)
+                at = (at[:, :, None] * size + pixel.clip(0, size - 1)[:, None]).reshape(len(part), -1)
             np.minimum.at(squares, at.ravel(), square.ravel())
     return squares.reshape(samples, *(size,) * axes)
 
 
 def _picture(random: Random, squares: np.ndarray, contrast: tuple[float, float], spots: int) -> np.ndarray:
-    """Vessels and spots on an uneven background, with noise: uint8 ``(samples, 1, *spatial)``."""
+    """Images of vessels and spots on an uneven background, with noise: uint8 ``(samples, 1, *spatial)``."""
     samples, size, axes = len(squares), squares.shape[1], squares.ndim - 1
     one_each = (samples, *[1] * axes)
     grid = np.stack(np.meshgrid(*[np.arange(size)] * axes, indexing="ij"))

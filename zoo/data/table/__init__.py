@@ -1,1 +1,1 @@
-"""Tables of one row a sample: clinical measurements, and other numbers and categories."""
+"""Tables with one row per sample: clinical measurements, and other numbers and categories."""

@@ -1,4 +1,4 @@
-"""Which features say most about the target, one by one, in training samples."""
+"""Univariate selection of the features most strongly associated with the target, on training samples."""
 
 import numpy as np
 from torch import Tensor
@@ -10,17 +10,17 @@ from ...training.tasks import task_of
 
 
 def select(part: Modality, x: Tensor, y: Tensor, target: Target, count: int) -> None:
-    """Keep in a modality only its features that say most about the target.
+    """Reduce a modality to the features most strongly associated with the target.
 
     Args:
-        part: Of expression; it is changed in place, and keeps its covariates.
+        part: Modality of expression; changed in place. Its covariates are kept.
         x: Raw training samples, ``shape=(samples, features)``.
-        y: Their targets.
-        target: Kind of the target.
-        count: How many features to keep.
+        y: Targets of the training samples.
+        target: Description of the target.
+        count: Number of features to select.
 
     Raises:
-        InputError: There is no target, or the samples have one and the same value of it.
+        InputError: There is no target, or all samples have the same value of it.
     """
     layer = ExpressionEncoder(part)
     layer.fit(x)
@@ -30,24 +30,24 @@ def select(part: Modality, x: Tensor, y: Tensor, target: Target, count: int) -> 
 
 
 def most_predictive(x: np.ndarray, y: np.ndarray, target: Target, count: int) -> list[int]:
-    """Positions of the features with the strongest relation to the target, in their own order.
+    """Positions of the features most strongly associated with the target, in ascending order.
 
-    How strong a relation is, the task of the target says (`association` in `zoo.training.tasks`).
+    The task of the target defines the measure of association (`association` in `zoo.training.tasks`).
 
     Args:
         x: Encoded training samples, ``shape=(samples, features)``.
-        y: Their targets; those without one are left out.
-        target: Kind of the target.
-        count: How many features to keep.
+        y: Targets of the training samples; those with a missing target are left out.
+        target: Description of the target.
+        count: Number of features to select.
 
     Raises:
-        InputError: There is no target, or the samples have one and the same value of it.
+        InputError: There is no target, or all samples have the same value of it.
     """
     known = np.isfinite(y).reshape(len(y), -1).all(1) & (y >= 0 if target["classes"] else True)
     x, y = x[known], y[known]
     if len(np.unique(y, axis=0)) < 2:
-        what = f"target {target['name']!r} that differs" if target["name"] else "target: give --data.target"
-        raise InputError(f"most_predictive needs training samples with a {what}")
+        what = f"different values of target {target['name']!r}" if target["name"] else "a target: give --data.target"
+        raise InputError(f"most_predictive needs training samples with {what}")
     with np.errstate(divide="ignore", invalid="ignore"):
         strength = task_of(target).association(x, y)
     order = np.argsort(-np.nan_to_num(strength, nan=-1.0), kind="stable")

@@ -1,4 +1,4 @@
-"""Tables: clinical data, expression matrices, anything with one sample a row."""
+"""Data module of tables: clinical data, expression matrices, and all else with one sample per row."""
 
 from functools import cached_property
 from typing import Any
@@ -17,24 +17,24 @@ from ..frame import FrameData
 
 
 class TableData(FrameData):
-    """A table with one sample a row: CSV, TSV (also gzipped), Parquet or ``.h5ad``, or a packaged data set by name.
+    """A table with one sample per row: CSV, TSV (also gzipped), Parquet or ``.h5ad``, or a packaged data set by name.
 
-    What is not said is detected: a text column is a category (unless most of its values are numbers, then the rest are
-    reported as errors), the target is a class or a number by its values. Exact duplicates among the samples always
-    share a split.
+    Types are detected unless they are specified: a text column is categorical (unless most of its values are numbers;
+    the others are then reported as errors), and the kind of target follows from its values. Exact duplicates among the
+    samples always share a split.
 
     Args:
         path: A file, or the name of a data set with a card (``pima``).
-        target: Column to predict; autoencoders need none. A data set's card knows its own.
-        features: Columns to learn from. Default: all but target, id, group and split columns.
-        covariates: Those of them that are conditions (centre, sex): an autoencoder is told them and does not
-            reconstruct them; to other models they are features.
-        categorical: Columns of numbers that are categories (1 = male, 2 = female).
-        ordered: Categories with an order, with their levels from low to high: ``{stage: [I, II, III]}``.
-        target_kind: binary, multiclass, regression or survival; detected by default. ``none`` leaves it out.
+        target: Column to predict; not required for autoencoders. Default: the target in the card of the data set.
+        features: Columns used as input. Default: all but target, id, group and split columns.
+        covariates: Features that are conditions (centre, sex): an autoencoder is given them as input and does not
+            reconstruct them; other models use them as features.
+        categorical: Numeric columns that hold categories (1 = male, 2 = female).
+        ordered: Ordered categories, with their levels from low to high: ``{stage: [I, II, III]}``.
+        target_kind: binary, multiclass, regression or survival; detected by default. ``none`` ignores the target.
         positive: The positive one of two classes; by default the last in alphabetical order.
-        missing: Numbers that stand for a missing value, by column: ``{insulin: [0]}``.
-        id: Column of unique sample names. Default: a first column without a header, else rows are counted from 1.
+        missing: Numbers that denote a missing value, by column: ``{insulin: [0]}``.
+        id: Column of unique sample names. Default: a first column without a header, else rows are numbered from 1.
         **shared: Arguments of `FrameData` (test_path, unlabelled, event) and `Data`.
 
     Raises:
@@ -65,16 +65,16 @@ class TableData(FrameData):
         self.missing = missing or {name: fact["missing"] for name, fact in self.facts.items() if "missing" in fact}
 
     def modality(self, frame: pd.DataFrame) -> Modality:
-        """Features and what they are; levels of categories come later, from training rows."""
+        """Features and their types; levels of categories follow from training rows in `complete`."""
         taken = {*self.roles(frame).values(), self.target, IS_TEST}
         features = self.features or frame.attrs.get("features") or [n for n in frame.columns if n not in taken]
         for name in [*features, *self.covariates, *self.categorical, *self.ordered, *self.missing]:
             self.check_column(frame, name, "feature")
         features = [*features, *(name for name in self.covariates if name not in features)]
         if self.target in features:
-            raise InputError(f"target {self.target!r} is among the features; a model would only copy it")
+            raise InputError(f"target {self.target!r} is among the features (leakage); remove it")
         if not features:
-            raise InputError(f"{self.path}: there is no column to learn from beside {self.target!r}")
+            raise InputError(f"{self.path}: there is no feature column beside {self.target!r}")
         text = columns.text_columns(frame[features], self.path)
         categorical = [n for n in features if n in {*self.categorical, *text} and n not in self.ordered]
         known = [name for name in (self.target, self.event) if name in frame]
@@ -97,7 +97,7 @@ class TableData(FrameData):
         return pd.util.hash_pandas_object(features.astype(text), index=False)
 
     def complete(self, modality: Modality, frame: pd.DataFrame, training: pd.DataFrame) -> None:
-        """Levels of the categorical columns."""
+        """Set the levels of the categorical columns, from training rows."""
         modality["levels"] = columns.levels(frame, training, modality["levels"], self.ordered, self.path)
 
     def with_smote(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
