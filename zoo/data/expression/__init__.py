@@ -1,1 +1,1 @@
-"""Gene expression, as counts, abundances or logarithms, dense or sparse."""
+"""Gene expression as counts, abundances or logarithms, from dense or sparse files."""

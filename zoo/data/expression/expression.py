@@ -1,4 +1,4 @@
-"""Expression of genes: counts of single cells, bulk RNA-seq, microarrays, proteins; sparse until a batch is made."""
+"""Data module of expression: single-cell counts, bulk RNA-seq, microarrays, proteins; sparse except in batches."""
 
 import hashlib
 import logging
@@ -26,38 +26,39 @@ from . import genes as expression_genes
 from .files import Expression, read_card, read_h5ad, read_matrix_table
 
 log = logging.getLogger("zoo")
-ROW = "__matrix_row__"  # column that says where a sample is in the matrix, while it is read
-STATISTICS, CHUNK = 1 << 26, 1024  # values that statistics are learnt from; samples encoded at a time
+ROW = "__matrix_row__"  # column of the position of a sample in the matrix, until the split
+STATISTICS, CHUNK = 1 << 26, 1024  # most values from which statistics are computed; samples encoded at a time
 Scale = Literal["counts", "abundance", "log", "beta", "none"]
 
 
 class ExpressionData(FrameData):
-    """Expression of genes in samples or cells, from ``.h5ad``, CSV, TSV (also gzipped), Parquet, or a packaged set.
+    """Gene expression of samples or cells, from ``.h5ad``, CSV, TSV (also gzipped), Parquet, or a packaged data set.
 
-    The matrix stays sparse in memory (float32); the rows of a batch are made dense when it is. Genes that have the same
-    value in all training samples are left out, and told of. Samples with equal expression always share a split.
+    The matrix stays sparse in memory (float32); only the rows of a batch become dense. Genes that have the same value in
+    all training samples are left out and logged. Samples with equal expression always share a split.
 
     Args:
         path: ``.h5ad`` (samples and their annotation in ``obs``), a table with samples in rows and genes in columns, or
-            the name of a data set with a card (``miniacc``). Columns of text, and those that other arguments name, are
-            no genes.
-        target: Column of the annotation to predict; autoencoders need none. A data set's card knows its own.
-        samples_path: Table with annotation of the samples, found by their names in its first column, or in ``id``.
-        covariates: Columns of the annotation that are conditions (batch, centre, sex): an autoencoder is told them and
-            does not reconstruct them; to other models they are features. Text, and whole numbers with up to ten
-            values, are categories.
-        scale: What the values are: ``counts``, ``abundance`` (normalised, such as TPM), ``log``, ``beta``
-            (methylation, 0 to 1) or ``none`` (levels, scores: taken as they are). By default whole numbers are counts
-            (none, if none is above 2 or some are negative), others abundances if one is above 50, and logarithms if
-            none is or some are negative.
-        most_variable: Keep so many genes, those with the highest variance of the logarithms in training samples. Counts
-            are then given per 10,000 counts of these genes.
+            the name of a data set with a card (``miniacc``). Text columns, and columns named by other arguments, are
+            not genes.
+        target: Column of the annotation to predict; not required for autoencoders. Default: the target in the card of
+            the data set.
+        samples_path: Table with annotation of the samples, matched by their names in its first column, or in ``id``.
+        covariates: Columns of the annotation that are conditions (batch, centre, sex): an autoencoder is given them as
+            input and does not reconstruct them; other models use them as features. Text, and integers with up to ten
+            different values, are categories.
+        scale: Scale of the values: ``counts``, ``abundance`` (normalised, such as TPM), ``log``, ``beta``
+            (methylation, 0 to 1) or ``none`` (levels, scores: not transformed). By default, integers are counts
+            (``none`` if no value is above 2 or some are negative); other values are abundances if one is above 50 and
+            none is negative, else logarithms.
+        most_variable: Number of genes to select: those with the highest variance of the logarithms in training samples.
+            Counts are then normalised to 10,000 counts of these genes.
         layer: Layer of an ``.h5ad``, such as ``counts``; X by default.
-        assay: Which assay of a data set with several; its card has a default.
-        genes_in_rows: The table has genes in rows and samples in columns, as the series of GEO.
-        target_kind: binary, multiclass or regression; detected by default. ``none`` leaves the card's target out.
+        assay: Assay of a data set with several; the card defines the default.
+        genes_in_rows: The table has genes in rows and samples in columns, as series matrices of GEO.
+        target_kind: binary, multiclass or regression; detected by default. ``none`` ignores the target of the card.
         positive: The positive one of two classes; by default the last in alphabetical order.
-        id: Column that names the samples. Default: the row names, or a first column of text, else they are counted.
+        id: Column that names the samples. Default: the row names, or a first column of text, else rows are numbered.
         **shared: Arguments of `FrameData` (test_path, unlabelled, event) and `Data`.
 
     Raises:
@@ -94,7 +95,7 @@ class ExpressionData(FrameData):
             raise InputError(f"{path}: assay {assay!r} is for data sets with several")
         about = assay_of(self.card, assay) if "assays" in self.card else self.card
         if "assays" in self.card and "scale" not in about:
-            raise InputError(f"assay {assay} of {path} is no expression: {about['meaning']}")
+            raise InputError(f"assay {assay} of {path} is not expression data: {about['meaning']}")
         self.assay = about["name"] if "assays" in self.card else None
         self.samples_path, self.layer, self.genes_in_rows = samples_path, layer, genes_in_rows
         self.covariates = self.card.get("covariates", []) if covariates is None else covariates
@@ -103,13 +104,13 @@ class ExpressionData(FrameData):
 
     @cached_property
     def parts(self) -> list[Expression]:
-        """What the file holds, and a separate test file, with the annotation of the samples."""
+        """Expression and annotation of the file, and of a separate test file."""
         paths = [self.path] if self.test_path is None or self.external else [self.path, self.test_path]
         return [self._read_matrix(path) for path in paths]
 
     @cached_property
     def expression(self) -> Expression:
-        """All samples, those of a separate test file below."""
+        """Expression of all samples; those of a separate test file come last."""
         return self.parts[0] if len(self.parts) == 1 else self.parts[0].beneath(self.parts[1])
 
     def _read_matrix(self, path: str) -> Expression:
@@ -145,27 +146,27 @@ class ExpressionData(FrameData):
         return str(frame.columns[0])
 
     def frame(self) -> AnnData:
-        """All samples as they lie in the file; no target is needed."""
+        """All samples as they are in the file; a target is not required."""
         return self.parts[0].to_anndata()
 
     def check_features(self, frame: pd.DataFrame, modality: Modality) -> None:
-        """Nothing yet: `values` finds the genes."""
+        """No check here: `values` matches the genes."""
 
     def modality(self, frame: pd.DataFrame) -> Modality:
-        """All genes, the scale, and the covariates; which genes are kept is for training rows to say."""
+        """All genes, the scale and the covariates; `complete` selects genes from training rows."""
         self.roles(frame)
         expression, covariates = self.expression, list(self.covariates)
         for name in covariates:
             self.check_column(frame, name, "covariate")
             if name == self.target:
-                raise InputError(f"target {name!r} is among the covariates; a model would only copy it")
+                raise InputError(f"target {name!r} is among the covariates (leakage); remove it")
             if name in expression.genes:
                 raise InputError(f"{self.path}: {name!r} is a covariate and a gene; rename one")
         if len(expression.genes) < 2:
             raise InputError(f"{self.path}: {len(expression.genes)} genes (columns of numbers), at least 2 are needed")
         scale = self.scale or expression_genes.detect_scale(self.parts[0].matrix)
         if not self.scale:
-            log.info("%s: the values look like %s; if they are not, give --data.scale", self.path, scale)
+            log.info("%s: scale detected as %s; if this is wrong, give --data.scale", self.path, scale)
         self._check_values(scale)
         return Modality(
             kind="expression",
@@ -181,19 +182,21 @@ class ExpressionData(FrameData):
             check_values(part.matrix, part.genes, part.names, scale, part.source)
 
     def duplicates(self, frame: pd.DataFrame, modality: Modality) -> pd.Series:
-        """A hash of the values."""
+        """A hash of the values of each sample."""
         return pd.Series(expression_genes.row_hashes(self.expression.matrix)[frame[ROW]])
 
     def complete(self, modality: Modality, frame: pd.DataFrame, training: pd.DataFrame) -> None:
-        """The genes that vary among training rows, or the most variable ones, and levels of the covariates."""
+        """Select genes that vary, or vary most, among training rows, and set the levels of the covariates."""
         rows, scale, genes = training[ROW].to_numpy(), modality["scale"], self.expression.genes
-        kept = expression_genes.chosen(self.expression.matrix, genes, rows, scale, self.most_variable, self.path)
-        modality["features"] = [*genes[kept], *modality["covariates"]]
+        selected = expression_genes.selected_genes(
+            self.expression.matrix, genes, rows, scale, self.most_variable, self.path
+        )
+        modality["features"] = [*genes[selected], *modality["covariates"]]
         modality["shape"] = [len(modality["features"])]
         modality["levels"] = columns.levels(frame, training, modality["levels"], {}, self.path)
 
     def values(self, frame: pd.DataFrame, modality: Modality) -> Source:
-        """Rows that are made dense when they are asked for."""
+        """Raw values, whose rows become dense on access."""
         expression, conditions = self.expression, modality["covariates"]
         if self.trained:
             self._check_values(modality["scale"])
@@ -203,10 +206,10 @@ class ExpressionData(FrameData):
         return ExpressionRows(expression.matrix, place, covariates, frame[ROW].to_numpy())
 
     def apply_split(self, unsplit: UnsplitDataset) -> Dataset:
-        """Split; the samples without what only reading needed."""
-        content = super().apply_split(unsplit)
-        content.samples = content.samples.drop(columns=ROW)
-        return content
+        """Split the samples, and remove the column `ROW`."""
+        dataset = super().apply_split(unsplit)
+        dataset.samples = dataset.samples.drop(columns=ROW)
+        return dataset
 
     def _statistics_rows(self) -> Tensor:
         rows = self.dataset.rows("train")
@@ -216,9 +219,9 @@ class ExpressionData(FrameData):
         return rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(self.seed))[:most].sort()[0]]
 
     def training_inputs(self) -> Tensor:
-        """Raw training rows, dense: encodings learn from these.
+        """Raw training rows, dense, to which encodings are fitted.
 
-        Where all of them have more than 2**26 values (256 MB), so many rows are drawn, with the seed of the data.
+        If the training rows have more than 2**26 values (256 MB), a random subset of this size is drawn.
         """
         return self.dataset.x[self._statistics_rows()]
 
@@ -233,8 +236,8 @@ class ExpressionData(FrameData):
         return layer
 
     def baseline_features(self, rows: Tensor) -> dict[str, np.ndarray]:
-        """Logarithms in standard units, and the encoded covariates."""
-        return {"": torch.cat([self._encoder(self.dataset.x[some]) for some in rows.split(CHUNK)]).numpy()}
+        """Standardised logarithms, and the encoded covariates."""
+        return {"": torch.cat([self._encoder(self.dataset.x[part]) for part in rows.split(CHUNK)]).numpy()}
 
     def describe(self) -> dict[str, Any]:
         """Name, checksum, licence and citation of the data."""
@@ -248,5 +251,5 @@ class ExpressionData(FrameData):
 
 
 def joint_checksum(*checksums: str) -> str:
-    """Checksum of several files by theirs."""
+    """Checksum of several files, from the checksum of each."""
     return hashlib.sha256("\n".join(checksums).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Expression matrices from ``.h5ad`` files, tables and packaged data sets; they are sparse from the start."""
+"""Sparse expression matrices from ``.h5ad`` files, tables and packaged data sets."""
 
 import logging
 from dataclasses import dataclass
@@ -22,13 +22,13 @@ log = logging.getLogger("zoo")
 
 @dataclass
 class Expression:
-    """What was read.
+    """An expression matrix with its annotation.
 
     Attributes:
         matrix: float32 CSR, ``shape=(samples, genes)``.
         genes: Names of the columns.
-        samples: One row a sample; the first column holds their names.
-        source: The file.
+        samples: One row per sample; the first column holds the names of the samples.
+        source: Name of the file.
     """
 
     matrix: sparse.csr_matrix
@@ -49,16 +49,15 @@ class Expression:
         return pd.Index(self.samples.iloc[:, 0])
 
     def annotated(self, table: pd.DataFrame, source: str, key: str | None) -> "Expression":
-        """With the columns of a table of samples beside, found by the names of the samples.
+        """Add the columns of a table of samples, matched by the names of the samples.
 
         Args:
-            table: One row a sample.
-            source: What to call it in an error.
-            key: What the column of sample names is to be called; where the table has none of this name, its first
-                column holds them.
+            table: One row per sample.
+            source: Name of the table in an error.
+            key: Column of sample names; if the table does not have it, its first column is used and renamed.
 
         Raises:
-            InputError: No sample has a row, or one has two.
+            InputError: No sample has a row in the table, or one has two.
         """
         column = key if key in table else str(table.columns[0])
         known = pd.Index(names_of(table[column]))
@@ -66,15 +65,19 @@ class Expression:
             raise InputError(f"{source}: sample {doubled[0]!r} occurs more than once in column {column!r}")
         rows = known.get_indexer(self.names)
         if (rows < 0).all():
-            hint = "give --data.genes_in_rows true" if self.genes.isin(known).any() else "give --data.id, or mend them"
+            hint = (
+                "give --data.genes_in_rows true"
+                if self.genes.isin(known).any()
+                else "give --data.id, or correct the names"
+            )
             raise InputError(
                 f"{self.source} and {source} have no sample in common ({self.names[0]}, ... and {known[0]}, ... of "
                 f"column {column!r}); {hint}"
             )
-        if (bare := rows < 0).any():
-            first = ", ".join(self.names[bare][:3])
-            log.warning("%d samples of %s are not in %s, such as %s", bare.sum(), self.source, source, first)
-        if others := len(known) - int((~bare).sum()):
+        if (missing := rows < 0).any():
+            first = ", ".join(self.names[missing][:3])
+            log.warning("%d samples of %s are not in %s, such as %s", missing.sum(), self.source, source, first)
+        if others := len(known) - int((~missing).sum()):
             log.info("%d samples of %s are not in %s", others, source, self.source)
         added = table.drop(columns=column).reset_index(drop=True).reindex(rows).reset_index(drop=True)
         name = key or column
@@ -83,7 +86,7 @@ class Expression:
         return Expression(self.matrix, self.genes, pd.concat([own, added], axis=1), self.source)
 
     def beneath(self, other: "Expression") -> "Expression":
-        """With the samples of another file below, its genes found by name."""
+        """Append the samples of another file, its genes matched by name."""
         columns = match_genes(list(self.genes), other.genes, other.source)
         unmeasured = sparse.csr_matrix(np.full((len(other.samples), 1), np.nan, dtype=np.float32))
         theirs = sparse.hstack([other.matrix, unmeasured], format="csr")[:, columns]  # -1 is the last
@@ -92,13 +95,13 @@ class Expression:
         return Expression(matrix, self.genes, pd.concat([self.samples, below], ignore_index=True), self.source)
 
     def to_anndata(self) -> AnnData:
-        """The same as AnnData; samples are named in ``obs_names``."""
+        """Convert to AnnData, with the names of the samples in ``obs_names``."""
         obs = self.samples.set_index(self.names.map(str)).iloc[:, 1:]
         return AnnData(self.matrix, obs=obs, var=pd.DataFrame(index=self.genes))
 
 
 def from_anndata(values: Any, obs: pd.DataFrame, genes: pd.Index, source: str, name: str | None = None) -> Expression:
-    """What an AnnData holds; samples are named by a column of ``obs`` if one is asked for, else by its index."""
+    """Convert from the parts of an AnnData; samples are named by the column ``name`` of ``obs``, else by its index."""
     if name and name in obs:
         samples = pd.concat([names_of(obs[name]), obs.drop(columns=name)], axis=1)
     else:
@@ -109,54 +112,54 @@ def from_anndata(values: Any, obs: pd.DataFrame, genes: pd.Index, source: str, n
 
 
 def names_of(column: pd.Series) -> pd.Series:
-    """Names of samples as text; missing ones stay so, for `FrameData` to tell of."""
+    """Names of samples as text; missing names stay missing, and `FrameData` reports them."""
     return as_text(column).astype(object)
 
 
 def free_name(frame: pd.DataFrame, wish: str | None = None) -> str:
-    """A name for a column of sample names that the table does not have yet."""
+    """A name for a column of sample names that is not used in the table."""
     return next(name for name in (wish, UNNAMED, "observation", "name of the sample") if name and name not in frame)
 
 
 def read_card(card: dict[str, Any], assay: str | None, name: str | None) -> Expression:
-    """A packaged data set of expression, its checksums compared with the card's.
+    """Read a packaged data set of expression, and compare its checksums with the card's.
 
     Args:
-        card: Of a simulation, or with ``assays`` and a ``file`` that annotates their samples.
-        assay: Which assay; by default the one that the card names.
+        card: Card of a simulation, or one with ``assays`` and a ``file`` that annotates their samples.
+        assay: Name of the assay; by default that of the card.
         name: Column of sample names.
 
     Raises:
-        InputError: Changed, not shipped, or nothing of expression.
+        InputError: A checksum differs, or the data set is not shipped or not of expression.
     """
     if "assays" in card:
         chosen = assay_of(card, assay)
         source = f"{card['name']} ({chosen['name']})"
         if "simulated" in card:
-            made = simulated(card)
-            assert isinstance(made, dict)
-            tables = matrix_of_table(made[chosen["name"]], source, set(), name=name)
-            return tables.annotated(made["samples"], card["name"], name)
+            tables = simulated(card)
+            assert isinstance(tables, dict)
+            matrix = matrix_of_table(tables[chosen["name"]], source, set(), name=name)
+            return matrix.annotated(tables["samples"], card["name"], name)
         read = read_matrix_table(verified(card, chosen["file"], chosen["sha256"]), set(), name=name)
         read.source = source
         return read.annotated(read_dataset(card), card["file"], name)
-    if "simulated" in card and isinstance(made := simulated(card), AnnData):
-        return from_anndata(made.X, made.obs, made.var_names, card["name"], name)
+    if "simulated" in card and isinstance(adata := simulated(card), AnnData):
+        return from_anndata(adata.X, adata.obs, adata.var_names, card["name"], name)
     if "fetch" in card:
-        read_dataset(card)  # says how to get it
-    raise InputError(f"{card['name']} is no data set of expression; see: zoo show {card['name']}")
+        read_dataset(card)  # its error states where to get the data
+    raise InputError(f"{card['name']} is not a data set of expression; see: zoo show {card['name']}")
 
 
 def read_h5ad(path: Path, layer: str | None = None, name: str | None = None) -> Expression:
-    """X or a layer of an ``.h5ad``; a sparse one is read as it is, a dense one some rows at a time.
+    """X or a layer of an ``.h5ad``; a dense matrix is converted to a sparse one in blocks of rows.
 
     Args:
         path: The file.
-        layer: The layer; X by default.
+        layer: Name of the layer; X by default.
         name: Column of ``obs`` that names the samples; by default its index does.
 
     Raises:
-        InputError: No such file or layer, or it is damaged.
+        InputError: The file or layer does not exist, or the file is damaged.
     """
     import h5py
     from anndata.io import read_elem
@@ -168,7 +171,7 @@ def read_h5ad(path: Path, layer: str | None = None, name: str | None = None) -> 
         with h5py.File(path, "r") as file:
             layers = list(file.get("layers", []))
             if layer is not None and layer not in layers:
-                known = suggest(layer, layers) if layers else "it has none"
+                known = suggest(layer, layers) if layers else "the file has none"
                 raise InputError(f"{path}: no layer {layer!r}; {known}; leave out --data.layer to read X")
             if layer is None and "X" not in file:
                 raise InputError(f"{path}: there is no X; give --data.layer, {suggest('', layers)}")
@@ -188,7 +191,7 @@ def read_h5ad(path: Path, layer: str | None = None, name: str | None = None) -> 
 
 
 def _stored(element: Any) -> sparse.csr_matrix:
-    """A matrix of an open HDF5 file; numbers become float32 while they are read."""
+    """A matrix of an open HDF5 file, converted to float32 while it is read."""
     if hasattr(element, "dtype"):
         return as_csr(element)
     kind = element.attrs.get("encoding-type") or f"{element.attrs['h5sparse_format']}_matrix"
@@ -202,17 +205,18 @@ def _stored(element: Any) -> sparse.csr_matrix:
 
 
 def read_matrix_table(path: Path, others: set[str], genes_in_rows: bool = False, name: str | None = None) -> Expression:
-    """A table of expression: CSV, TSV (also gzipped) or Parquet.
+    """Read a table of expression: CSV, TSV (also gzipped) or Parquet.
 
     Args:
         path: The file.
-        others: Columns that are no genes, such as the target; columns of text are none either.
-        genes_in_rows: Genes in rows, named in the first column, and samples in columns, as in the series of GEO.
-        name: Column that names the samples. Default: a first column of text or without a header, else they are counted
+        others: Columns that are not genes, such as the target; text columns are not genes either.
+        genes_in_rows: Genes are in rows, named in the first column, and samples in columns, as in series matrices of
+            GEO.
+        name: Column that names the samples. Default: a first column of text or without a header, else rows are numbered
             from 1.
 
     Raises:
-        InputError: No such file; damaged; a text among the numbers; a sample or a gene twice.
+        InputError: The file is missing or damaged, has text among numbers, or a sample or gene occurs twice.
     """
     return matrix_of_table(read_table(path), str(path), others, genes_in_rows, name)
 
@@ -220,7 +224,7 @@ def read_matrix_table(path: Path, others: set[str], genes_in_rows: bool = False,
 def matrix_of_table(
     frame: pd.DataFrame, path: str, others: set[str], genes_in_rows: bool = False, name: str | None = None
 ) -> Expression:
-    """The same of a table that was read already; ``path`` is what errors call it."""
+    """As `read_matrix_table`, for a table in memory; ``path`` is its name in errors."""
     first = str(frame.columns[0])
     if genes_in_rows:
         name = first
@@ -236,7 +240,9 @@ def matrix_of_table(
         if rest[column].dropna().astype(str).str.fullmatch(r"-?\d+,\d+").mean() > 0.5:
             raise InputError(f"{path}: column {column!r} has decimal commas; write 1.5 for 1,5")
     if text:
-        log.info("%s: columns of text are no genes: %s", path, ", ".join(text[:5]) + (", ..." if text[5:] else ""))
+        log.info(
+            "%s: text columns are not used as genes: %s", path, ", ".join(text[:5]) + (", ..." if text[5:] else "")
+        )
     annotation = [column for column in rest if column in others or column in text]
     genes = rest.drop(columns=annotation)
     samples = pd.concat([names.rename(name or free_name(rest)), rest[annotation]], axis=1)
@@ -244,7 +250,7 @@ def matrix_of_table(
 
 
 def _is_text(column: pd.Series) -> bool:
-    """Whether most values of a column are no numbers; a few such values are mistakes."""
+    """Whether most values of a column are not numbers; if only a few are not, they are reported as errors."""
     if pd.api.types.is_numeric_dtype(column) or column.isna().all():
         return False
     return bool(pd.to_numeric(column.dropna(), errors="coerce").notna().mean() < 0.5)

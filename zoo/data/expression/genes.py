@@ -1,4 +1,4 @@
-"""What an expression matrix holds: its scale, copies among its samples, and which genes vary."""
+"""Properties of an expression matrix: its scale, duplicates among its samples, and which genes vary."""
 
 import logging
 
@@ -14,54 +14,53 @@ from ...training.tasks.classes import MOST_CLASSES
 
 log = logging.getLogger("zoo")
 HIGHEST_LEVEL = 2
-HIGHEST_LOG = 50  # a logarithm of expression is below, whatever its base
+HIGHEST_LOG = 50  # logarithms of expression are lower, for any base
 
 
 def detect_scale(matrix: sparse.csr_matrix) -> str:
-    """``"counts"``, ``"abundance"``, ``"log"`` or ``"none"``, as the values look.
+    """Detect the scale of the values: ``"counts"``, ``"abundance"``, ``"log"`` or ``"none"``.
 
-    Whole numbers that are not negative are counts, but levels (``"none"``) if none is above 2 (mutated or not, alleles)
-    or some are negative (copy number). Others that are not negative are abundances if one of them is above 50. The rest
-    are logarithms.
+    Integers are counts, but levels (``"none"``) if none is above 2 (mutations, alleles) or some are negative (copy
+    number). Other values are abundances if none is negative and one is above 50, else logarithms.
     """
-    whole, low, high = True, 0.0, 0.0
+    integers, low, high = True, 0.0, 0.0
     for rows in row_blocks(matrix):
         data = matrix.data[matrix.indptr[rows.start] : matrix.indptr[rows.stop]]
         data = data[np.isfinite(data)]
         if len(data):
             low, high = min(low, float(data.min())), max(high, float(data.max()))
-            whole = whole and bool((data % 1 == 0).all())
-    if whole and (low < 0 or high <= HIGHEST_LEVEL):
+            integers = integers and bool((data % 1 == 0).all())
+    if integers and (low < 0 or high <= HIGHEST_LEVEL):
         return "none"
     if low < 0:
         return "log"
-    return "counts" if whole else "abundance" if high > HIGHEST_LOG else "log"
+    return "counts" if integers else "abundance" if high > HIGHEST_LOG else "log"
 
 
 def row_hashes(matrix: sparse.csr_matrix) -> np.ndarray:
-    """A number for each row, equal for equal rows: uint64, ``shape=(rows,)``."""
+    """Hash of each row, uint64, ``shape=(rows,)``."""
     hashes = np.zeros(matrix.shape[0], dtype=np.uint64)
     for rows in row_blocks(matrix):
         begin, end = matrix.indptr[rows.start], matrix.indptr[rows.stop]
         data = matrix.data[begin:end]
         bits = np.where(np.isnan(data), np.float32(np.nan), data).view(np.uint32).astype(np.uint64)
         mixed = pd.util.hash_array((matrix.indices[begin:end].astype(np.uint64) << np.uint64(32)) | bits)
-        mixed[data == 0] = 0  # stored or not
-        sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(mixed, dtype=np.uint64)])  # overflow is meant
+        mixed[data == 0] = 0  # explicit zeros count as those that are not stored
+        sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(mixed, dtype=np.uint64)])  # modulo 2**64
         edges = matrix.indptr[rows.start : rows.stop + 1] - begin
         hashes[rows] = sums[edges[1:]] - sums[edges[:-1]]
     return hashes
 
 
 def _parts(matrix: sparse.csr_matrix, rows: np.ndarray) -> list[np.ndarray]:
-    """The rows in pieces that hold few enough values."""
+    """The rows in blocks with a limited number of stored values."""
     stored = np.cumsum(np.diff(matrix.indptr)[rows])
     edges = np.unique(np.searchsorted(stored, np.arange(BLOCK, stored[-1], BLOCK)))
     return [part for part in np.split(rows, edges) if len(part)]
 
 
 def varying(matrix: sparse.csr_matrix, rows: np.ndarray) -> np.ndarray:
-    """True for genes that do not have the same value in all of these rows, ``shape=(genes,)``; missing ones apart."""
+    """True for genes whose values differ between these rows, missing values ignored, ``shape=(genes,)``."""
     low = np.full(matrix.shape[1], np.nan, dtype=np.float32)
     high = low.copy()
     for part in _parts(matrix, rows):
@@ -73,13 +72,13 @@ def varying(matrix: sparse.csr_matrix, rows: np.ndarray) -> np.ndarray:
 
 
 def most_variable(matrix: sparse.csr_matrix, rows: np.ndarray, scale: str, count: int) -> np.ndarray:
-    """Columns with the highest variance after the transformation of `ExpressionEncoder`, in order of the matrix.
+    """Columns with the highest variance after the transformation of `ExpressionEncoder`, in ascending order.
 
     Args:
         matrix: ``shape=(samples, genes)``.
         rows: Training rows.
         scale: One of `zoo.encode.expression.SCALES`.
-        count: How many columns.
+        count: Number of columns to select.
     """
     genes = matrix.shape[1]
     number, total, squares = np.full(genes, float(len(rows))), np.zeros(genes), np.zeros(genes)
@@ -100,26 +99,26 @@ def most_variable(matrix: sparse.csr_matrix, rows: np.ndarray, scale: str, count
     return np.sort(np.argsort(-variance, kind="stable")[:count])
 
 
-def chosen(
+def selected_genes(
     matrix: sparse.csr_matrix, genes: pd.Index, rows: np.ndarray, scale: str, most: int | None, source: str
 ) -> np.ndarray:
-    """Columns of the genes to learn from: those that vary, or the most variable of them.
+    """Columns of the genes used as features: those that vary, or the most variable of them.
 
     Args:
         matrix: ``shape=(samples, genes)``.
-        genes: Their names.
-        rows: Training rows; the others are not looked at.
+        genes: Names of the genes.
+        rows: Training rows; other rows are not used.
         scale: One of `zoo.encode.expression.SCALES`.
-        most: How many to keep; None keeps all that vary.
-        source: What to call the data in an error.
+        most: Number of genes to select; None selects all that vary.
+        source: Name of the data in an error.
 
     Raises:
         InputError: Fewer than two genes vary.
     """
     varies = varying(matrix, rows)
-    if (dull := genes[~varies]).size:
-        first = ", ".join(dull[:5]) + (", ..." if len(dull) > 5 else "")
-        log.info("%d genes with one value in all training samples are left out: %s", len(dull), first)
+    if (constant := genes[~varies]).size:
+        first = ", ".join(constant[:5]) + (", ..." if len(constant) > 5 else "")
+        log.info("%d genes are constant in the training samples and left out: %s", len(constant), first)
     kept = np.flatnonzero(varies)
     if len(kept) < 2:
         raise InputError(f"{source}: fewer than 2 genes differ between the training samples")
@@ -130,7 +129,7 @@ def chosen(
 
 
 def is_category(column: pd.Series) -> bool:
-    """Whether a covariate is text, or whole numbers with few values: a batch is often a number."""
+    """Whether a covariate is text, or integers with few different values, such as numbered batches."""
     if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
         return True
     present = column.dropna().astype(float)

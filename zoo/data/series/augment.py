@@ -1,4 +1,4 @@
-"""Series are changed at random in ways that keep their meaning; missing values at their end stay."""
+"""Augmentation of series by noise, scaling and time warping; padding at their end is preserved."""
 
 from math import pi
 
@@ -7,16 +7,16 @@ from torch import Tensor
 
 from ...encode.series import lengths
 
-WAVES = 3  # of a time warp: half a period, a whole one, one and a half
+WAVES = 3  # cosines of a time warp, of 0.5, 1 and 1.5 periods
 
 
 def jitter(x: Tensor, sd: float, generator: torch.Generator) -> Tensor:
-    """Gaussian noise is added (Um et al. 2017, doi:10.1145/3136755.3136817).
+    """Add Gaussian noise (Um et al. 2017, doi:10.1145/3136755.3136817).
 
     Args:
         x: Series, ``shape=(batch, channels, length)``.
-        sd: Of the noise, in standard deviations of each channel of each series.
-        generator: Of the noise.
+        sd: Standard deviation of the noise, relative to that of each channel of each series.
+        generator: Generator of the noise.
 
     Returns:
         Series of the same shape.
@@ -27,12 +27,12 @@ def jitter(x: Tensor, sd: float, generator: torch.Generator) -> Tensor:
 
 
 def scale(x: Tensor, sd: float, generator: torch.Generator) -> Tensor:
-    """All channels of a series are stretched in height about their mean by one factor (Um et al. 2017).
+    """Scale all channels of a series about their mean by one random factor (Um et al. 2017).
 
     Args:
         x: Series, ``shape=(batch, channels, length)``.
-        sd: Of the factor, which is 1 on average.
-        generator: Of the factor.
+        sd: Standard deviation of the factor, whose mean is 1.
+        generator: Generator of the factor.
 
     Returns:
         Series of the same shape.
@@ -43,21 +43,21 @@ def scale(x: Tensor, sd: float, generator: torch.Generator) -> Tensor:
 
 
 def warp(x: Tensor, strength: float, share: float, generator: torch.Generator) -> Tensor:
-    """Time runs faster here and slower there, and a window is stretched to the whole length.
+    """Warp the time axis smoothly, and stretch a random window to the full length.
 
-    The speed is one plus a few cosines with random weights, so that time never runs backwards (a smooth time warp as
-    that of Um et al. 2017). The window lies at a random place (Le Guennec, Malinowski, Tavenard 2016, Data augmentation
-    for time series classification using convolutional neural networks, AALTD workshop). Values are read off on lines
-    between time points.
+    The speed is one plus a sum of cosines with random weights, which keeps time monotonic (a smooth time warp similar
+    to that of Um et al. 2017). The window is at a random position (Le Guennec, Malinowski, Tavenard 2016, Data
+    augmentation for time series classification using convolutional neural networks, AALTD workshop). Values are
+    linearly interpolated between time points.
 
     Args:
         x: Series, ``shape=(batch, channels, length)``.
-        strength: Speed lies between ``1 - strength`` and ``1 + strength``.
-        share: Of the series that the window keeps.
-        generator: Of weights and places.
+        strength: The speed is between ``1 - strength`` and ``1 + strength``.
+        share: Length of the window, as a fraction of the series.
+        generator: Generator of weights and positions.
 
     Returns:
-        Series of the same shape; the length before the padding stays too.
+        Series of the same shape, with the same length before the padding.
     """
     last = (lengths(x) - 1)[:, None]
     place = torch.arange(x.shape[2], device=x.device, dtype=x.dtype) / last.clamp(min=1)  # 0 to 1, beyond in padding

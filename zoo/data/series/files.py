@@ -1,4 +1,4 @@
-"""Files of one series a record: ``.ts``, ARFF, NumPy, and those of an installed package."""
+"""Files with one series per record: ``.ts``, ARFF, NumPy, and those of an installed package."""
 
 import gzip
 import importlib.util
@@ -21,16 +21,16 @@ Lines = Iterator[tuple[int, str]]  # number and text
 
 
 def read_series(path: Path) -> pd.DataFrame | None:
-    """A table with one series a row, ``(channels, length)`` in the column ``"series"``, and its ``"label"``.
+    """Read a table with one series per row: arrays ``(channels, length)`` in column ``"series"``, and ``"label"``.
 
     Args:
         path: A ``.ts`` or ``.arff`` file (also gzipped), ``.npz`` or ``.npy``.
 
     Returns:
-        The table; None if the file is of another kind, or does not exist.
+        The table; None if the file has another format, or does not exist.
 
     Raises:
-        InputError: Damaged, or not understood; the line or array is named.
+        InputError: The file is damaged or has invalid content; the error names the line or array.
     """
     suffix = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
     if suffix not in (".ts", ".arff", ".npz", ".npy") or not path.is_file():
@@ -52,7 +52,7 @@ def read_series(path: Path) -> pd.DataFrame | None:
 
 
 def _header(lines: Lines, comments: str, path: Path) -> Iterator[tuple[str, str]]:
-    """Keys, in lower case, and values of the lines before ``@data``."""
+    """Keys (in lower case) and values of the lines before ``@data``."""
     for number, line in lines:
         if line[0] in comments:
             continue
@@ -60,39 +60,39 @@ def _header(lines: Lines, comments: str, path: Path) -> Iterator[tuple[str, str]
         if key.lower() == "@data":
             return
         if line[0] != "@":
-            raise InputError(f"{path}, line {number}: a header line begins with @, this one with {line[:20]!r}")
+            raise InputError(f"{path}, line {number}: expected a header line that begins with @, not {line[:20]!r}")
         yield key.lower(), "".join(value)
     raise InputError(f"{path}: there is no line @data")
 
 
 def _ts(lines: Lines, path: Path) -> Iterator[tuple[np.ndarray, Any]]:
-    """The format of the UEA archive and of aeon: channels separated by colons, the label last."""
+    """Lines of a ``.ts`` file (UEA archive, aeon): channels separated by colons, the label last."""
     header = dict(_header(lines, "#%", path))
     if header.get("@timestamps", "").lower().startswith("true"):
         raise InputError(
-            f"{path}: series with time stamps are not read; write them as a long table and give --data.time"
+            f"{path}: series with time stamps are not supported; convert them to a long table and give --data.time"
         )
     _, *classes = header.get("@classlabel", "false").split()
-    number_follows = header.get("@targetlabel", "").lower().startswith("true")
-    labelled = number_follows or header.get("@classlabel", "").lower().startswith("true")
+    continuous = header.get("@targetlabel", "").lower().startswith("true")
+    labelled = continuous or header.get("@classlabel", "").lower().startswith("true")
     for number, line in lines:
         if line[0] in "#%":
             continue
         *parts, last = line.split(":") if labelled else (*line.split(":"), "?")
         if labelled and classes and last not in (*classes, "?"):
             raise InputError(f"{path}, line {number}: class {last!r} is not among {', '.join(classes)} of @classLabel")
-        label = None if last == "?" else float(last) if number_follows else last
+        label = None if last == "?" else float(last) if continuous else last
         yield _channels(parts, f"{path}, line {number}"), label
 
 
 def _arff(lines: Lines, path: Path) -> Iterator[tuple[np.ndarray, Any]]:
-    r"""ARFF: the class is the last attribute; channels are one quoted text, separated by ``\n``.
+    r"""Lines of an ARFF file: the class is the last attribute; channels are one quoted string, separated by ``\n``.
 
-    `scipy.io.arff` takes two to four times as long, names no line of a damaged file, refuses classes of type string,
-    and drops values of a channel beyond its declared length without a word.
+    `scipy.io.arff` takes two to four times as long, does not name the line of an error, does not support classes of
+    type string, and silently drops values of a channel beyond its declared length.
     """
     attributes = [value.lower() for key, value in _header(lines, "%", path) if key == "@attribute"]
-    number_follows = bool(attributes) and attributes[-1].endswith(("numeric", "real"))
+    continuous = bool(attributes) and attributes[-1].endswith(("numeric", "real"))
     for number, line in lines:
         if line[0] == "%":
             continue
@@ -101,7 +101,7 @@ def _arff(lines: Lines, path: Path) -> Iterator[tuple[np.ndarray, Any]]:
         else:
             text, _, last = line.rpartition(",")
         last = last.strip(",'\" ")
-        label = None if last == "?" else float(last) if number_follows else last
+        label = None if last == "?" else float(last) if continuous else last
         yield _channels(text.split("\\n"), f"{path}, line {number}"), label
 
 
@@ -122,40 +122,42 @@ def _channels(parts: list[str], where: str) -> np.ndarray:
 
 
 def _arrays(path: Path) -> pd.DataFrame:
-    """Arrays ``X`` and ``y``, or ``X_train``, ``y_train``, ``X_test`` and ``y_test``; others are columns."""
+    """Arrays ``X`` and ``y``, or ``X_train``, ``y_train``, ``X_test`` and ``y_test``; other arrays become columns."""
     if path.suffix == ".npy":
         arrays = {"x": np.load(path, allow_pickle=False)}
     else:
         with np.load(path, allow_pickle=False) as file:
             arrays = {n.lower() if n[:2].lower() in ("x", "x_", "y", "y_") else n: file[n] for n in file}
     parts = []
-    ends = ["_train", "_test"] if "x_train" in arrays else [""]
-    for end in ends:
-        if (x := arrays.pop(f"x{end}", None)) is None:
-            raise InputError(f"{path}: there is no array 'X{end}'; found {', '.join(arrays) or 'none'}")
+    suffixes = ["_train", "_test"] if "x_train" in arrays else [""]
+    for suffix in suffixes:
+        if (x := arrays.pop(f"x{suffix}", None)) is None:
+            raise InputError(f"{path}: there is no array 'X{suffix}'; found {', '.join(arrays) or 'none'}")
         if x.ndim not in (2, 3) or x.size == 0 or not np.issubdtype(x.dtype, np.number):
             raise InputError(
-                f"{path}: X{end} holds {x.dtype} of shape {x.shape}; numbers (samples, channels, length) or (samples, "
-                "length) are expected"
+                f"{path}: X{suffix} is of type {x.dtype} and shape {x.shape}; expected numbers of shape (samples, channels, "
+                "length) or (samples, length)"
             )
         part = pd.DataFrame({SERIES: list(x[:, None] if x.ndim == 2 else x)})
-        for name in [n for n in arrays if n.endswith(end)]:
+        for name in [n for n in arrays if n.endswith(suffix)]:
             if arrays[name].shape != (len(x),):
-                raise InputError(f"{path}: array {name!r} is of shape {arrays[name].shape}, not ({len(x)},) as X{end}")
-            values, column = arrays.pop(name), name.removesuffix(end)
+                raise InputError(
+                    f"{path}: array {name!r} is of shape {arrays[name].shape}, not ({len(x)},) as X{suffix}"
+                )
+            values, column = arrays.pop(name), name.removesuffix(suffix)
             part[LABEL if column == "y" else column] = values.astype(str) if values.dtype.kind == "S" else values
-        parts.append(part.assign(**{IS_TEST: end == "_test"}) if end else part)
+        parts.append(part.assign(**{IS_TEST: suffix == "_test"}) if suffix else part)
     if arrays:
-        raise InputError(f"{path}: array {next(iter(arrays))!r} is neither of training (_train) nor of test (_test)")
+        raise InputError(f"{path}: array {next(iter(arrays))!r} belongs to neither training (_train) nor test (_test)")
     frame = pd.concat(parts, ignore_index=True)
     return frame.assign(label=class_names(frame[LABEL])) if LABEL in frame else frame
 
 
 def read_installed(card: dict[str, Any]) -> pd.DataFrame:
-    """A data set that an installed package ships, read from its folder without importing it.
+    """Read a data set that is shipped with an installed package, without importing the package.
 
     Raises:
-        InputError: No such package or file, or another content than that of the card.
+        InputError: The package or file does not exist, or a checksum differs from that of the card.
     """
     spec = importlib.util.find_spec(card["package"])
     if spec is None or not spec.submodule_search_locations:
@@ -167,9 +169,9 @@ def read_installed(card: dict[str, Any]) -> pd.DataFrame:
     parts, folder = [], Path(next(iter(spec.submodule_search_locations)))
     for key, checksum in (("file", "sha256"), ("test_file", "test_sha256")):
         if (frame := read_series(path := folder / card[key])) is None:
-            raise InputError(f"{path}: no such file; another release of {card['package']} may have it")
+            raise InputError(f"{path}: no such file; try another release of {card['package']}")
         if (found := files.sha256(path)) != card[checksum]:
-            raise InputError(f"{path} is not the file of its card: sha256 {found}, expected {card[checksum]}")
+            raise InputError(f"{path} differs from its card: sha256 {found}, expected {card[checksum]}")
         parts.append(frame.assign(**{IS_TEST: key == "test_file"}))
     return pd.concat(parts, ignore_index=True)
 

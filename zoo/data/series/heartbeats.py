@@ -1,4 +1,4 @@
-"""Signals: filtered, resampled, and records of the WFDB format cut into heartbeats."""
+"""Filtering and resampling of signals, and segmentation of WFDB records into heartbeats."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -18,17 +18,17 @@ CLASS_OF = {symbol: name for name, symbols in AAMI.items() for symbol in symbols
 def filtered(
     series: np.ndarray, rate: float, band: list[float] | None = None, resample: float | None = None
 ) -> np.ndarray:
-    """A series without what lies outside a band of frequencies, at another sampling rate.
+    """Band-pass filter and resample a series.
 
-    The band-pass is a Butterworth filter of second order, run forwards and backwards, so that nothing is shifted in
-    time. Resampling is polyphase and filters out what the new rate cannot hold. For both, gaps are bridged by straight
-    lines; afterwards they are gaps again.
+    The band-pass is a second-order Butterworth filter, applied forwards and backwards so that it has no phase shift.
+    Resampling is polyphase, with an anti-aliasing filter. Missing values are linearly interpolated for both steps, and
+    are missing again in the result.
 
     Args:
         series: ``shape=(channels, length)``.
-        rate: Time points per second.
-        band: Lowest and highest frequency that pass, in Hz.
-        resample: New rate.
+        rate: Sampling rate, in Hz.
+        band: Lower and upper cut-off frequency, in Hz.
+        resample: New sampling rate, in Hz.
 
     Returns:
         float64, ``shape=(channels, length * resample / rate)``.
@@ -47,12 +47,12 @@ def filtered(
         result = resample_poly(result, ratio.numerator, ratio.denominator, axis=1, padtype="line")
         nearest = np.rint(np.arange(result.shape[1]) / float(ratio)).astype(int).clip(max=series.shape[1] - 1)
         series, known = series[:, nearest], known[:, nearest]
-    whole: np.ndarray = np.where(known, result, series)
-    return whole
+    with_gaps: np.ndarray = np.where(known, result, series)
+    return with_gaps
 
 
 def check_filter(rate: float | None, band: list[float] | None, resample: float | None, source: str) -> None:
-    """Raise an `InputError` if a band or a new rate makes no sense, or not with the sampling rate."""
+    """Raise an `InputError` if a band or a new rate is invalid, or does not fit the sampling rate."""
     for name, value in (("sampling_rate", rate), ("resample", resample)):
         if value is not None and value <= 0:
             raise InputError(f"{name} must be more than 0 Hz, not {value:g}")
@@ -63,9 +63,7 @@ def check_filter(rate: float | None, band: list[float] | None, resample: float |
     if rate is None:
         raise InputError(f"{source}: band and resample need the sampling rate in Hz; give it as --data.sampling_rate")
     if band is not None and band[1] >= rate / 2:
-        raise InputError(
-            f"{source}: band {band} reaches beyond {rate / 2:g} Hz, the highest frequency that {rate:g} Hz can hold"
-        )
+        raise InputError(f"{source}: band {band} exceeds {rate / 2:g} Hz, the Nyquist frequency at {rate:g} Hz")
 
 
 def read_beats(
@@ -77,26 +75,26 @@ def read_beats(
     band: list[float] | None = None,
     resample: float | None = None,
 ) -> pd.DataFrame:
-    """Heartbeats of all WFDB records (PhysioNet) of a folder, with the class of the annotation of each.
+    """Read the heartbeats of all WFDB records (PhysioNet) of a folder, with the class of their annotations.
 
-    Records are filtered and resampled as a whole, then cut. Beats with a symbol that is not in `AAMI`, and those that
-    reach beyond an end of their record, are left out.
+    Entire records are filtered and resampled, then cut. Beats with a symbol that is not in `AAMI`, and those that
+    extend beyond the start or end of their record, are left out.
 
     Args:
-        folder: Holds ``NAME.hea``, the signals, and the annotations ``NAME.atr``.
+        folder: Contains ``NAME.hea``, the signals, and the annotations ``NAME.atr``.
         annotator: Extension of the annotation files.
-        before: Seconds before an annotation where its beat starts.
-        after: Seconds after it where its beat ends.
-        channels: Leads to read, in this order; by default all, which must then be the same in all records.
+        before: Start of a beat, in seconds before its annotation.
+        after: End of a beat, in seconds after its annotation.
+        channels: Leads to read, in this order; by default those of the first record, which all must have.
         band: As in `filtered`.
         resample: As in `filtered`.
 
     Returns:
-        One row a beat: ``beat`` (record and time point, a unique name), ``record``, ``symbol``, ``label`` (N, S, V, F
+        One row per beat: ``beat`` (record and time point, a unique name), ``record``, ``symbol``, ``label`` (N, S, V, F
         or Q), and ``"series"`` float32; ``attrs`` hold ``channels`` and ``sampling_rate``.
 
     Raises:
-        InputError: No or unreadable records or annotations, or another lead or sampling rate in one of them.
+        InputError: Records or annotations are missing or unreadable, or differ in leads or sampling rate.
     """
     if not (paths := sorted(folder.glob("*.hea"))):
         raise InputError(f"{folder}: there are no WFDB records (.hea) in this folder")

@@ -1,4 +1,4 @@
-"""Time series: one or more channels a sample, from the files that the field uses."""
+"""Data module of time series with one or more channels per sample."""
 
 import hashlib
 import logging
@@ -30,11 +30,11 @@ class SeriesData(FrameData):
 
     - ``.ts`` and ARFF of the UCR and UEA archives, and their text files without a header, whose first column is the
       label. The target is called ``label``.
-    - Wide tables (CSV, TSV, also gzipped, Parquet): one series a row, all columns of numbers that are not named by
-      another argument are its time points.
-    - Long tables: one time point a row; give ``record``. The columns of numbers are the channels.
+    - Wide tables (CSV, TSV, also gzipped, Parquet): one series per row; its time points are all numeric columns that no
+      other argument names.
+    - Long tables: one time point per row; give ``record``. The numeric columns are the channels.
     - ``.npz`` with ``X``, ``(samples, channels, length)`` or ``(samples, length)``, and ``y``, or ``X_train``,
-      ``y_train``, ``X_test`` and ``y_test``, whose test samples stay test samples.
+      ``y_train``, ``X_test`` and ``y_test``, which define the test samples.
     - A folder of WFDB records with annotations (PhysioNet), cut into heartbeats; the target is their AAMI class.
 
     Exact duplicates among the samples always share a split, and so do all beats of one record.
@@ -42,26 +42,26 @@ class SeriesData(FrameData):
     Args:
         path: A file, a folder, or the name of a data set with a card (``ecg_beats_simulated``).
         target: Column to predict; ``label`` in files that have no column names.
-        record: Column of a long table that says which rows are one series; it becomes the name of the sample.
-        time: Column of a long table that orders the rows of a series; by default they stay as they are.
-        channels: Channels to read, in this order, from long tables and WFDB records; elsewhere, what they are called.
-        ignore: Columns of numbers that are no measurement, beside target, id, group and split, such as the age.
-        length: Time points of every series, or those of the ``longest`` or ``shortest`` that was read: others are
-            padded with missing values at their end or cropped there. By default all must be of one length.
-        interpolate: Missing values inside a series lie on a line between their neighbours, in place of an error.
-        sampling_rate: Time points per second. A card and WFDB records know their own.
+        record: Column of a long table that identifies the rows of one series; it becomes the sample name.
+        time: Column of a long table by which the rows of a series are ordered; by default the order of the file is kept.
+        channels: Channels to read, in this order, from long tables and WFDB records; for other files, their names.
+        ignore: Numeric columns that are not measurements, such as the age, beside target, id, group and split.
+        length: Number of time points of every series, or that of the ``longest`` or ``shortest`` one: the others are
+            padded with missing values, or cropped, at their end. By default all series must have the same length.
+        interpolate: Linearly interpolate missing values inside a series, in place of an error.
+        sampling_rate: Sampling rate, in Hz; by default that of the card or of the WFDB records.
         resample: New sampling rate, in Hz.
-        band: Lowest and highest frequency of a band-pass filter, in Hz.
+        band: Lower and upper cut-off frequency of a band-pass filter, in Hz.
         annotator: Extension of the annotations of WFDB records.
-        before: Seconds of a heartbeat before its annotation.
-        after: Seconds of a heartbeat after its annotation.
-        split_beats: Share out beats, not records or patients, and so let a model be tested on patients that it was
-            trained on. Every report then says so.
-        jitter: Augmentation: Gaussian noise with so many standard deviations of the series is added.
-        scaling: Augmentation: heights are multiplied by a factor about 1 with this standard deviation.
-        time_warp: Augmentation: time runs smoothly faster and slower, by up to this share.
-        window_slice: Augmentation: a window of this share of each series, at a random place, is stretched to all of it;
-            1 keeps all.
+        before: Start of a heartbeat, in seconds before its annotation.
+        after: End of a heartbeat, in seconds after its annotation.
+        split_beats: Split by beat, not by record or patient, so that patients may be in both training and test set.
+            Every report then states this.
+        jitter: Augmentation: standard deviation of added Gaussian noise, relative to that of the series.
+        scaling: Augmentation: standard deviation of a factor about 1 by which amplitudes are multiplied.
+        time_warp: Augmentation: largest relative change of speed in a smooth time warp.
+        window_slice: Augmentation: length of a random window, as a fraction of the series, that is stretched to the
+            full length; 1 keeps the series.
         **shared: Arguments of `FrameData` and `Data`.
 
     Raises:
@@ -104,7 +104,9 @@ class SeriesData(FrameData):
         check_range("before", before, 0)
         check_range("after", after, 0.01)
         if time and not record:
-            raise InputError(f"time {time!r} orders the rows of a long table; give its column of records as record too")
+            raise InputError(
+                f"time {time!r} is for long tables; give the column that identifies their records as record too"
+            )
         self.length, self.interpolate = length, interpolate
         self.record, self.time, self.channels, self.ignore = record, time, channels, ignore or []
         self.sampling_rate = sampling_rate or self.card.get("sampling_rate")
@@ -112,7 +114,7 @@ class SeriesData(FrameData):
         self.jitter, self.scaling, self.time_warp, self.window_slice = jitter, scaling, time_warp, window_slice
         is_folder = not self.card and Path(path).is_dir()
         if is_folder and (record or sampling_rate):
-            raise InputError(f"{path}: WFDB records know names and sampling rate; leave out record and sampling_rate")
+            raise InputError(f"{path}: WFDB records define names and sampling rate; leave out record and sampling_rate")
         own = "record" if is_folder else self.card.get("group")
         if split_beats and (own is None or self.group):
             raise InputError("split_beats is for WFDB records, or a data set with a group in its card, without a group")
@@ -123,7 +125,7 @@ class SeriesData(FrameData):
 
     @property
     def caution(self) -> str:
-        """What every report must say of the split, or ``""``."""
+        """A warning about the split that every report must show, or ``""``."""
         if self.owner is None or self.external:
             return ""
         owners = self.samples.dropna(subset=[self.owner]).groupby("split")[self.owner].agg(set)
@@ -132,16 +134,18 @@ class SeriesData(FrameData):
         return f"samples of one {self.owner} are in training and test: scores are optimistic for a new {self.owner}"
 
     def read(self) -> UnsplitDataset:
-        """Read and check; a file of test samples beside is told of."""
+        """Read and check all samples; log whether a file of test samples exists."""
         other = Path(self.path.replace("_TRAIN", "_TEST"))
         if "_TRAIN" in self.path and self.test_path is None and other.is_file():
-            log.info("there is a file of test samples; to use it, give --data.test_path %s", other)
+            log.info("a file of test samples exists; to use it, give --data.test_path %s", other)
         return super().read()
 
     def read_file(self, path: Path) -> pd.DataFrame:
         """One series a row, filtered and resampled where asked for."""
         if path.is_dir():
-            return read_beats(path, self.annotator, self.before, self.after, self._wanted(), self.band, self.resample)
+            return read_beats(
+                path, self.annotator, self.before, self.after, self._channel_names(), self.band, self.resample
+            )
         frame = read_series(path)
         return self._filtered(series_tables.read_any_table(path) if frame is None else frame, str(path))
 
@@ -153,30 +157,30 @@ class SeriesData(FrameData):
 
     def _frame_with_test(self) -> pd.DataFrame:
         frame = super()._frame_with_test()
-        if frame.attrs == {}:  # pandas keeps only what both have in common
+        if frame.attrs == {}:  # pandas keeps attributes only if they are equal
             raise InputError(
                 f"{self.path} and {self.test_path} differ in channels or rate; give --data.channels, resample"
             )
         return frame
 
     def frame(self) -> pd.DataFrame:
-        """All series, filtered and resampled where asked for; no target is needed."""
+        """All series, filtered and resampled as requested; a target is not required."""
         return super().frame().drop(columns=IS_TEST, errors="ignore")
 
-    def _wanted(self) -> list[str] | None:
-        """Channels as the user or a trained model names them."""
+    def _channel_names(self) -> list[str] | None:
+        """Names of the channels from the argument or a trained model."""
         return self.channels or (modality_of(self.trained).get("channels") if self.trained else None)
 
     def _filtered(self, frame: pd.DataFrame, source: str) -> pd.DataFrame:
-        """Series gathered from the columns of a table, filtered and resampled where asked for."""
+        """Series gathered from the columns of a table, filtered and resampled as requested."""
         roles = (*self.target_columns(), self.id, self.owner, self.split)
         others = [n for n in roles if n and n in frame and n != self.record]
         ignore = [n for n in frame if n in self.ignore or n == UNNAMED]
         if SERIES in frame:
             if self.record:
-                raise InputError(f"{source}: one series is one row or line here; record is for long tables")
+                raise InputError(f"{source}: record is for long tables; this file has one series per row or line")
         elif self.record:
-            frame = series_tables.long(frame, self.record, self.time, others, ignore, self._wanted(), source)
+            frame = series_tables.long(frame, self.record, self.time, others, ignore, self._channel_names(), source)
         else:
             frame = series_tables.wide(frame, [*others, *ignore], source)
         check_filter(self.sampling_rate, self.band, self.resample, source)
@@ -210,7 +214,7 @@ class SeriesData(FrameData):
         return frame.set_index(name) if (name := self._id(frame)) else frame
 
     def check_features(self, frame: pd.DataFrame, modality: Modality) -> None:
-        """Raise an `InputError` if the series were sampled at another rate than a trained model knows."""
+        """Raise an `InputError` if the sampling rate differs from that of a trained model."""
         super().check_features(frame, modality)
         rate, expected = frame.attrs.get("sampling_rate"), modality.get("sampling_rate")
         if rate and expected and rate != expected:
@@ -219,11 +223,11 @@ class SeriesData(FrameData):
             )
 
     def values(self, frame: pd.DataFrame, modality: Modality) -> Source:
-        """Series padded to one length; errors name the sample."""
+        """Series padded to the common length; errors name the sample."""
         return to_tensor(self._named(frame), modality, self.path)
 
     def duplicates(self, frame: pd.DataFrame, modality: Modality) -> pd.Series:
-        """A hash of the values."""
+        """A hash of the values of each sample."""
         x = to_tensor(self._named(frame), modality, self.path)
         return pd.Series([hashlib.sha256(series.numpy().tobytes()).hexdigest() for series in x])
 
@@ -231,12 +235,12 @@ class SeriesData(FrameData):
         """Name, checksum, licence and citation of the data."""
         if self.card or not (folder := Path(self.path)).is_dir():
             return super().describe()
-        content = "".join(f"{p.name} {files.sha256(p)}\n" for p in sorted(folder.iterdir()) if p.is_file())
-        checksum = hashlib.sha256(content.encode()).hexdigest()
+        listing = "".join(f"{p.name} {files.sha256(p)}\n" for p in sorted(folder.iterdir()) if p.is_file())
+        checksum = hashlib.sha256(listing.encode()).hexdigest()
         return {"name": folder.resolve().name, "sha256": checksum, "licence": "not stated"}
 
     def augment(self, batch: Batch, generator: Generator) -> Batch:
-        """Time warp, window, scaling and noise, where asked for."""
+        """Apply time warp, window, scaling and noise as requested."""
         x = batch["x"]
         if self.time_warp or self.window_slice < 1:
             x = series_augment.warp(x, self.time_warp, self.window_slice, generator)

@@ -1,4 +1,4 @@
-"""Series in tables: one a row (wide), or one time point a row (long)."""
+"""Series in tables with one series per row (wide) or one time point per row (long)."""
 
 import gzip
 import logging
@@ -18,7 +18,7 @@ TEXT = {".csv", ".tsv", ".txt"}
 
 
 def read_unnamed(path: Path) -> pd.DataFrame | None:
-    """A table without a header, as the UCR archive has them: the label, then the values of one series a row.
+    """Read a table without a header, as in the UCR archive: each row has the label and the values of one series.
 
     Args:
         path: CSV, TSV or text (also gzipped), separated by tabs, commas or spaces.
@@ -27,7 +27,7 @@ def read_unnamed(path: Path) -> pd.DataFrame | None:
         Columns ``"series"`` and ``"label"``; None if there is no such file, or its first line is a header.
 
     Raises:
-        InputError: A cell that is no number, or a line with too many.
+        InputError: A cell is not a number, or a line has too many cells.
     """
     if (path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix) not in TEXT or not path.is_file():
         return None
@@ -52,7 +52,7 @@ def read_unnamed(path: Path) -> pd.DataFrame | None:
 
 
 def _all_numbers(cells: list[str]) -> bool:
-    """Whether a first line is one of values; 0, 1, 2, ... are names, as a data frame counts its columns."""
+    """Whether a first line holds values; the numbers 0, 1, 2, ... are column names, as those of a data frame."""
     try:
         values = [float(cell) for cell in cells]
     except ValueError:
@@ -61,21 +61,21 @@ def _all_numbers(cells: list[str]) -> bool:
 
 
 def _floats(frame: pd.DataFrame, source: str) -> np.ndarray:
-    """Columns as numbers, missing values as NaN; raise an `InputError` that names the first text."""
+    """Columns as numbers, with NaN for missing values; raise an `InputError` for the first text."""
     for name in frame.columns[[not pd.api.types.is_numeric_dtype(kind) for kind in frame.dtypes]]:
         present = frame[name].dropna()
         if (bad := pd.to_numeric(present, errors="coerce").isna()).any():
             row = int(bad.to_numpy().argmax())
             raise InputError(
                 f"{source}: column {name!r}, row {present.index[row] + 1}: {str(present.iloc[row])!r} is not a number; "
-                "mend it, or leave it empty if missing"
+                "correct it, or leave the cell empty if the value is missing"
             )
     values: np.ndarray = frame.apply(pd.to_numeric).to_numpy(dtype=np.float64, na_value=np.nan)
     return values
 
 
 def _measured(frame: pd.DataFrame, others: list[str]) -> list[str]:
-    """Columns of numbers, those in which most values are numbers among them."""
+    """Numeric columns, including those in which most values are numbers."""
     rest = frame[[name for name in frame.columns if name not in others]]
     text = [name for name, kind in rest.dtypes.items() if not pd.api.types.is_numeric_dtype(kind)]
     shares = {name: pd.to_numeric(rest[name].dropna(), errors="coerce").notna().mean() for name in text}
@@ -83,25 +83,25 @@ def _measured(frame: pd.DataFrame, others: list[str]) -> list[str]:
 
 
 def wide(frame: pd.DataFrame, others: list[str], source: str) -> pd.DataFrame:
-    """One series of one channel a row: all columns of numbers, in order, are its time points.
+    """Gather one series of one channel per row, whose time points are all numeric columns in order.
 
     Args:
         frame: The table.
-        others: Columns that are no time points.
-        source: What to call the table in an error.
+        others: Columns that are not time points.
+        source: Name of the table in an error.
 
     Returns:
         The other columns, and ``"series"``.
 
     Raises:
-        InputError: No column of numbers, or a text in one.
+        InputError: There is no numeric column, or one has text.
     """
     times = _measured(frame, others)
     if not times:
         raise InputError(f"{source}: there is no column of numbers beside {', '.join(others) or 'the first'}")
     log.info("%s: %d time points, columns %s to %s", source, len(times), times[0], times[-1])
     if len(frame) > 2 and (pd.to_numeric(frame[times[0]], errors="coerce").diff().dropna() == 1).all():
-        log.warning("column %r only counts the rows; if it names the samples, give it as --data.id", times[0])
+        log.warning("column %r numbers the rows; if it names the samples, give it as --data.id", times[0])
     values = _floats(frame[times], source)
     return frame.drop(columns=times).assign(**{SERIES: list(values[:, None])})
 
@@ -115,23 +115,24 @@ def long(
     channels: list[str] | None,
     source: str,
 ) -> pd.DataFrame:
-    """One row a time point: the rows of a record become one series, the columns of numbers its channels.
+    """Gather the rows of each record, one per time point, into one series whose channels are the numeric columns.
 
     Args:
         frame: The table.
-        record: Column that says which rows are one series.
-        time: Column to order them by; by default they stay in the order of the file.
-        others: Columns that are no channels and must be constant within a record, such as the target.
-        ignore: Columns that are no channels either.
-        channels: Columns that are channels; by default all others with numbers.
-        source: What to call the table in an error.
+        record: Column that identifies the rows of one series.
+        time: Column by which rows are ordered; by default the order of the file is kept.
+        others: Columns that are not channels and must be constant within a record, such as the target.
+        ignore: Other columns that are not channels.
+        channels: Columns that are channels; by default all other numeric columns.
+        source: Name of the table in an error.
 
     Returns:
-        One row a record: its name, all columns that are constant within every record, and ``"series"``;
+        One row per record: its name, all columns that are constant within every record, and ``"series"``;
         ``attrs["channels"]`` names the channels.
 
     Raises:
-        InputError: No such column; a record that changes a column of ``others``, has a time twice or none.
+        InputError: A column does not exist, or a record has several values in a column of ``others``, or a time
+            twice or missing.
     """
     keys = [record, time] if time else [record]
     for name in [*keys, *(channels or [])]:
@@ -152,8 +153,8 @@ def long(
         if pd.api.types.is_numeric_dtype(frame[time]):
             steps = frame.groupby(record)[time].diff().dropna()
             if steps.max() > 1.01 * steps.min():
-                told = f"from {steps.min():g} to {steps.max():g}"
-                log.warning("%s: steps of %r differ (%s); series are read as if they were equal", source, time, told)
+                range_ = f"from {steps.min():g} to {steps.max():g}"
+                log.warning("%s: steps of %r differ (%s); they are treated as equal", source, time, range_)
     rest = frame.drop(columns=[*keys[1:], *channels])
     groups = rest.groupby(record, sort=False)
     changing = groups.nunique(dropna=False) > 1
@@ -171,37 +172,37 @@ def long(
 def common_length(
     series: pd.Series, length: int | Literal["longest", "shortest"] | None, interpolate: bool, source: str
 ) -> int:
-    """Time points that every series is to have.
+    """Common number of time points of all series.
 
     Args:
-        series: Arrays ``(channels, length)``, indexed by the name of the sample. What is missing in all channels at
-            the end is padding, unless gaps are to be filled and no length was asked for.
-        length: What was asked for.
-        interpolate: Gaps are to be filled.
-        source: What to call the table in an error.
+        series: Arrays ``(channels, length)``, indexed by sample name. Values that are missing in all channels at the
+            end are padding, unless gaps are interpolated and ``length`` is None.
+        length: Requested length; None requires equal lengths.
+        interpolate: Whether gaps are interpolated.
+        source: Name of the table in an error.
 
     Raises:
-        InputError: Series of two lengths, and none was asked for.
+        InputError: The series differ in length, and no length was requested.
     """
     if isinstance(length, int):
         return length
     count = (lambda values: values.shape[1]) if interpolate and length is None else _end
-    ends = series.map(count)
-    if length is None and (other := (ends != ends.iloc[0]).to_numpy()).any():
+    counts = series.map(count)
+    if length is None and (other := (counts != counts.iloc[0]).to_numpy()).any():
         raise InputError(
-            f"{source}: sample {ends.index[0]} has {ends.iloc[0]} time points, sample {ends.index[other][0]} has "
-            f"{ends[other].iloc[0]}; give --data.length longest (or shortest, or a number) to pad or crop them"
+            f"{source}: sample {counts.index[0]} has {counts.iloc[0]} time points, sample {counts.index[other][0]} has "
+            f"{counts[other].iloc[0]}; give --data.length longest (or shortest, or a number) to pad or crop them"
         )
-    return int(ends.min() if length == "shortest" else ends.max())
+    return int(counts.min() if length == "shortest" else counts.max())
 
 
 def _end(series: np.ndarray) -> int:
-    """Time points before the padding."""
+    """Number of time points before the padding."""
     measured = np.flatnonzero(~np.isnan(series).all(0))
     return int(measured[-1]) + 1 if len(measured) else 0
 
 
 def read_any_table(path: Path) -> pd.DataFrame:
-    """A table with a header, or one of the UCR archive without."""
+    """Read a table with a header, or one without as in the UCR archive."""
     unnamed = read_unnamed(path)
     return read_table(path) if unnamed is None else unnamed
