@@ -1,1 +1,1 @@
-"""Images in two and three dimensions, with classes, masks, or images to translate them to."""
+"""Images and volumes with classes, masks, or target images."""

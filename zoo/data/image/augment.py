@@ -1,8 +1,8 @@
-"""Changes of training images that keep their class true, the same for the mask: whole batches, on their device.
+"""Augmentation of training images and their masks, for entire batches on their device.
 
-`torchvision.transforms.v2` draws once a batch. Image by image on a CPU it takes 15 times as long as these functions for
-28 x 28 pixels and as long for 3 x 128 x 128; MONAI takes three to a hundred times as long. Neither draws the changes of
-a whole batch from a generator, which a resumed run can repeat.
+`torchvision.transforms.v2` draws the same parameters for all images of a batch. Applied image by image on a CPU, it
+takes 15 times as long as these functions for 28 x 28 pixels and the same time for 3 x 128 x 128; MONAI takes three to a
+hundred times as long. Neither draws the parameters of a batch from a generator, which a resumed run can repeat.
 """
 
 from typing import Literal, NamedTuple
@@ -19,7 +19,7 @@ FLIPS: dict[str, list[int]] = {"none": [], "horizontal": [-1], "vertical": [-2],
 
 
 class Augmentation(NamedTuple):
-    """What may happen to a training image; arguments of `zoo.data.ImageData`."""
+    """Parameters of the augmentation; see the arguments of `zoo.data.ImageData`."""
 
     flip: Flip
     rotate: float
@@ -29,7 +29,7 @@ class Augmentation(NamedTuple):
     contrast: float
 
     def check(self, size: list[int] | None = None) -> None:
-        """Raise an `InputError` if this cannot be done, at all or to images ``(*spatial)``."""
+        """Raise an `InputError` if a parameter is invalid, in general or for images of shape ``(*spatial)``."""
         check_choice("flip", self.flip, FLIPS)
         check_range("rotate", self.rotate, 0, 180)
         for name in ("shift", "zoom", "brightness", "contrast"):
@@ -37,16 +37,16 @@ class Augmentation(NamedTuple):
         if size is None:
             return
         if len(size) == 2 and self.flip == "all":
-            raise InputError("flip 'all' is for volumes; images have no depth: use both")
+            raise InputError("flip 'all' is for volumes; use both for images")
         if len(size) == 3 and (self.shift or self.zoom or self.rotate not in (0, 90)):
             raise InputError(
-                "volumes are mirrored and turned by quarter turns only: set rotate to 0 or 90, shift and zoom to 0"
+                "volumes can only be mirrored and rotated by quarter turns: set rotate to 0 or 90, shift and zoom to 0"
             )
         if len(size) == 3 and self.rotate and len(set(size)) > 1:
-            raise InputError(f"rotate turns cubes only, not volumes of {' x '.join(map(str, size))}; set it to 0")
+            raise InputError(f"rotate is for cubes only, not for volumes of {' x '.join(map(str, size))}; set it to 0")
 
     def __call__(self, batch: Batch, masked: bool, generator: Generator) -> Batch:
-        """A batch with other images; ``y`` changes with them if it holds masks."""
+        """Augment the images of a batch, and ``y`` in the same way if it holds masks."""
         x, mask = batch["x"], batch["y"] if masked else None
         x, mask = flip(x, mask, FLIPS[self.flip], generator)
         if x.ndim == 5 and self.rotate:
@@ -59,12 +59,12 @@ class Augmentation(NamedTuple):
 
 
 def uniform(spread: float, x: Tensor, generator: Generator) -> Tensor:
-    """A number between -spread and spread for each sample, ``shape=(batch,)``."""
+    """A uniform random number between -spread and spread for each sample, ``shape=(batch,)``."""
     return (2 * torch.rand(len(x), generator=generator, device=x.device) - 1) * spread
 
 
 def flip(x: Tensor, mask: Tensor | None, axes: list[int], generator: Generator) -> tuple[Tensor, Tensor | None]:
-    """Half of the images are mirrored along each of these axes, counted from the last."""
+    """Mirror each image with probability 0.5 along each of these axes, counted from the last."""
     for axis in axes:
         chosen = torch.rand(len(x), generator=generator, device=x.device) < 0.5
         x = torch.where(chosen.view(-1, *[1] * (x.ndim - 1)), x.flip(axis), x)
@@ -74,7 +74,7 @@ def flip(x: Tensor, mask: Tensor | None, axes: list[int], generator: Generator) 
 
 
 def quarter_turns(x: Tensor, mask: Tensor | None, generator: Generator) -> tuple[Tensor, Tensor | None]:
-    """Cubes are turned by 0, 90, 180 or 270 degrees about each of their axes."""
+    """Rotate each cube by 0, 90, 180 or 270 degrees about each of its axes."""
     for plane in ((-1, -2), (-1, -3), (-2, -3)):
         turns = torch.randint(4, (len(x),), generator=generator, device=x.device)
         for count in (1, 2, 3):
@@ -88,15 +88,15 @@ def quarter_turns(x: Tensor, mask: Tensor | None, generator: Generator) -> tuple
 def affine(
     x: Tensor, mask: Tensor | None, rotate: float, shift: float, zoom: float, generator: Generator
 ) -> tuple[Tensor, Tensor | None]:
-    """Images are turned, moved and scaled about their centre; the border is repeated where nothing is known.
+    """Rotate, shift and scale images about their centre; the border is replicated outside the image.
 
     Args:
         x: Raw images, ``shape=(batch, channels, height, width)``.
         mask: Class codes, ``shape=(batch, height, width)``, or None.
         rotate: Largest angle, in degrees.
-        shift: Largest shift, as a share of height and width.
-        zoom: Largest change of size: 0.1 is from 0.9 to 1.1 times.
-        generator: Draws angle, shift and size of each image.
+        shift: Largest shift, as a fraction of height and width.
+        zoom: Largest relative change of size: 0.1 is a scale of 0.9 to 1.1.
+        generator: Generator of angle, shift and scale of each image.
     """
     height, width = x.shape[2:]
     angle = uniform(rotate, x, generator).deg2rad()
@@ -112,7 +112,7 @@ def affine(
 
 
 def light(x: Tensor, brightness: float, contrast: float, generator: Generator) -> Tensor:
-    """Raw values are multiplied by 1 +- brightness; differences from the mean of the image by 1 +- contrast."""
+    """Multiply raw values by 1 +- brightness, and differences from the mean of the image by 1 +- contrast."""
     one_each = (-1, *[1] * (x.ndim - 1))
     values = x.float() * (1 + uniform(brightness, x, generator)).view(one_each)
     mean = values.flatten(1).mean(1).view(one_each)
@@ -120,5 +120,5 @@ def light(x: Tensor, brightness: float, contrast: float, generator: Generator) -
 
 
 def like(values: Tensor, x: Tensor) -> Tensor:
-    """Numbers in the type of the images: 0 to 255 if that is uint8."""
+    """Convert to the type of the images; uint8 is rounded and clipped to 0 to 255."""
     return values.round().clamp(0, 255).to(torch.uint8) if x.dtype == torch.uint8 else values

@@ -1,4 +1,4 @@
-"""Folders, tables, arrays and volumes of images, as a table with one image a row."""
+"""Reading of images from folders, tables, arrays and volumes into a table with one image per row."""
 
 import hashlib
 import logging
@@ -31,13 +31,13 @@ from .masks import read_mask
 IMAGE, MASK, LABEL, SPLIT, VOLUME = "image", "mask", "label", "split", "volume"  # columns
 PARTS = {"train": "train", "val": "validation", "validation": "validation", "test": "test"}
 IMAGE_KEYS, MASK_KEYS = ("images", "image", "x", "X"), ("masks", "mask", "labels", "label", "y")
-STATISTICS = 1 << 28  # values of images that are held at once
-MANY = 200  # files that deserve a progress bar
+STATISTICS = 1 << 28  # most values of images from which statistics are computed
+MANY = 200  # fewest files for which a progress bar is shown
 
 
 @dataclass(frozen=True)
 class ImageFile:
-    """An image that stays on the disk until it is needed; it was read once, when it was checked."""
+    """An image on disk that is loaded on access; its shape and checksum are known from a first reading."""
 
     path: Path
     shape: tuple[int, ...]
@@ -48,12 +48,12 @@ class ImageFile:
 
 
 class ImageFiles:
-    """Raw images that are read from their files when a batch is made.
+    """Raw images that are read from their files for each batch.
 
     Args:
         frame: Samples, with an `ImageFile` in the column ``image``.
-        modality: Channels and size.
-        source: What to call the data in an error.
+        modality: Channels and size of the images.
+        source: Name of the data in an error.
     """
 
     def __init__(self, frame: pd.DataFrame, modality: Modality, source: str) -> None:
@@ -66,31 +66,31 @@ class ImageFiles:
         """Images of these samples, ``shape=(rows, channels, *spatial)``."""
         return to_tensor(self.frame.iloc[rows.numpy()], self.modality, self.source)
 
-    def some(self, rows: Tensor) -> Tensor:
-        """Those of the samples, evenly spaced, that statistics can be learnt from in memory."""
+    def evenly_spaced(self, rows: Tensor) -> Tensor:
+        """An evenly spaced subset of the rows that fits into memory, from which statistics are computed."""
         most = max(2, STATISTICS // math.prod(self.modality["shape"]))
         return rows[torch.linspace(0, len(rows) - 1, min(most, len(rows))).long()]
 
 
 def checksum(image: np.ndarray) -> str:
-    """Equal for equal images."""
+    """sha256 of shape, type and values of an image."""
     return hashlib.sha256(f"{image.shape}{image.dtype}".encode() + image.tobytes()).hexdigest()
 
 
 def read_arrays(path: Path) -> pd.DataFrame:
-    """Images of an ``.npz``, also in the layout of MedMNIST (Yang et al. 2023, doi:10.1038/s41597-022-01721-8).
+    """Read images of an ``.npz``, also in the layout of MedMNIST (Yang et al. 2023, doi:10.1038/s41597-022-01721-8).
 
     Args:
-        path: It has ``images`` (or ``x``), of shape ``(samples, *spatial)``, ``(samples, channels, *spatial)`` with up
-            to four channels, or ``(samples, *spatial, 3)``. It may have masks, ``labels`` (or ``y``), and any further
-            arrays with one value a sample. Where the names begin with ``train_``, ``val_`` and ``test_``, the split
-            stays as it is.
+        path: File with ``images`` (or ``x``), of shape ``(samples, *spatial)``, ``(samples, channels, *spatial)`` with
+            up to four channels, or ``(samples, *spatial, 3)``. It may have masks, ``labels`` (or ``y``), and other
+            arrays with one value per sample. If the names begin with ``train_``, ``val_`` and ``test_``, this official
+            split is used.
 
     Returns:
         As `read_images`.
 
     Raises:
-        InputError: Damaged, no images, or an array of another length.
+        InputError: The file is damaged, has no images, or an array of another length.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -117,7 +117,7 @@ def _columns(arrays: dict[str, np.ndarray], where: str) -> pd.DataFrame:
         raise InputError(f"{where}: there is no array 'images' (or 'x'); found {', '.join(arrays)}")
     images = arrays.pop(key)
     if images.ndim not in (3, 4, 5) or images.size == 0 or images.dtype.kind not in "uifb":
-        raise InputError(f"{where}: array {key!r} holds {images.dtype} of shape {images.shape}, no images")
+        raise InputError(f"{where}: array {key!r} is not images, but {images.dtype} of shape {images.shape}")
     images = channels_first(images)
     columns: dict[str, Any] = {IMAGE: list(images)}
     for name, array in arrays.items():
@@ -137,7 +137,7 @@ def _columns(arrays: dict[str, np.ndarray], where: str) -> pd.DataFrame:
 
 
 def channels_first(images: np.ndarray) -> np.ndarray:
-    """Images with an axis of channels after that of the samples.
+    """Images with the axis of channels after that of the samples.
 
     >>> [channels_first(np.zeros(shape)).shape for shape in ((9, 28, 28), (9, 28, 28, 3), (9, 7, 28, 28))]
     [(9, 1, 28, 28), (9, 3, 28, 28), (9, 1, 7, 28, 28)]
@@ -149,26 +149,26 @@ def channels_first(images: np.ndarray) -> np.ndarray:
 
 
 def common_shape(images: Sequence[Any], names: Iterable[Any], size: list[int] | None, source: str) -> list[int]:
-    """Channels and size that all images have, or are to be scaled to.
+    """Common number of channels and size of all images.
 
     Args:
-        images: Arrays with the channels first, or each an `ImageFile`.
-        names: Of the samples.
-        size: What they are scaled to, or None.
-        source: What to call the data in an error.
+        images: Arrays with the channels first, or objects of `ImageFile`.
+        names: Names of the samples.
+        size: Size to which images are scaled, or None.
+        source: Name of the data in an error.
 
     Raises:
-        InputError: Sizes or channels differ; two samples are named.
+        InputError: Sizes or channels differ; the error names two samples.
     """
     shapes = [tuple(image.shape) for image in images]
     channels = shapes[0][0]
-    if {shape[0] for shape in shapes} == {1, 3}:  # grey images, some of them saved in colour
+    if {shape[0] for shape in shapes} == {1, 3}:  # grey images, some of which were saved in colour
         channels = 1 if all(is_grey(np.asarray(image)) for image in images if image.shape[0] == 3) else 3
     first = next(iter(names := list(names)))
     for name, shape in zip(names, shapes, strict=True):
-        odd = shape[0] != channels and {shape[0], channels} != {1, 3}
-        if odd or len(shape) != len(shapes[0]) or (shape[1:] != shapes[0][1:] and not size):
-            hint = "leave one out" if odd or len(shape) != len(shapes[0]) else "give --data.size to scale all"
+        differs = shape[0] != channels and {shape[0], channels} != {1, 3}
+        if differs or len(shape) != len(shapes[0]) or (shape[1:] != shapes[0][1:] and not size):
+            hint = "leave one out" if differs or len(shape) != len(shapes[0]) else "give --data.size to scale all"
             raise InputError(f"{source}: {first} has {in_words(shapes[0])}, {name} has {in_words(shape)}; {hint}")
     if size and len(size) != len(shapes[0]) - 1:
         raise InputError(f"{source}: size {size} does not fit images such as {first}, {in_words(shapes[0])}")
@@ -176,7 +176,7 @@ def common_shape(images: Sequence[Any], names: Iterable[Any], size: list[int] | 
 
 
 def pooled(x: Tensor, most: int) -> np.ndarray:
-    """Pixels of raw images, float32 ``(batch, values)``; averages of neighbours where there are more than ``most``."""
+    """Pixels of raw images, float32 ``(batch, values)``, average-pooled if there are more than ``most``."""
     share = (most / math.prod(x.shape[1:])) ** (1 / (x.ndim - 2))
     size = [max(1, int(n * share + 1e-9)) for n in x.shape[2:]]
     pool: Any = F.adaptive_avg_pool2d if x.ndim == 4 else F.adaptive_avg_pool3d
@@ -188,7 +188,7 @@ log = logging.getLogger("zoo")
 
 
 class Reading(NamedTuple):
-    """How files become samples: arguments of `zoo.data.ImageData`, and the bytes of images that memory may hold."""
+    """Options of reading: arguments of `zoo.data.ImageData`, and most bytes of images that are held in memory."""
 
     image: str
     masks: str | None
@@ -199,20 +199,20 @@ class Reading(NamedTuple):
 
 
 def read_images(path: Path, how: Reading) -> pd.DataFrame:
-    """One image a row: ``image`` (an array with the channels first), and whatever else is known of it.
+    """Read images into a table with one image per row.
 
     Args:
         path: A folder, a table of paths, ``.npz``, or one image file.
-        how: What to do with columns, volumes and damaged files.
+        how: Options of reading.
 
     Returns:
-        ``image`` (arrays, or each an `ImageFile` if they do not fit into memory), ``mask`` (arrays or paths) and
-        ``label`` where there are any, and of files ``sample``, their names. ``split`` holds an official split that
-        comes with the files, named in ``frame.attrs["official_split"]``. Slices of volumes also have ``volume`` and
-        ``slice``.
+        The column ``image`` (arrays with the channels first, or objects of `ImageFile` if they do not fit into memory);
+        if available, ``mask`` (arrays or paths) and ``label``; for files, their names as ``sample``. ``split`` is the
+        official split of the files if ``frame.attrs["official_split"]`` is True. Slices of volumes also have ``volume``
+        and ``slice``.
 
     Raises:
-        InputError: Nothing there, or a file that cannot be read; it is named.
+        InputError: There is no image, or a file cannot be read; the error names it.
     """
     if not path.exists():
         near = [p.name for p in path.parent.glob("*")] if path.parent.is_dir() else []
@@ -232,7 +232,7 @@ def read_images(path: Path, how: Reading) -> pd.DataFrame:
 
 
 def _table(frame: pd.DataFrame, path: Path, how: Reading) -> pd.DataFrame:
-    """Paths are relative to the folder of the table."""
+    """Files listed in a table, whose paths are relative to its folder."""
     if how.image not in frame:
         raise InputError(f"{path}: no column {how.image!r} (given as image); {suggest(how.image, frame.columns)}")
     if (missing := frame[how.image].isna()).any():
@@ -243,12 +243,14 @@ def _table(frame: pd.DataFrame, path: Path, how: Reading) -> pd.DataFrame:
     names = {} if UNNAMED in frame or frame[how.image].duplicated().any() else {UNNAMED: frame[how.image].map(str)}
     rest = frame.drop(columns=[c for c in (how.image, how.masks) if c in frame])
     if clash := [c for c in cells if c in rest]:
-        raise InputError(f"{path}: there are a column {clash[0]!r} and {how.image!r} with the paths; rename {clash[0]}")
+        raise InputError(
+            f"{path}: column {clash[0]!r} clashes with the images in column {how.image!r}; rename {clash[0]}"
+        )
     return pd.DataFrame({**names, **cells, **{str(name): column for name, column in rest.items()}})
 
 
 def _folder(path: Path, masks: str) -> pd.DataFrame:
-    """Sub-folders are classes, or ``images`` and ``masks``; above them there may be ``train``, ``val`` and ``test``."""
+    """Files of a folder by class, or ``images`` with ``masks``; both also within ``train``, ``val`` and ``test``."""
     inside = _subfolders(path)
     if "train" in inside and set(inside) <= set(PARTS):
         parts = [(PARTS[name], path / name) for name in sorted(inside, key=list(PARTS).index)]
@@ -261,7 +263,7 @@ def _folder(path: Path, masks: str) -> pd.DataFrame:
         own = {_stem(file, folder / masks): file for file in _files(folder / masks)} if base != folder else None
         for name in _subfolders(base):
             if not _files(base / name):
-                raise InputError(f"{base / name}: there is no image in this folder of a class; remove or fill it")
+                raise InputError(f"{base / name}: this folder of a class has no images; remove it or add images")
         for file in _files(base):
             inner = file.relative_to(base).parts
             row: dict[str, Any] = {UNNAMED: file.relative_to(path).as_posix(), IMAGE: file}
@@ -269,7 +271,7 @@ def _folder(path: Path, masks: str) -> pd.DataFrame:
                 row[MASK] = own.get(_stem(file, base))
             rows.append({**row, **({LABEL: inner[0]} if len(inner) > 1 else {}), **({SPLIT: part} if part else {})})
     if not rows:
-        raise InputError(f"{path}: there is no image in this folder; it should hold {', '.join(SUFFIXES)}")
+        raise InputError(f"{path}: there is no image in this folder; supported formats are {', '.join(SUFFIXES)}")
     frame = pd.DataFrame(rows)
     frame.attrs["official_split"] = parts[0][0] != ""
     return frame
@@ -289,7 +291,7 @@ def _stem(file: Path, base: Path) -> str:
 
 
 def _loaded(frame: pd.DataFrame, how: Reading) -> pd.DataFrame:
-    """Read all files once; unreadable ones are left out if asked for, volumes are cut if asked for."""
+    """Read all files once; skip unreadable files and cut volumes into slices as requested."""
     from rich.console import Console
     from rich.progress import track
 
@@ -305,15 +307,15 @@ def _loaded(frame: pd.DataFrame, how: Reading) -> pd.DataFrame:
             log.warning("left out: %s", error)
             continue
         if not rows and (lazy := image.nbytes * len(frame) > how.memory):
-            log.info("the images do not fit into %.1f GB of memory; they are read when needed", how.memory / 1e9)
+            log.info("the images exceed %.1f GB of memory; they are read from disk for each batch", how.memory / 1e9)
         if image.ndim == 4 and (how.axis is not None or (how.pages == "samples" and _is_tiff(row[IMAGE]))):
             rows += _slices({str(key): value for key, value in row.items()}, image, how.axis or 0)
         elif how.axis is not None:
-            raise InputError(f"{row[IMAGE]}: axis is for volumes, this is an image of shape {image.shape}")
+            raise InputError(f"{row[IMAGE]}: axis is for volumes, but this image is of shape {image.shape}")
         else:
             rows.append({**row, IMAGE: ImageFile(row[IMAGE], image.shape, checksum(image)) if lazy else image})
     if not rows:
-        raise InputError(f"{frame[IMAGE].iloc[0]}: not one image of {len(frame)} can be read")
+        raise InputError(f"{frame[IMAGE].iloc[0]}: none of {len(frame)} images can be read")
     return pd.DataFrame(rows)
 
 
@@ -322,20 +324,20 @@ def _is_tiff(path: Path) -> bool:
 
 
 def _slices(row: dict[str, Any], image: np.ndarray, axis: int) -> Iterator[dict[str, Any]]:
-    """A volume as one row a slice, its mask too."""
+    """One row per slice of a volume and of its mask."""
     name, mask = row.pop(UNNAMED, row[IMAGE].name), row.get(MASK)
     if mask is not None and (mask := read_mask(mask, str(mask))).shape != image.shape[1:]:
         raise InputError(f"{row[MASK]}: the mask is of shape {mask.shape}, the image {image.shape[1:]}")
     for number, one in enumerate(np.moveaxis(image, axis + 1, 0)):
-        own = {UNNAMED: f"{name} {number}", **row, IMAGE: one, VOLUME: name, "slice": number}
-        yield own if mask is None else {**own, MASK: np.take(mask, number, axis)}
+        cells = {UNNAMED: f"{name} {number}", **row, IMAGE: one, VOLUME: name, "slice": number}
+        yield cells if mask is None else {**cells, MASK: np.take(mask, number, axis)}
 
 
 def folder_sha256(folder: Path) -> str:
     """Checksum of the names and contents of all files in a folder."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    content = "".join(f"{path.relative_to(folder).as_posix()} {files.sha256(path)}\n" for path in paths)
-    return hashlib.sha256(content.encode()).hexdigest()
+    listing = "".join(f"{path.relative_to(folder).as_posix()} {files.sha256(path)}\n" for path in paths)
+    return hashlib.sha256(listing.encode()).hexdigest()
 
 
 FILES[".npz"] = read_arrays

@@ -1,4 +1,4 @@
-"""Images and volumes with a label or a mask, from the files that the field uses."""
+"""Data module of images and volumes with a label or a mask."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -35,46 +35,46 @@ from .files import (
 )
 from .masks import encode_masks, find_classes, read_masks
 
-MEMORY = 2 << 30  # bytes of images that are read at once; more are read when they are needed
-MOST_VALUES, CHUNK = 4096, 256  # of an image that simple models are given; images at a time
+MEMORY = 2 << 30  # most bytes of images held in memory; more are read for each batch
+MOST_VALUES, CHUNK = 4096, 256  # most values of an image as input of baselines; images processed at a time
 
 
 class ImageData(FrameData):
-    """Images or volumes with a label, or with a mask that has a class for each pixel, from files or a packaged set.
+    """Images or volumes with a label, or with a mask that gives the class of each pixel, from files or a packaged set.
 
-    - A folder with a sub-folder for each class; above these there may be ``train``, ``val`` and ``test``. A folder
-      ``images`` with ``masks`` beside it, files of the same names, is a segmentation. The target is called ``label``.
+    - A folder with a subfolder for each class, optionally within ``train``, ``val`` and ``test``. Folders ``images`` and
+      ``masks`` with files of the same names define a segmentation. The target is called ``label``.
     - A table (CSV, TSV, Parquet) with a column of paths, relative to the folder of the table.
-    - ``.npz`` with ``images`` and ``labels`` (or ``masks``); further arrays with one value a sample are columns. Of
-      MedMNIST files (``train_images``, ...) and of such folders the official split stays as it is.
-    - PNG, JPEG, BMP, TIFF and NIfTI files, or one file of many pages or slices. Each page of a TIFF is a sample.
+    - ``.npz`` with ``images`` and ``labels`` (or ``masks``); other arrays with one value per sample become columns. The
+      official split of MedMNIST files (``train_images``, ...) and of such folders is used.
+    - PNG, JPEG, BMP, TIFF and NIfTI files, or one file with many pages or slices. Each page of a TIFF is a sample.
 
-    Images that do not fit into 2 GB are read when they are needed. Identical images always share a split.
+    Images of more than 2 GB in total are read from disk for each batch. Identical images always share a split.
 
     Args:
         path: A file, a folder, or the name of a data set with a card (``vessels_simulated``).
         target: Column to predict; ``label`` by default.
         image: Column of the paths, in a table.
-        classes: Names of the labels 0, 1, ... A data set's card knows its own.
-        masks: Where the masks are, to predict a class for each pixel: a column of a table, an array of an ``.npz``, a
-            folder beside ``images``, or a file beside one image file.
+        classes: Names of the labels 0, 1, ... Default: those in the card of the data set.
+        masks: Masks for segmentation: a column of a table, an array of an ``.npz``, a folder beside ``images``, or a
+            file for a single image file.
         mask_classes: Name of each value of the masks, the background first: ``{0: background, 1: vessel}``. By default
             the values that occur.
-        size: Height and width (or depth, height and width) that all images are scaled to. By default all must be of one
-            size.
-        pages: Pages of a TIFF are ``samples``, or one ``volume``.
+        size: Height and width (or depth, height and width) to which all images are scaled. By default all images must
+            have the same size.
+        pages: Whether pages of a TIFF are ``samples`` or one ``volume``.
         axis: Cut volumes into images along this axis: 0 depth, 1 height, 2 width. The slices of a volume share a split.
         skip_unreadable: Leave out files that cannot be read, in place of an error.
-        flip: Augmentation: half of the training images are mirrored: horizontal, vertical, both, or all (depth too).
-        rotate: Augmentation: images are turned by up to so many degrees. Volumes, cubes, by quarter turns only: 90.
-        shift: Augmentation: images are moved by up to this share of their size.
-        zoom: Augmentation: images are scaled by up to this share, up and down.
-        brightness: Augmentation: values are multiplied by a factor up to this far from 1.
-        contrast: Augmentation: differences from the mean of the image are multiplied by a factor up to this far from 1.
+        flip: Augmentation: mirror training images with probability 0.5: horizontal, vertical, both, or all (with depth).
+        rotate: Augmentation: largest rotation, in degrees. Volumes must be cubes, rotated by quarter turns only: 90.
+        shift: Augmentation: largest shift, as a fraction of the size.
+        zoom: Augmentation: largest relative change of size.
+        brightness: Augmentation: values are multiplied by a random factor of 1 +- this value.
+        contrast: Augmentation: differences from the mean of the image are multiplied by a factor of 1 +- this value.
         target_kind: binary, multiclass or regression; detected by default.
         positive: The positive one of two classes; by default the last in alphabetical order.
-        id: Column of unique sample names; of files, their names.
-        test_path: Separate file or folder of test samples; ``fractions`` then share out the others.
+        id: Column of unique sample names; for files, the file names.
+        test_path: Separate file or folder of test samples; ``fractions`` then apply to training and validation only.
         **shared: Arguments of `Data`.
 
     Raises:
@@ -124,7 +124,7 @@ class ImageData(FrameData):
 
     @property
     def caution(self) -> str:
-        """What every report must say of the split, or ``""``."""
+        """A warning about the split that every report must show, or ``""``."""
         owner = self.group or VOLUME
         if self.external or owner not in self.samples:
             return ""
@@ -134,9 +134,9 @@ class ImageData(FrameData):
         return f"images of one {owner} are in training and test: scores are optimistic for a new {owner}"
 
     def read_file(self, path: Path) -> pd.DataFrame:
-        """One image a row."""
+        """Images as a table with one image per row."""
         frame = read_images(path, self.reading)
-        if UNNAMED in frame and str(path) == self.test_path:  # names of the two files may be the same
+        if UNNAMED in frame and str(path) == self.test_path:  # both files may have the same names
             frame[UNNAMED] = [f"{path.name}/{name}" for name in frame[UNNAMED]]
         return frame
 
@@ -146,7 +146,7 @@ class ImageData(FrameData):
             frame = frame.rename(columns={self.masks: MASK})
         if frame.attrs.get("official_split") and not (self.split or self.folds or self.external):
             if self.test_path is not None:
-                raise InputError(f"{self.path} has a split of its own; leave out test_path")
+                raise InputError(f"{self.path} has an official split; leave out test_path")
             if set(frame[SPLIT]) == {"train", "test"}:
                 frame[IS_TEST] = frame[SPLIT] == "test"
             else:
@@ -167,7 +167,7 @@ class ImageData(FrameData):
         return frame
 
     def frame(self) -> pd.DataFrame:
-        """All images; neither target nor masks are needed."""
+        """All images; neither target nor masks are required."""
         reading, self.reading = self.reading, self.reading._replace(masks=None)
         try:
             return super().frame().drop(columns=[IS_TEST, MASK], errors="ignore")
@@ -178,13 +178,13 @@ class ImageData(FrameData):
         return frame.set_index(name) if (name := self._id(frame)) else frame
 
     def _segments(self, frame: pd.DataFrame) -> bool:
-        """Whether masks are to be predicted: asked for, or nothing else is there."""
+        """Whether masks are the target: as requested, or if there is no label."""
         if self.trained:
             return task_of(self.trained["target"]).per_pixel
         return self.masks is not None or (MASK in frame and LABEL not in frame and not self.target_given)
 
     def find_target(self, frame: pd.DataFrame) -> Target:
-        """The classes of the masks, or what a column says."""
+        """Description of the target: the classes of the masks, or a column."""
         if self.target_kind == "none":
             return super().find_target(frame)
         if self._segments(frame):
@@ -193,13 +193,13 @@ class ImageData(FrameData):
             return Target(kind="segmentation", name=MASK, classes=list(map(str, self.mask_classes.values())), unit="")
         if self.target == LABEL and LABEL not in frame and not self.target_given:
             raise InputError(
-                f"{self.path}: what is to be predicted? Put the images into one folder a class, or give "
-                "--data.target or --data.masks; an autoencoder takes --data.target_kind none"
+                f"{self.path}: there is no target: put the images into one folder per class, or give "
+                "--data.target or --data.masks; for autoencoders, set --data.target_kind none"
             )
         return super().find_target(frame)
 
     def encode_target(self, frame: pd.DataFrame, target: Target) -> Tensor:
-        """Class codes, numbers, or masks: uint8 ``(samples, *spatial)``."""
+        """Class codes, continuous values, or masks: uint8 ``(samples, *spatial)``."""
         if not task_of(target).per_pixel:
             return super().encode_target(frame, target)
         classes = self.mask_classes or find_classes(frame[MASK], self.path)
@@ -223,21 +223,21 @@ class ImageData(FrameData):
         return (ImageFiles if lazy else to_tensor)(self._named(frame), modality, self.path)
 
     def duplicates(self, frame: pd.DataFrame, modality: Modality) -> pd.Series:
-        """A checksum of the values."""
+        """A checksum of the values of each image."""
         return pd.Series([c.checksum if isinstance(c, ImageFile) else checksum(c) for c in frame[IMAGE]])
 
     def apply_split(self, unsplit: UnsplitDataset) -> Dataset:
-        """Split; the samples without what only reading needed."""
-        content = super().apply_split(unsplit)
-        content.samples = content.samples.drop(columns=[IMAGE, MASK], errors="ignore")
-        return content
+        """Split the samples, and remove the columns of images and masks."""
+        dataset = super().apply_split(unsplit)
+        dataset.samples = dataset.samples.drop(columns=[IMAGE, MASK], errors="ignore")
+        return dataset
 
     def _statistics_rows(self) -> Tensor:
         x, rows = self.dataset.x, self.dataset.rows("train")
-        return x.some(rows) if isinstance(x, ImageFiles) else rows
+        return x.evenly_spaced(rows) if isinstance(x, ImageFiles) else rows
 
     def training_inputs(self) -> Tensor:
-        """Raw training images, or some where they do not fit into memory: encodings learn from these."""
+        """Raw training images, or a subset if they do not fit into memory, to which encodings are fitted."""
         return self.dataset.x[self._statistics_rows()]
 
     def training_targets(self) -> Tensor:
@@ -245,15 +245,15 @@ class ImageData(FrameData):
         return self.dataset.y[self._statistics_rows()]
 
     def augment(self, batch: Batch, generator: Generator) -> Batch:
-        """Mirror, turn, move, scale and light the images as asked for, masks with them."""
+        """Augment the images as requested, and masks in the same way."""
         return self.augmentation(batch, task_of(self.spec["target"]).per_pixel, generator)
 
     def baseline_features(self, rows: Tensor) -> dict[str, np.ndarray]:
-        """All pixels, standardised; of large images, averages of so many neighbours that 4096 are left at most."""
+        """All pixels, standardised; large images are average-pooled to at most 4096 values."""
         scaler = StandardScaler()
-        for some in self.dataset.rows("train").split(CHUNK):
-            scaler.partial_fit(pooled(self.dataset.x[some], MOST_VALUES))
-        parts = [scaler.transform(pooled(self.dataset.x[some], MOST_VALUES)) for some in rows.split(CHUNK)]
+        for part in self.dataset.rows("train").split(CHUNK):
+            scaler.partial_fit(pooled(self.dataset.x[part], MOST_VALUES))
+        parts = [scaler.transform(pooled(self.dataset.x[part], MOST_VALUES)) for part in rows.split(CHUNK)]
         return {"": np.concatenate(parts)}
 
     def describe(self) -> dict[str, Any]:

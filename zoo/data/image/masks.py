@@ -1,4 +1,4 @@
-"""Masks: a class for each pixel of an image."""
+"""Reading and encoding of masks, which give the class of each pixel."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -13,18 +13,18 @@ from ...encode.image import is_grey
 from ...encode.image_file import read_image
 from ...errors import InputError
 
-MOST_CLASSES = 32  # values that masks may have without being named
+MOST_CLASSES = 32  # different values that masks may have without names of classes
 
 
 def read_mask(cell: Any, where: str) -> np.ndarray:
-    """Values of a mask, ``(*spatial)``, as whole numbers.
+    """Read the integer values of a mask, ``(*spatial)``.
 
     Args:
         cell: An array ``(*spatial)``, or the path of an image.
-        where: What to call it in an error.
+        where: Name of the mask in an error.
 
     Raises:
-        InputError: None, in colour, or a value that is no whole number.
+        InputError: The mask is missing or in colour, or a value is not an integer.
     """
     if cell is None or (isinstance(cell, float) and np.isnan(cell)):
         raise InputError(f"{where} has no mask; add it, or leave the image out")
@@ -32,43 +32,43 @@ def read_mask(cell: Any, where: str) -> np.ndarray:
     if isinstance(cell, str | Path):
         where, values = str(cell), read_image(Path(cell), codes=True)
         if len(values) != 1 and not is_grey(values):
-            raise InputError(f"{where}: a mask has one channel with the number of a class, this has {len(values)}")
+            raise InputError(f"{where}: a mask must have one channel with class numbers, this one has {len(values)}")
         values = values[0]
-    whole: np.ndarray = values.astype(np.int64) if np.isfinite(values).all() else np.empty(0)
-    if whole.shape != values.shape or (values.dtype.kind == "f" and (whole != values).any()):
-        raise InputError(f"{where}: a mask has whole numbers, one for each class")
-    small = whole.size > 0 and whole.min() >= 0 and whole.max() <= 255
-    return whole.astype(np.uint8) if small else whole
+    integers: np.ndarray = values.astype(np.int64) if np.isfinite(values).all() else np.empty(0)
+    if integers.shape != values.shape or (values.dtype.kind == "f" and (integers != values).any()):
+        raise InputError(f"{where}: the values of a mask must be integers, one for each class")
+    small = integers.size > 0 and integers.min() >= 0 and integers.max() <= 255
+    return integers.astype(np.uint8) if small else integers
 
 
 def read_masks(cells: Iterable[Any], names: Iterable[Any], source: str) -> list[np.ndarray]:
-    """`read_mask` of all samples; errors name the sample."""
+    """Read the masks of all samples with `read_mask`; errors name the sample."""
     return [read_mask(cell, f"{source}: sample {name}") for cell, name in zip(cells, names, strict=True)]
 
 
 def find_classes(masks: Iterable[np.ndarray], source: str) -> dict[int, str]:
-    """Names of the values of masks, where nobody has named them: the values themselves.
+    """Default names of the classes of masks: their values.
 
     Args:
         masks: All masks.
-        source: What to call them in an error.
+        source: Name of the masks in an error.
 
     Returns:
-        In ascending order; 0 and 255 alone (or 0 and 1) are background and foreground.
+        Name by value, in ascending order; masks with only 0 and 255 (or 0 and 1) have background and foreground.
 
     Raises:
-        InputError: One value only, or very many.
+        InputError: The masks have only one value, or more than `MOST_CLASSES`.
     """
     values: set[int] = set()
     for mask in masks:
         values |= set(np.unique(mask).tolist())
         if len(values) > MOST_CLASSES:
             raise InputError(
-                f"{source}: the masks have more than {MOST_CLASSES} values; name those of the classes "
-                "(--data.mask_classes) or save masks without loss (PNG)"
+                f"{source}: the masks have more than {MOST_CLASSES} values; name the classes "
+                "(--data.mask_classes) or save masks in a lossless format (PNG)"
             )
     if len(values) < 2:
-        raise InputError(f"{source}: all masks hold {values} alone; nothing can be learnt")
+        raise InputError(f"{source}: all masks have the single value {values}; no model can be trained")
     found = sorted(values)
     if found in ([0, 1], [0, 255]):
         return {found[0]: "background", found[1]: "foreground"}
@@ -87,16 +87,16 @@ def encode_masks(
     """Codes of the classes, uint8 ``(samples, *spatial)``.
 
     Args:
-        masks: Values of each, ``(*spatial)``.
-        shapes: Of the image that each belongs to, ``(*spatial)``.
-        names: Of the samples.
-        values: Name of the class that each value stands for.
-        classes: Names of the classes, the background first; their order gives the codes.
-        source: What to call the data in an error.
-        size: That all masks are scaled to.
+        masks: Values of each mask, ``(*spatial)``.
+        shapes: Shape of the image of each mask, ``(*spatial)``.
+        names: Names of the samples.
+        values: Name of the class by value.
+        classes: Names of the classes, the background first; their order defines the codes.
+        source: Name of the data in an error.
+        size: Size to which masks are scaled.
 
     Raises:
-        InputError: A mask of another shape than its image, or with a value that is no class; the sample is named.
+        InputError: A mask differs in shape from its image, or has an unknown value; the error names the sample.
     """
     if unknown := [name for name in values.values() if name not in classes]:
         raise InputError(f"{source}: class {unknown[0]!r} of the masks is not one of {', '.join(classes)}")
@@ -107,14 +107,14 @@ def encode_masks(
         if mask.shape != tuple(shape):
             raise InputError(
                 f"{source}: the mask of sample {name} is of shape {_size(mask.shape)}, its image of "
-                f"{_size(shape)}; they must agree"
+                f"{_size(shape)}; they must be equal"
             )
         at = np.searchsorted(known, mask).clip(max=len(known) - 1)
-        if (strange := known[at] != mask).any():
+        if (unlisted := known[at] != mask).any():
             listed = ", ".join(f"{value} {name}" for value, name in values.items())
             raise InputError(
-                f"{source}: the mask of sample {name} has the value {mask[strange][0]}, which is not listed "
-                f"({listed}); mend the mask, or add it to --data.mask_classes"
+                f"{source}: the mask of sample {name} has the value {mask[unlisted][0]}, which is not listed "
+                f"({listed}); correct the mask, or add the value to --data.mask_classes"
             )
         code = torch.from_numpy(codes[at])
         if code.shape != tuple(size):

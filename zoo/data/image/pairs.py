@@ -1,4 +1,4 @@
-"""Pairs of images: one is to be turned into the other."""
+"""Data module of image pairs, for translation of one image into the other."""
 
 from pathlib import Path
 from typing import Any
@@ -22,34 +22,34 @@ OUTPUT = "output image"  # column
 
 
 class ImagePairData(ImageData):
-    """Images or volumes, each with another image of the same size that is to be made of it.
+    """Images or volumes, each with a target image of the same size, for image-to-image translation.
 
     - A table (CSV, TSV, Parquet) with two columns of paths, relative to the folder of the table.
-    - A folder ``images``, and beside it one of the name given as ``target`` with files of the same names.
-    - ``.npz`` with ``images`` and an array of the name given as ``target``.
+    - A folder ``images``, and beside it the folder named by ``target`` with files of the same names.
+    - ``.npz`` with ``images`` and the array named by ``target``.
     - A packaged data set with images and masks, either of which may be the target (``vessels_simulated``).
 
-    Images to be made are held in memory. A mask as input is an image of one channel with the numbers of its classes.
-    Pairs with the same input always share a split.
+    Target images are held in memory. A mask as input is an image with one channel of class numbers. Pairs with the same
+    input always share a split.
 
     Args:
         path: A file, a folder, or the name of a data set with a card.
-        target: Which image is to be made: a column, an array, or a folder.
-        image: Which image it is made of: a column, or an array; ``image`` by default.
-        size: Height and width (or depth, height and width) that all images are scaled to. By default all must be of one
-            size.
+        target: Target image: a column, an array, or a folder.
+        image: Input image: a column, or an array; ``image`` by default.
+        size: Height and width (or depth, height and width) to which all images are scaled. By default all images must
+            have the same size.
         skip_unreadable: Leave out pairs whose input cannot be read, in place of an error.
-        flip: Augmentation: half of the training pairs are mirrored: horizontal, vertical, both, or all (depth too).
-        rotate: Augmentation: pairs are turned by up to so many degrees. Volumes, cubes, by quarter turns only: 90.
-        shift: Augmentation: pairs are moved by up to this share of their size.
-        zoom: Augmentation: pairs are scaled by up to this share, up and down.
-        id: Column of unique sample names; of files, their names.
-        test_path: Separate file or folder of test pairs; ``fractions`` then share out the others.
+        flip: Augmentation: mirror training pairs with probability 0.5: horizontal, vertical, both, or all (with depth).
+        rotate: Augmentation: largest rotation, in degrees. Volumes must be cubes, rotated by quarter turns only: 90.
+        shift: Augmentation: largest shift, as a fraction of the size.
+        zoom: Augmentation: largest relative change of size.
+        id: Column of unique sample names; for files, the file names.
+        test_path: Separate file or folder of test pairs; ``fractions`` then apply to training and validation only.
         **shared: Arguments of `Data`.
 
     Raises:
-        InputError: An image without its partner, or with one of another size (the sample is named), and whatever
-            `ImageData` refuses.
+        InputError: A target image is missing or of another size (the error names the sample), or an error of
+            `ImageData`.
     """
 
     def __init__(
@@ -91,21 +91,21 @@ class ImagePairData(ImageData):
             **shared,
         )
         if image == target:
-            raise InputError(f"{path}: {image!r} is to be made of itself; give the other image as --data.target")
+            raise InputError(f"{path}: {image!r} is both input and target; give another image as --data.target")
         self.reading, self.output, self.classes = self.reading._replace(masks=target), target, None
 
     def _frame(self) -> pd.DataFrame:
-        """Input and output under names of their own, with the channels first."""
+        """The table with input and target images in the columns `IMAGE` and `OUTPUT`, with the channels first."""
         frame = super()._frame()
-        given = {MASK: OUTPUT}  # of files, which were found by the name of the target
+        renamed = {MASK: OUTPUT}  # for files, which were located by the name of the target
         if self.card or Path(self.path).suffix == ".npz":
-            source, made = (_column(name, frame) for name in (self.reading.image, self.output))
+            source, target = (_column(name, frame) for name in (self.reading.image, self.output))
             if source not in frame and MASK not in frame:
-                return frame  # images alone are what something is to be made of
+                return frame  # inputs only, for prediction
             self.check_column(frame, source, "image")
-            frame = frame if IMAGE in (source, made) else frame.drop(columns=IMAGE)
-            given = {source: IMAGE, made: OUTPUT}
-        frame = frame.rename(columns=given)
+            frame = frame if IMAGE in (source, target) else frame.drop(columns=IMAGE)
+            renamed = {source: IMAGE, target: OUTPUT}
+        frame = frame.rename(columns=renamed)
         for column in {IMAGE, OUTPUT} & set(frame):
             frame[column] = [channels_first(c[None])[0] if isinstance(c, np.ndarray) else c for c in frame[column]]
         return frame
@@ -114,9 +114,7 @@ class ImagePairData(ImageData):
         frame = super()._frame_with_test()
         if OUTPUT not in frame:
             known = [str(name) for name in frame.columns]
-            raise InputError(
-                f"{self.path}: there are no images {self.output!r} to be made; {suggest(self.output, known)}"
-            )
+            raise InputError(f"{self.path}: there are no target images {self.output!r}; {suggest(self.output, known)}")
         names = self._named(frame).index
         frame[OUTPUT] = [
             _partner(cell, image.shape, f"{self.path}: sample {name}")
@@ -125,30 +123,30 @@ class ImagePairData(ImageData):
         return frame
 
     def frame(self) -> pd.DataFrame:
-        """All images that something can be made of."""
+        """All input images; target images are not required."""
         return FrameData.frame(self).drop(columns=[IS_TEST, OUTPUT], errors="ignore")
 
     def _segments(self, frame: pd.DataFrame) -> bool:
         return False
 
     def target_columns(self) -> list[str]:
-        """The images to be made."""
+        """The column of the target images."""
         return [OUTPUT]
 
     def find_target(self, frame: pd.DataFrame) -> Target:
-        """Channels and size of the images to be made."""
+        """Channels and size of the target images."""
         names, source = self._named(frame).index, f"{self.path}, {self.output}"
         shape = common_shape(list(frame[OUTPUT]), names, self.size, source)
         return Target(kind="image", name=self.output, classes=[], unit=self.units.get(self.output, ""), shape=shape)
 
     def encode_target(self, frame: pd.DataFrame, target: Target) -> Tensor:
-        """The images to be made, float32 ``(samples, *shape)``."""
+        """The target images, float32 ``(samples, *shape)``."""
         modality = Modality(kind="image", shape=target["shape"], features=[OUTPUT], resize=self.size is not None)
-        made: Tensor = to_tensor(self._named(frame), modality, f"{self.path}, {self.output}")
-        return made.float()
+        images: Tensor = to_tensor(self._named(frame), modality, f"{self.path}, {self.output}")
+        return images.float()
 
     def augment(self, batch: Batch, generator: Generator) -> Batch:
-        """Mirror, turn, move and scale both images of a pair alike."""
+        """Augment both images of a pair in the same way."""
         channels = batch["x"].shape[1]
         pair = {"x": torch.cat([batch["x"].float(), batch["y"]], 1)}
         moved = self.augmentation(pair, False, generator)["x"]
@@ -156,17 +154,19 @@ class ImagePairData(ImageData):
 
 
 def _column(name: str, frame: pd.DataFrame) -> str:
-    """Column of an array of an ``.npz``, such as ``image`` of ``images``."""
+    """Column of an array of an ``.npz``, such as ``image`` for ``images``."""
     known = {**dict.fromkeys(MASK_KEYS, MASK), **dict.fromkeys(IMAGE_KEYS, IMAGE)}
     return name if name in frame or known.get(name) not in frame else known[name]
 
 
 def _partner(cell: Any, shape: tuple[int, ...], where: str) -> np.ndarray:
-    """The image to be made, as large as the input ``(channels, *spatial)``."""
+    """The target image of an input of shape ``(channels, *spatial)``."""
     if cell is None or (isinstance(cell, float) and np.isnan(cell)):
-        raise InputError(f"{where} has no image to be made of it; add it, or leave the sample out")
+        raise InputError(f"{where} has no target image; add it, or leave the sample out")
     image = read_image(cell) if isinstance(cell, Path) else np.asarray(cell)
     if image.shape[1:] != shape[1:]:
         ours, theirs = (" x ".join(map(str, size[1:])) for size in (shape, image.shape))
-        raise InputError(f"{where}: its image is of {ours} pixels, the one to be made of {theirs}; they must agree")
+        raise InputError(
+            f"{where}: the input image is of {ours} pixels, the target image of {theirs}; they must be equal"
+        )
     return image

@@ -1,4 +1,4 @@
-"""Intervals of a genome from BED files, and windows of one length about them."""
+"""Intervals of a genome from BED files, and windows of equal length centred on them."""
 
 import gzip
 import io
@@ -21,20 +21,20 @@ SKIPPED = (b"#", b"track ", b"track\t", b"browser ", b"browser\t")
 
 
 def read_bed(path: Path) -> pd.DataFrame:
-    """Intervals of a BED file (also gzipped), separated by tabs or blanks.
+    """Read intervals of a BED file (also gzipped), separated by tabs or spaces.
 
     Args:
-        path: The file. Lines that begin with ``#``, ``track`` or ``browser`` are skipped, but one that begins with
-            ``#chrom`` names the columns after the third.
+        path: The file. Lines that begin with ``#``, ``track`` or ``browser`` are skipped, except one that begins with
+            ``#chrom``, which names the columns after the third.
 
     Returns:
-        One row an interval, indexed by its line in the file (``line``, from 1): ``chromosome``, ``start`` and ``end``
-        (counted from 0, the end is not part of the interval), then as far as given ``name``, ``score``, ``strand``
-        (``+``, ``-`` or ``.``), ``column7`` and so on, or what a ``#chrom`` line calls them.
+        One row per interval, indexed by its line in the file (``line``, from 1): ``chromosome``, ``start`` and ``end``
+        (counted from 0, the end is exclusive), then if available ``name``, ``score``, ``strand`` (``+``, ``-`` or
+        ``.``), ``column7`` and so on, or the names in a ``#chrom`` line.
 
     Raises:
-        InputError: No such file, no intervals, lines with too few columns or not the same number of them, a start or
-            end that is no whole number, a negative start, an interval without bases, or another strand.
+        InputError: The file is missing or has no intervals, lines have too few or different numbers of columns, a start
+            or end is not an integer, a start is negative, an interval is empty, or a strand is invalid.
     """
     numbers, lines, header = _lines(path)
     tabs = b"\t" in lines[0]
@@ -49,7 +49,7 @@ def read_bed(path: Path) -> pd.DataFrame:
         raise InputError(f"{path}, line {numbers[at]}: {counts[at]} columns, line {numbers[0]} has {width}")
     names = _names(path, header, width)
     content = b"\n".join(lines)
-    del lines, counts  # half of the memory that is taken
+    del lines, counts  # half of the memory
     text = ["chromosome", "name", "strand"]
     try:
         frame = pd.read_csv(
@@ -59,7 +59,7 @@ def read_bed(path: Path) -> pd.DataFrame:
             dtype={name: str for name in text if name in names},
             keep_default_na=False,
             na_values={name: MISSING for name in names if name not in {*text, "start", "end"}},
-            quoting=3,  # a quotation mark is a letter like others
+            quoting=3,  # quotation marks are ordinary characters
             low_memory=False,
         )
     except ValueError as error:
@@ -112,7 +112,10 @@ def _refuse_numbers(name: str, values: list[str], numbers: np.ndarray, path: Pat
 def _check(frame: pd.DataFrame, path: Path) -> None:
     for wrong, words in (
         (frame["start"] < 0, "start {start} is negative; BED counts from 0"),
-        (frame["start"] >= frame["end"], "start {start} is not before end {end}; BED counts from 0, without the end"),
+        (
+            frame["start"] >= frame["end"],
+            "start {start} is not before end {end}; BED counts from 0, and the end is exclusive",
+        ),
     ):
         if wrong.any():
             line = int(wrong.idxmax())
@@ -126,31 +129,31 @@ def _check(frame: pd.DataFrame, path: Path) -> None:
 
 
 def windows(frame: pd.DataFrame, genome: Genome, length: int | None = None, source: str = "intervals") -> np.ndarray:
-    """Starts of windows of one length about the centres of intervals.
+    """Starts of windows of equal length centred on intervals.
 
-    The base in the middle of an interval, ``(start + end) // 2``, comes to ``length // 2`` of its window.
+    The central base of an interval, ``(start + end) // 2``, is at position ``length // 2`` of its window.
 
     Args:
         frame: Intervals as of `read_bed`.
-        genome: What they are intervals of.
-        length: Bases of each window; by default all intervals must be of one length.
+        genome: Genome of the intervals.
+        length: Bases of each window; by default all intervals must have the same length.
         source: File of the intervals, for errors.
 
     Returns:
         int64, counted from 0, ``shape=(intervals,)``.
 
     Raises:
-        InputError: Intervals of several lengths (how many have which is told), a chromosome that the genome lacks, or
-            a window beyond its chromosome.
+        InputError: The intervals differ in length, the genome lacks a chromosome, or a window extends beyond its
+            chromosome.
     """
     start, end = frame["start"].to_numpy(), frame["end"].to_numpy()
     if length is None:
         counts = Counter((end - start).tolist()).most_common()
         if len(counts) > 1:
-            told = ", ".join(f"{n} of {size}" for size, n in counts[:4]) + (", ..." if len(counts) > 4 else "")
+            lengths = ", ".join(f"{n} of {size}" for size, n in counts[:4]) + (", ..." if len(counts) > 4 else "")
             raise InputError(
-                f"{source}: intervals differ in length ({told} bases); give a length (--data.length {counts[0][0]}) "
-                "for windows about their centres"
+                f"{source}: intervals differ in length ({lengths} bases); give a length (--data.length {counts[0][0]}) "
+                "for windows centred on them"
             )
         starts = start
     else:
@@ -165,6 +168,6 @@ def windows(frame: pd.DataFrame, genome: Genome, length: int | None = None, sour
         raise InputError(
             f"{source}, line {frame.index[at]}: bases {starts[at]} to {ends[at]} (counted from 0) are not inside "
             f"{frame['chromosome'].iloc[at]}, which has {int(sizes.iloc[at])} bases; remove the interval"
-            + ("" if length is None else " or take a shorter length")
+            + ("" if length is None else " or give a shorter length")
         )
     return np.asarray(starts, np.int64)

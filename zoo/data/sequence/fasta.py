@@ -1,4 +1,4 @@
-"""FASTA files as tables."""
+"""Reading of FASTA files as tables."""
 
 import gzip
 import re
@@ -13,22 +13,22 @@ SUFFIXES = {".fa", ".fasta", ".fna", ".ffn", ".fas"}
 
 
 def is_fasta(path: Path) -> bool:
-    """Whether a file is called as FASTA files are, plain or gzipped."""
+    """Whether a file has a suffix of FASTA files, plain or gzipped."""
     return (path.with_suffix("") if path.suffix == ".gz" else path).suffix in SUFFIXES
 
 
 def read_fasta(path: Path, label: str = LABEL) -> pd.DataFrame:
-    """Records of a FASTA file (also gzipped), or of a folder with one FASTA file a class.
+    """Read records of a FASTA file (also gzipped), or of a folder with one FASTA file per class.
 
     Args:
-        path: File, or folder whose files are named by class: ``promoter.fa``, ``other.fa``.
+        path: File, or folder whose files are named after their classes: ``promoter.fa``, ``other.fa``.
         label: Regular expression whose group is the label in a header, such as ``EI`` in ``>seq1|EI``.
 
     Returns:
-        One row a record: ``record`` (its name), ``sequence``, and ``label``, unless it is in no header.
+        One row per record: ``record`` (its name), ``sequence``, and ``label`` if the headers have it.
 
     Raises:
-        InputError: No such file or no records, a header without the label where others have one, or no FASTA.
+        InputError: The file is missing, empty or not FASTA, or only some headers have a label.
     """
     if path.is_dir():
         if not (paths := sorted(p for p in path.iterdir() if is_fasta(p))):
@@ -45,11 +45,11 @@ def read_fasta(path: Path, label: str = LABEL) -> pd.DataFrame:
     if found.isna().any():
         header = records["header"][found.isna()].iloc[0]
         raise InputError(
-            f"{path}: record {header!r} has no label in its header, others have; add it (>name|label), or give a "
-            "pattern as --data.label"
+            f"{path}: record {header!r} has no label in its header, unlike others; add it (>name|label), or give "
+            "a pattern as --data.label"
         )
     numbers = pd.to_numeric(found, errors="coerce")
-    # The label is no part of the name, unless names would be no longer unique.
+    # The label is not part of the name, unless names would not be unique without it.
     names = records["header"].str.replace(label, "", regex=True).str.split(n=1).str[0]
     if names.notna().all() and names.is_unique:
         records["record"] = names

@@ -1,4 +1,4 @@
-"""A genome in a FASTA file, read window by window through its index."""
+"""Random access to windows of a genome in an indexed FASTA file."""
 
 import logging
 import os
@@ -17,31 +17,31 @@ from ... import files
 from ...encode.dna import ILLEGAL, TRANSLATE, reverse_complement
 from ...errors import InputError, suggest
 
-CHUNK = 1 << 22  # bases in memory at a time, beside the result
-LONGEST_HEADER = 1 << 16  # bytes between two records beyond which an index is taken for that of another file
+CHUNK = 1 << 22  # bases read at a time
+LONGEST_HEADER = 1 << 16  # most bytes between two records; with more, an index belongs to another file
 
 log = logging.getLogger("zoo")
 
 
 class Genome:
-    """A plain FASTA file of which only the index is in memory; windows of it are read at random.
+    """An uncompressed FASTA file, of which only the index is held in memory and windows are read on access.
 
-    The index is that of ``samtools faidx`` (``genome.fa.fai``). It is made beside the genome when it is missing, older
-    than the genome, or of another file; where nothing can be written, it is made for this run alone.
+    The index is that of ``samtools faidx`` (``genome.fa.fai``). It is created beside the genome if it is missing, older
+    than the genome, or belongs to another file; if the folder is not writable, it is created for this run only.
 
-    Windows are read with ``pread``, not through a memory map, whose pages would count as memory of the process until
-    all of the genome does. pyfaidx makes and reads the index, but not the windows: it reads one at a time, which takes
-    four times as long, and its objects cannot be pickled. This one can: each process opens the file for itself, none
-    reads the index again.
+    Windows are read with ``pread`` instead of a memory map, whose pages would count as memory of the process. pyfaidx
+    creates and reads the index, but not the windows: it reads one at a time, which takes four times as long, and its
+    objects cannot be pickled. A pickled `Genome` contains the index, and each process opens the file anew.
 
     Args:
-        path: The genome.
+        path: Path of the genome.
 
     Attributes:
         sizes: Bases of each chromosome, in the order of the file.
 
     Raises:
-        InputError: No such file, compressed, empty, not FASTA, lines of unequal length, or a name that occurs twice.
+        InputError: The file is missing, compressed, empty or not FASTA, has lines of unequal length, or a name occurs
+            twice.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -56,10 +56,10 @@ class Genome:
         return {**self.__dict__, "_file": None}
 
     def numbers(self, names: Sequence[str] | pd.Series) -> np.ndarray:
-        """Positions in `sizes` of chromosomes, which `fetch` takes: int64, ``shape=(names,)``.
+        """Numbers of chromosomes (positions in `sizes`) for `fetch`: int64, ``shape=(names,)``.
 
         Raises:
-            InputError: A chromosome that the genome lacks; the nearest name is suggested.
+            InputError: The genome lacks a chromosome; the error suggests the most similar name.
         """
         numbers: np.ndarray = pd.Index(self.sizes).get_indexer(pd.Index(names)).astype(np.int64)
         if (unknown := numbers < 0).any():
@@ -67,7 +67,7 @@ class Genome:
         return numbers
 
     def lacks(self, name: object) -> str:
-        """Words of an error about a chromosome that the genome lacks, with the name that was probably meant."""
+        """Error message for a chromosome that the genome lacks, with the most similar name."""
         name = str(name)
         other = {"MT": "chrM", "chrM": "MT"}.get(name) or (name[3:] if name.startswith("chr") else f"chr{name}")
         hint = f"did you mean {other}?" if other in self.sizes else suggest(name, self.sizes)
@@ -76,20 +76,20 @@ class Genome:
     def fetch(
         self, chromosomes: np.ndarray, starts: np.ndarray, length: int, minus: np.ndarray | None = None
     ) -> Tensor:
-        """Codes of windows of one length.
+        """Read the codes of windows of equal length.
 
         Args:
-            chromosomes: Whole numbers as `numbers` gives them, ``shape=(windows,)``.
+            chromosomes: Numbers of the chromosomes from `numbers`, ``shape=(windows,)``.
             starts: First base of each window, counted from 0, ``shape=(windows,)``.
             length: Bases of each window, at least 1.
-            minus: True where the reverse complement is wanted, ``shape=(windows,)``.
+            minus: True for windows read as reverse complement, ``shape=(windows,)``.
 
         Returns:
             uint8 codes as of `zoo.encode.dna.dna_codes`, ``shape=(windows, length)``.
 
         Raises:
-            InputError: A window that is not inside its chromosome, a letter in it that is none of IUPAC's (chromosome
-                and position are named), or a file that has changed since its index was read.
+            InputError: A window extends beyond its chromosome, contains a letter that is not an IUPAC code (the error
+                names the position), or the file has changed since its index was read.
         """
         outside = (starts < 0) | (starts + length > self._size[chromosomes])
         if outside.any():
@@ -116,7 +116,9 @@ class Genome:
         pieces = [os.pread(file, size, at) for size, at in zip(sizes.tolist(), first.tolist(), strict=True)]
         codes = np.frombuffer(b"".join(pieces).translate(TRANSLATE, b"\r\n"), np.uint8)
         if len(codes) != len(starts) * length:
-            raise InputError(f"{self.path}: the file does not fit its index; remove {self.path.name}.fai and try again")
+            raise InputError(
+                f"{self.path}: the file does not match its index; remove {self.path.name}.fai and try again"
+            )
         codes = codes.reshape(-1, length)
         if codes.max(initial=0) == ILLEGAL:
             window, column = np.argwhere(codes == ILLEGAL)[0]
@@ -128,7 +130,7 @@ class Genome:
         return codes
 
     def _byte(self, chromosome: np.ndarray, position: Any) -> np.ndarray:
-        """Where bases lie in the file."""
+        """Byte offsets of bases in the file."""
         line, column = np.divmod(position, self._bases[chromosome])
         byte: np.ndarray = self._offset[chromosome] + line * self._width[chromosome] + column
         return byte
@@ -146,29 +148,29 @@ def _check_fasta(path: Path) -> None:
     if not start:
         raise InputError(f"{path}: the file is empty")
     if start.startswith(b"\x1f\x8b"):
-        raise InputError(f"{path}: a compressed genome cannot be read at random; unpack it: gunzip {path}")
+        raise InputError(f"{path}: random access needs an uncompressed genome: gunzip {path}")
     if (text := start.lstrip()) and text[:1] not in b">;":
         raise InputError(f"{path}: a FASTA file begins with '>', not {text[:1].decode('latin-1')!r}")
 
 
 def _index(path: Path) -> tuple[list[str], np.ndarray]:
-    """Names, and length, offset, bases and bytes of a line of each record, ``shape=(4, records)``."""
+    """Names of the records, and length, offset, bases and bytes per line of each, ``shape=(4, records)``."""
     beside = path.with_name(path.name + ".fai")
     if beside.is_file():
         if beside.stat().st_mtime_ns < path.stat().st_mtime_ns:
-            log.warning("%s is older than the genome; it is made anew", beside)
+            log.warning("%s is older than the genome; it is created anew", beside)
         elif (found := _fitting(path, beside)) is not None:
             return found
         else:
-            log.warning("%s is not the index of %s; it is made anew", beside, path.name)
+            log.warning("%s is not the index of %s; it is created anew", beside, path.name)
     else:
-        log.info("making %s, once", beside)
+        log.info("creating the index %s", beside)
     try:
         with files.replacing(beside) as temporary:
             return _records(path, temporary)
     except OSError:
         log.warning(
-            "%s cannot be written, so that every run indexes the genome anew; make it once: samtools faidx %s",
+            "%s cannot be written, so that every run indexes the genome anew; create it with: samtools faidx %s",
             beside,
             path,
         )
@@ -177,7 +179,7 @@ def _index(path: Path) -> tuple[list[str], np.ndarray]:
 
 
 def _records(path: Path, index: Path) -> tuple[list[str], np.ndarray]:
-    """What an index says; it is made if it does not exist."""
+    """Records of an index, which is created if it does not exist."""
     from pyfaidx import Faidx, FastaIndexingError
 
     try:
@@ -190,13 +192,13 @@ def _records(path: Path, index: Path) -> tuple[list[str], np.ndarray]:
         if isinstance(error, UnicodeDecodeError):
             text = "it is not text"
         raise InputError(f"{path}: cannot be indexed as FASTA: {text[:200]}") from None
-    # A record without bases has lines of no length, by which nothing can be divided.
+    # The lines of an empty record have length 0, by which offsets cannot be divided.
     table = [(r.rlen, r.offset, max(r.lenc, 1), max(r.lenb, 1)) for r in records.values()]
     return list(records), np.array(table, np.int64).reshape(-1, 4).T.copy()
 
 
 def _fitting(path: Path, index: Path) -> tuple[list[str], np.ndarray] | None:
-    """What an index says, if between each two of its records there is the header of the second and nothing else."""
+    """Records of an index; None if the text between two of them is not the header of the second."""
     try:
         names, table = _records(path, index)
     except InputError:

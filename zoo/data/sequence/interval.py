@@ -1,4 +1,4 @@
-"""Intervals of a genome: a BED file, and windows that are read from the genome when a batch is made."""
+"""Data module of genomic intervals from a BED file, whose bases are read from the genome for each batch."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -19,16 +19,16 @@ from .sequence import NEGATIVE, POSITIVE, SequenceData
 
 
 class Windows:
-    """Windows of a genome as a source of batches; of shuffled ones the bases are held in memory.
+    """Windows of a genome, read on access; the bases of shuffled windows are held in memory.
 
     Args:
-        genome: Read when a batch is made.
-        chromosomes: As of `Genome.numbers`, ``shape=(windows,)``.
-        starts: Counted from 0, ``shape=(windows,)``.
+        genome: Genome of the windows.
+        chromosomes: Numbers of chromosomes from `Genome.numbers`, ``shape=(windows,)``.
+        starts: Starts, counted from 0, ``shape=(windows,)``.
         length: Bases of each window.
-        minus: True where the other strand is read, ``shape=(windows,)``.
+        minus: True where the reverse complement is read, ``shape=(windows,)``.
         shuffled: True where the bases are shuffled, ``shape=(windows,)``.
-        seed: Of the shuffling.
+        seed: Seed of the shuffling.
     """
 
     def __init__(
@@ -65,24 +65,24 @@ class Windows:
 class IntervalData(SequenceData):
     """Intervals of a genome, from a BED file (also gzipped) and a FASTA file of the genome.
 
-    The genome stays on the disk: windows are read by its index (``genome.fa.fai``, made if there is none) when a batch
-    is made. Intervals on the minus strand are read as reverse complements. Splits are by chromosome, for neighbours
-    and repeats are related. In BED, positions count from 0 and the end is not part of the interval.
+    The genome is not loaded into memory: windows are read for each batch through its index (``genome.fa.fai``, created
+    if missing). Intervals on the minus strand are read as reverse complements. Splits are by chromosome, since
+    neighbouring and repeated sequences are related. In BED, positions count from 0 and the end is exclusive.
 
     Args:
         path: BED file. A line that begins with ``#chrom`` names its columns.
         genome: FASTA file, not compressed.
-        target: Column to predict; by default ``name``, the fourth, or ``label`` where negatives are made.
-        length: Bases of every window, about the centre of its interval. By default all intervals must have one length.
-        negatives: For a BED file of positives alone: as many negatives, ``shuffled`` (each interval with its
-            dinucleotides in another order) or ``gc_matched`` (random windows of the same chromosome and GC content).
-        validation_chromosomes: Chromosomes that validate.
-        test_chromosomes: Chromosomes that test. Without them, whole chromosomes are dealt by ``fractions``.
+        target: Column to predict; by default ``name``, the fourth, or ``label`` if negatives are generated.
+        length: Bases of every window, centred on its interval. By default all intervals must have the same length.
+        negatives: For a BED file with positives only: generate an equal number of negatives, ``shuffled`` (each
+            interval dinucleotide-shuffled) or ``gc_matched`` (random windows of the same chromosome and GC content).
+        validation_chromosomes: Chromosomes of the validation set.
+        test_chromosomes: Chromosomes of the test set. By default entire chromosomes are assigned by ``fractions``.
         reverse_complement: Augmentation, as in `SequenceData`.
         shift: Augmentation, as in `SequenceData`.
         mask: Augmentation, as in `SequenceData`.
-        group: Column whose intervals belong together; by default ``chromosome``.
-        split: Column that says train, validation or test, in place of chromosomes.
+        group: Column that identifies related intervals; by default ``chromosome``.
+        split: Column with the values train, validation or test, in place of chromosomes.
         **shared: Arguments of `SequenceData` and `Data`.
 
     Raises:
@@ -125,11 +125,11 @@ class IntervalData(SequenceData):
         self.genome = Genome(genome)
 
     def describe(self) -> dict[str, Any]:
-        """As of every file, and the name of the genome."""
+        """Name, checksum and licence of the data, and the name of the genome."""
         return {**super().describe(), "genome": self.genome.path.name}
 
     def read_file(self, path: Path) -> pd.DataFrame:
-        """Intervals with the start of their window, negatives beside them, and their split."""
+        """Intervals and generated negatives, with the start of their windows and their split."""
         frame = read_bed(path)
         (length,) = modality_of(self.trained)["shape"] if self.trained else (self.length,)
         frame["window"] = windows(frame, self.genome, length, str(path))
@@ -157,28 +157,28 @@ class IntervalData(SequenceData):
         return negatives.assign(window=starts, start=starts, end=starts + self.width)
 
     def check_features(self, frame: pd.DataFrame, modality: Modality) -> None:
-        """Nothing: the bases come from the genome."""
+        """No check: the bases come from the genome."""
 
     def modality(self, frame: pd.DataFrame) -> Modality:
-        """The length of the windows."""
+        """Length of the windows."""
         self.roles(frame)
         return Modality(kind="sequence", shape=[self.width], features=[self.sequence])
 
     def values(self, frame: pd.DataFrame, modality: Modality) -> Source:
-        """Windows, read when a batch is made."""
-        nothing = pd.Series(False, index=frame.index)
+        """Windows, which are read for each batch."""
+        none = pd.Series(False, index=frame.index)
         return Windows(
             self.genome,
             self.genome.numbers(frame["chromosome"]),
             frame["window"].to_numpy(),
             self.width,
-            (frame["strand"] == "-" if "strand" in frame else nothing).to_numpy(),
-            (frame["shuffled"] == True if "shuffled" in frame else nothing).to_numpy(),  # noqa: E712 (NaN is not)
+            (frame["strand"] == "-" if "strand" in frame else none).to_numpy(),
+            (frame["shuffled"] == True if "shuffled" in frame else none).to_numpy(),  # noqa: E712 (NaN is not)
             self.seed,
         )
 
     def training_inputs(self) -> Tensor:
-        """Nothing: encodings of DNA learn nothing from the data, and a genome need not be read for that."""
+        """No rows: encodings of DNA are not fitted, so the genome is not read."""
         return torch.empty(0, self.width, dtype=torch.uint8)
 
     def frame(self) -> pd.DataFrame:

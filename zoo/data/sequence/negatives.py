@@ -1,4 +1,4 @@
-"""Negative examples for DNA: shuffled sequences, and windows of the genome that match in GC content."""
+"""Negative examples for DNA: shuffled sequences, and GC-matched windows of the genome."""
 
 import logging
 from itertools import pairwise
@@ -10,23 +10,23 @@ from torch import Tensor
 from ...errors import InputError
 from .genome import Genome
 
-SHUFFLED_BASES = 1 << 20  # shuffled together; what stays in the processor's cache is faster
+SHUFFLED_BASES = 1 << 20  # shuffled together, few enough for the processor's cache
 BLOCK = 1 << 22  # bases of a chromosome in memory at a time
-CANDIDATES = 20  # for each positive
-FEWEST_CANDIDATES = 1_000_000  # of a chromosome
+CANDIDATES = 20  # per positive
+FEWEST_CANDIDATES = 1_000_000  # per chromosome
 TOLERANCE = 0.01  # of the GC content
-MOST_UNKNOWN = 0.1  # share of a negative that may be N
+MOST_UNKNOWN = 0.1  # largest fraction of unknown bases (N) in a negative
 LAST = (1 << 48) - 1  # key that sorts an edge behind the others of its letter
 
 log = logging.getLogger("zoo")
 
 
 def dinucleotide_shuffle(codes: Tensor, seed: int) -> Tensor:
-    """Shuffle each sequence such that it keeps the count of every dinucleotide, and its first and last base.
+    """Shuffle each sequence such that dinucleotide counts, and its first and last base, are preserved.
 
-    All such sequences are equally probable. Each is an Eulerian path through a graph with a letter for a node and a
-    dinucleotide for an edge; the edge by which each letter is left for the last time is drawn first, then the others
-    are shuffled. Every code counts as a letter, so that runs of N stay runs.
+    All such sequences are equally probable. Each is an Eulerian path through a graph whose nodes are letters and whose
+    edges are dinucleotides: the last edge out of each letter is drawn first, then the others are shuffled. Every code
+    counts as a letter, so that runs of N remain runs.
 
     Paper: Altschul and Erickson 1985, doi:10.1093/oxfordjournals.molbev.a040370.
 
@@ -44,7 +44,7 @@ def dinucleotide_shuffle(codes: Tensor, seed: int) -> Tensor:
     """
     rng = np.random.default_rng(seed)
     shuffled = codes.cpu().numpy().copy()
-    if shuffled.shape[1] > 3:  # no shorter one has another order
+    if shuffled.shape[1] > 3:  # shorter ones have only one order
         rows = max(1, SHUFFLED_BASES // shuffled.shape[1])
         for start in range(0, len(shuffled), rows):
             shuffled[start : start + rows] = _shuffle(shuffled[start : start + rows], rng)
@@ -58,12 +58,12 @@ def _shuffle(codes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     # One sort shuffles the edges of every letter: by letter, then at random, the last edge behind the others.
     keys = rng.integers(LAST, size=left.shape, dtype=np.uint64)
     for last in _last_edges(codes, letters, rng).T:
-        some = np.flatnonzero(last >= 0)
-        keys[some, last[some]] = LAST
+        rows = np.flatnonzero(last >= 0)
+        keys[rows, last[rows]] = LAST
     keys = left << np.uint64(56) | keys << np.uint64(8) | entered
     keys.sort(axis=1)
     edges = keys.astype(np.uint8).ravel()
-    # Where the next unused edge of each letter lies, all sequences behind one another.
+    # Positions of the next unused edge of each letter, for all sequences.
     nodes = np.arange(sequences) * letters
     counts = np.bincount((nodes[:, None] + codes[:, :-1]).ravel(), minlength=sequences * letters)
     following = np.cumsum(counts) - counts
@@ -78,9 +78,9 @@ def _shuffle(codes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _last_edges(codes: np.ndarray, letters: int, rng: np.random.Generator) -> np.ndarray:
-    """Edges by which each letter is left for the last time, -1 for the final one and those that do not occur.
+    """Last edge out of each letter, -1 for the final letter and for letters that do not occur.
 
-    They are drawn at random until all of them lead to the final letter: int64, ``shape=(sequences, letters)``.
+    The edges are drawn at random until all of them lead to the final letter: int64, ``shape=(sequences, letters)``.
     """
     edges = np.full((len(codes), letters), -1)
     todo = np.arange(len(codes))
@@ -92,9 +92,9 @@ def _last_edges(codes: np.ndarray, letters: int, rng: np.random.Generator) -> np
         for letter in range(letters):
             own = np.where(left == letter, draws, np.float32(-1))
             edge = own.argmax(1)
-            some = np.flatnonzero((own[np.arange(len(todo)), edge] >= 0) & (final != letter))
-            edges[todo[some], letter] = edge[some]
-            towards[some, letter] = entered[some, edge[some]]
+            rows = np.flatnonzero((own[np.arange(len(todo)), edge] >= 0) & (final != letter))
+            edges[todo[rows], letter] = edge[rows]
+            towards[rows, letter] = entered[rows, edge[rows]]
         for _ in range(letters.bit_length()):
             towards = np.take_along_axis(towards, towards, 1)
         todo = todo[(towards != final[:, None]).any(1)]
@@ -102,17 +102,18 @@ def _last_edges(codes: np.ndarray, letters: int, rng: np.random.Generator) -> np
 
 
 def gc_matched(genome: Genome, chromosomes: np.ndarray, starts: np.ndarray, length: int, seed: int) -> np.ndarray:
-    """For each window a random one of the same chromosome with the same GC content.
+    """Draw for each window a random one of the same chromosome with similar GC content.
 
-    The GC content is that of the known bases. It differs by less than 0.01 from that of the positive wherever the
-    chromosome has such windows left among 20 random ones a positive (at least a million); elsewhere the nearest is
-    taken, and a warning tells how many those are. A negative overlaps no positive, has at most 10% of N and other
-    unknown bases, and occurs once; negatives may overlap each other, hence split by chromosome.
+    The GC content is that of the known bases. It differs by less than 0.01 from that of the positive if such windows
+    remain among the candidates (20 random windows per positive, at least a million per chromosome); else the window of
+    the most similar GC content is chosen, and a warning states their number. A negative does not overlap any positive,
+    has at most 10% unknown bases, and occurs once. Negatives may overlap each other, so data should be split by
+    chromosome.
 
     Args:
-        genome: Where the windows lie.
-        chromosomes: Of the positives, as of `Genome.numbers`, ``shape=(windows,)``.
-        starts: Of the positives, counted from 0, ``shape=(windows,)``.
+        genome: Genome of the windows.
+        chromosomes: Chromosomes of the positives, from `Genome.numbers`, ``shape=(windows,)``.
+        starts: Starts of the positives, counted from 0, ``shape=(windows,)``.
         length: Bases of each window.
         seed: The same seed gives the same windows.
 
@@ -131,21 +132,21 @@ def gc_matched(genome: Genome, chromosomes: np.ndarray, starts: np.ndarray, leng
         name, size = list(genome.sizes.items())[chromosome]
         content, unknown = _composition(genome, chromosome, np.concatenate([starts[rows], candidates]), length)
         free = rng.permutation(np.flatnonzero(unknown[len(rows) :] <= MOST_UNKNOWN))
-        candidates, wanted, offered = candidates[free], content[: len(rows)], content[len(rows) :][free]
+        candidates, target, available = candidates[free], content[: len(rows)], content[len(rows) :][free]
         if len(candidates) < len(rows):
             raise InputError(
                 f"{genome.path}: {name} ({size} bases) has {len(candidates)} windows of {length} bases that overlap no "
                 f"interval and have at most {MOST_UNKNOWN:.0%} of N, but {len(rows)} are needed; leave {name} out, or "
                 "shuffle the intervals instead"
             )
-        chosen = _nearest(wanted, offered)
+        chosen = _nearest(target, available)
         negatives[rows] = candidates[chosen]
-        apart = np.abs(wanted - offered[chosen])
+        apart = np.abs(target - available[chosen])
         far, farthest = far + int((apart >= TOLERANCE).sum()), max(farthest, float(apart.max()))
     if far:
         log.warning(
             "%d of %d negatives differ by %g or more in GC content from their positives (at most by %.2f), since their "
-            "chromosomes have no nearer windows left",
+            "chromosomes have no more similar windows",
             far,
             len(starts),
             TOLERANCE,
@@ -157,7 +158,7 @@ def gc_matched(genome: Genome, chromosomes: np.ndarray, starts: np.ndarray, leng
 def _candidates(
     genome: Genome, chromosome: int, positives: np.ndarray, length: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """Starts of random windows that overlap no positive, each once, in order."""
+    """Starts of different random windows that do not overlap any positive, in ascending order."""
     places = list(genome.sizes.values())[chromosome] - length + 1
     number = min(max(FEWEST_CANDIDATES, CANDIDATES * len(positives)), 4 * places)
     starts = np.sort(rng.integers(places, size=number))
@@ -171,7 +172,7 @@ def _candidates(
 def _composition(genome: Genome, chromosome: int, starts: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
     """GC content among the known bases of windows, and the share of unknown ones; the chromosome is read once."""
     size = list(genome.sizes.values())[chromosome]
-    order = np.argsort(starts, kind="stable")  # quick where most of them are in order
+    order = np.argsort(starts, kind="stable")  # fast, as most of them are in order
     bounds = np.searchsorted(starts[order], np.arange(0, size + BLOCK, BLOCK))
     counts = np.empty((2, len(starts)))
     for block, (first, last) in enumerate(pairwise(bounds)):
@@ -188,18 +189,18 @@ def _composition(genome: Genome, chromosome: int, starts: np.ndarray, length: in
     return counts[0] / np.maximum(counts[1], 1), 1 - counts[1] / length
 
 
-def _nearest(wanted: np.ndarray, offered: np.ndarray) -> np.ndarray:
-    """For each GC content another position among the offers, from the nearest bin that has any left."""
-    # Rounding must not part what lies on the lower end of a bin.
-    bins, offered_bins = (np.floor(values / TOLERANCE + 1e-6).astype(int) for values in (wanted, offered))
-    wants = {int(b): np.flatnonzero(bins == b) for b in np.unique(bins)}
-    pools = {int(b): np.flatnonzero(offered_bins == b) for b in np.unique(offered_bins)}
-    chosen = np.empty(len(wanted), np.int64)
+def _nearest(target: np.ndarray, available: np.ndarray) -> np.ndarray:
+    """For each target GC content a different position among the available ones, from the nearest non-empty bin."""
+    # Rounding errors must not move values at the lower limit of a bin into the one below.
+    bins, available_bins = (np.floor(values / TOLERANCE + 1e-6).astype(int) for values in (target, available))
+    open_targets = {int(b): np.flatnonzero(bins == b) for b in np.unique(bins)}
+    pools = {int(b): np.flatnonzero(available_bins == b) for b in np.unique(available_bins)}
+    chosen = np.empty(len(target), np.int64)
     for distance in range(round(1 / TOLERANCE) + 1):
-        for want in wants:
-            for other in (want - distance, want + distance):
+        for bin_ in open_targets:
+            for other in (bin_ - distance, bin_ + distance):
                 if other in pools:
-                    taken = min(len(wants[want]), len(pools[other]))
-                    chosen[wants[want][:taken]] = pools[other][:taken]
-                    wants[want], pools[other] = wants[want][taken:], pools[other][taken:]
+                    count = min(len(open_targets[bin_]), len(pools[other]))
+                    chosen[open_targets[bin_][:count]] = pools[other][:count]
+                    open_targets[bin_], pools[other] = open_targets[bin_][count:], pools[other][count:]
     return chosen

@@ -1,4 +1,4 @@
-"""DNA sequences: FASTA files, tables with a sequence column, packaged data sets."""
+"""Data module of DNA sequences from FASTA files, tables with a sequence column, and packaged data sets."""
 
 import hashlib
 from pathlib import Path
@@ -24,35 +24,35 @@ from .negatives import dinucleotide_shuffle
 
 KMER = 5  # of the baseline
 CHUNK = 16_384  # sequences at a time
-POSITIVE, NEGATIVE = "positive", "negative"  # labels where negatives are made
-SOURCE = "shuffled from"  # column that says which row a negative was made of
+POSITIVE, NEGATIVE = "positive", "negative"  # labels if negatives are generated
+SOURCE = "shuffled from"  # column of the row from which a negative was generated
 
 
 class SequenceData(FrameData):
     """DNA sequences with a label: FASTA (also gzipped), CSV, TSV or Parquet, or a packaged data set by name.
 
-    A FASTA file carries the label in each header (``>seq1|EI``, ``>seq1 EI``); a folder holds one FASTA file a class,
-    named by class. Exact duplicates and reverse complements among the samples always share a split.
+    A FASTA file has the label in each header (``>seq1|EI``, ``>seq1 EI``); a folder has one FASTA file per class, named
+    after it. Exact duplicates and reverse complements among the samples always share a split.
 
     Args:
         path: A file, a folder, or the name of a data set with a card (``splice``).
-        target: Column to predict; in a FASTA file it is called ``label``.
-        sequence: Column of the sequences, in a table.
+        target: Column to predict; ``label`` for a FASTA file.
+        sequence: Column of the sequences in a table.
         label: Regular expression whose group is the label in a FASTA header; by default its last word, after a space
             or a ``|``.
-        negatives: For a file of positives alone: as many negatives, each a sequence with its dinucleotides in another
-            order (``shuffled``). It shares the split of its sequence.
-        length: Bases of every sequence: shorter ones are padded with N, longer ones cropped, both about the centre. By
-            default all must be of one length.
-        reverse_complement: Augmentation: half of the sequences of a training batch are read from the other strand.
-            Right only where both strands mean the same.
-        shift: Augmentation: sequences of a training batch are moved by up to so many bases, N moves in.
-        mask: Augmentation: share of the bases of a training batch that are hidden (N), others in each epoch, so that
-            no single base decides; it helps most where sequences are few.
+        negatives: For a file with positives only: ``shuffled`` generates one negative per sequence by a shuffle that
+            preserves dinucleotide counts. A negative shares the split of its sequence.
+        length: Bases of every sequence: shorter ones are padded with N at both ends, longer ones cropped to the centre.
+            By default all sequences must have the same length.
+        reverse_complement: Augmentation: replace training sequences by their reverse complement with probability 0.5.
+            Valid only if both strands have the same label.
+        shift: Augmentation: largest random shift of training sequences, in bases; N is inserted at the end.
+        mask: Augmentation: fraction of random bases of training sequences replaced by N, different in each epoch, as
+            regularisation; most useful with few sequences.
         target_kind: binary, multiclass or regression; detected by default.
         positive: The positive one of two classes; by default the last in alphabetical order.
-        id: Column of unique sample names; in a FASTA file, the name of the record.
-        test_path: Separate file of test samples; ``fractions`` then share out the others.
+        id: Column of unique sample names; for a FASTA file, the name of the record.
+        test_path: Separate file of test samples; ``fractions`` then apply to training and validation only.
         **shared: Arguments of `Data`.
 
     Raises:
@@ -92,7 +92,7 @@ class SequenceData(FrameData):
             self.target, self.group = self.target or "label", self.group or SOURCE
 
     def read_file(self, path: Path) -> pd.DataFrame:
-        """FASTA as a table, or a table."""
+        """Read FASTA or a table, and generate negatives as requested."""
         frame = read_fasta(path, self.label) if path.is_dir() or is_fasta(path) else read_table(path)
         return self._with_shuffled(frame, str(path)) if self.negatives == "shuffled" else frame
 
@@ -103,24 +103,24 @@ class SequenceData(FrameData):
         shuffled = frame[self.sequence].map(str)
         for _, same in shuffled.groupby(shuffled.str.len()):
             shuffled[same.index] = dna_text(dinucleotide_shuffle(dna_codes(list(same), source=path), self.seed))
-        made = frame.assign(**{self.target or "label": NEGATIVE, self.sequence: shuffled})
-        if self.id in made:
-            made[self.id] = made[self.id].map("{} shuffled".format)
-        return pd.concat([frame, made], ignore_index=True)
+        negatives = frame.assign(**{self.target or "label": NEGATIVE, self.sequence: shuffled})
+        if self.id in negatives:
+            negatives[self.id] = negatives[self.id].map("{} shuffled".format)
+        return pd.concat([frame, negatives], ignore_index=True)
 
     def describe(self) -> dict[str, Any]:
         """Name, checksum, licence and citation of the data."""
         if self.card or not (folder := Path(self.path)).is_dir():
             return super().describe()
-        content = "".join(f"{p.name} {files.sha256(p)}\n" for p in sorted(folder.iterdir()) if is_fasta(p))
+        listing = "".join(f"{p.name} {files.sha256(p)}\n" for p in sorted(folder.iterdir()) if is_fasta(p))
         return {
             "name": folder.resolve().name,
-            "sha256": hashlib.sha256(content.encode()).hexdigest(),
+            "sha256": hashlib.sha256(listing.encode()).hexdigest(),
             "licence": "not stated",
         }
 
     def modality(self, frame: pd.DataFrame) -> Modality:
-        """The sequence column and its length."""
+        """The column and the length of the sequences."""
         self.roles(frame)
         self.check_column(frame, self.sequence, "sequence")
         check_sequences(frame[self.sequence], self.path)
@@ -134,11 +134,11 @@ class SequenceData(FrameData):
         return to_tensor(named, modality, self.path)
 
     def duplicates(self, frame: pd.DataFrame, modality: Modality) -> pd.Series:
-        """Equal for equal sequences and for reverse complements of each other."""
+        """A number that is equal for equal sequences and for reverse complements of each other."""
         return strand_duplicates(self.values(frame, modality))
 
     def augment(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """Reverse complement, shift and mask, where asked for."""
+        """Apply reverse complement, shift and mask as requested."""
         x = batch["x"]
         if self.reverse_complement:
             other = torch.rand(len(x), 1, generator=generator, device=x.device) < 0.5
@@ -159,10 +159,10 @@ class SequenceData(FrameData):
 
 
 def strand_duplicates(codes: Source) -> pd.Series:
-    """A number for each sequence that a reverse complement shares, ``shape=(samples,)``.
+    """Hash of each sequence that is equal for its reverse complement, ``shape=(samples,)``.
 
-    It is a linear hash with random 64-bit weights of both strands, the smaller of the two.
-    ``attrs["reverse_complements"]`` counts the sequences that equal another only if read from the other strand.
+    It is the smaller of the linear hashes of both strands, with random 64-bit weights.
+    ``attrs["reverse_complements"]`` is the number of sequences that are duplicates only as reverse complement.
     """
     parts = []
     for rows in torch.arange(len(codes)).split(CHUNK):
