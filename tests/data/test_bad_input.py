@@ -1,4 +1,4 @@
-"""What bad input gets: one line that names what is wrong and what to do, exit status 2, nothing half-written."""
+"""Bad input gives a one-line error that names the fault and the remedy, exit status 2 and no partial output."""
 
 import json
 import shutil
@@ -24,7 +24,7 @@ def change(frame: pd.DataFrame, row: int, column: str, value: object) -> pd.Data
 
 
 TABLES: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], list[str], list[str]]] = {
-    # what is wrong: (how the table is spoilt, further options, words of the answer)
+    # fault: (change of the table, other options, words of the error)
     "no rows": (lambda f: f.head(0), [], ["table.csv", "no rows"]),
     "target absent": (lambda f: f, ["--data.target=outcom"], ["'outcom'", "did you mean outcome"]),
     "target not named": (lambda f: f, ["--data.target=null"], ["--data.target"]),
@@ -34,7 +34,7 @@ TABLES: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], list[str], list[
     "infinite": (lambda f: change(f, 4, "dose", np.inf), [], ["'dose'", "row 5", "infinite"]),
     "doubled id": (lambda f: change(f, 1, "patient", "p0"), [], ["'p0'", "more than once", "'patient'"]),
     "id missing": (lambda f: change(f, 8, "patient", None), [], ["row 9", "no id", "'patient'"]),
-    "no features": (lambda f: f[["patient", "outcome"]], [], ["no column to learn from"]),
+    "no features": (lambda f: f[["patient", "outcome"]], [], ["no feature column"]),
     "decimal commas": (lambda f: f.assign(age=f["age"].astype(str).str.replace(".", ",")), [], ["'age'", "commas"]),
     "id as feature": (lambda f: f, ["--data.id=null"], ["'patient'", "--data.id"]),
     "feature absent": (lambda f: f, ["--data.features=[age,doze]"], ["'doze'", "did you mean dose"]),
@@ -64,8 +64,8 @@ TABLES: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], list[str], list[
 def test_bad_table(case: str, frame: pd.DataFrame, here: Path, zoo_fails: Callable[..., str]) -> None:
     spoil, options, words = TABLES[case]
     spoil(frame).to_csv("table.csv", index=False)
-    answer = zoo_fails(*FIT, *options)
-    assert [word for word in words if word not in answer] == []
+    error = zoo_fails(*FIT, *options)
+    assert [word for word in words if word not in error] == []
     assert [path.name for path in here.iterdir()] == ["table.csv"]
 
 
@@ -219,6 +219,6 @@ def test_unknown_class_in_a_new_table(here: Path, zoo_fails: Callable[..., str])
     table = pd.read_csv(files.folder("datasets") / "pima" / "pima.csv")
     table.loc[4, "diabetes"] = "perhaps"
     table.to_csv("new.csv", index=False)
-    answer = zoo_fails("test", "--config", "mlp_pima", "--data.path=new.csv")
-    assert "row 5" in answer
-    assert "'perhaps'" in answer
+    error = zoo_fails("test", "--config", "mlp_pima", "--data.path=new.csv")
+    assert "row 5" in error
+    assert "'perhaps'" in error

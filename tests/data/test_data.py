@@ -15,7 +15,7 @@ from zoo.data.split import folds, fractions, related
 from zoo.errors import InputError
 
 
-def test_datasets_have_what_their_cards_say(pima: TableData) -> None:
+def test_datasets_agree_with_their_cards(pima: TableData) -> None:
     assert pima.dataset.x.shape == (768, 8)
     assert pima.spec["target"]["classes"] == ["neg", "pos"]
     missing = pima.dataset.x.isnan().sum(0).tolist()
@@ -88,10 +88,10 @@ def test_samples_without_target_are_left_out(frame: pd.DataFrame, here: Path, ca
     with caplog.at_level(logging.INFO, "zoo"):
         data = TableData("t.csv", target="outcome", id="patient")
         assert len(data.samples) == len(data.dataset.y) == 78
-    assert "2 samples without a value of outcome" in caplog.text
+    assert "2 samples with a missing outcome are left out" in caplog.text
 
 
-def test_split_is_stratified_and_depends_on_its_seed_alone(pima: TableData) -> None:
+def test_split_is_stratified_and_depends_only_on_its_seed(pima: TableData) -> None:
     share = pima.samples.groupby("split")["diabetes"].apply(lambda d: (d == "pos").mean())
     assert share.between(0.34, 0.36).all()
     assert pima.samples["split"].value_counts().to_dict() == {"train": 538, "validation": 115, "test": 115}
@@ -100,7 +100,7 @@ def test_split_is_stratified_and_depends_on_its_seed_alone(pima: TableData) -> N
     assert not TableData("pima", seed=1).samples["split"].equals(pima.samples["split"])
 
 
-def test_relatives_and_duplicates_never_straddle(frame: pd.DataFrame, here: Path) -> None:
+def test_groups_and_duplicates_are_never_divided(frame: pd.DataFrame, here: Path) -> None:
     twice = pd.concat([frame, frame.iloc[:20].assign(patient=[f"q{i}" for i in range(20)])], ignore_index=True)
     twice["family"] = np.arange(100) // 4
     twice.to_csv("t.csv", index=False)
@@ -141,23 +141,23 @@ def test_separate_test_file(frame: pd.DataFrame, here: Path) -> None:
 
 
 @pytest.mark.parametrize("balance", ["undersample", "oversample", "smote"])
-def test_resampling_touches_training_rows_only(balance: str, pima: TableData) -> None:
+def test_resampling_changes_training_rows_only(balance: str, pima: TableData) -> None:
     data = TableData("pima", balance=balance)
     y = data.training.columns["y"]
     assert torch.bincount(y).unique().numel() == 1
-    own = set(pima.dataset.rows("train").tolist())
-    assert set(data.training.columns["row"].tolist()) <= own | {-1}
+    training = set(pima.dataset.rows("train").tolist())
+    assert set(data.training.columns["row"].tolist()) <= training | {-1}
     assert len(data.dataset.rows("test")) == 115
     torch.testing.assert_close(data.training_inputs(), pima.training_inputs(), equal_nan=True)
     if balance == "smote":
-        made = data.training.x[data.training.columns["row"] < 0]
+        synthetic = data.training.x[data.training.columns["row"] < 0]
         real = data.training.x[data.training.columns["row"] >= 0]
-        assert len(made) > 100
-        assert made.isfinite().all()
-        assert (made[:, 7] >= real[:, 7].min()).all()
+        assert len(synthetic) > 100
+        assert synthetic.isfinite().all()
+        assert (synthetic[:, 7] >= real[:, 7].min()).all()
 
 
-def test_smote_keeps_categories_whole(frame: pd.DataFrame, here: Path) -> None:
+def test_smote_chooses_existing_categories(frame: pd.DataFrame, here: Path) -> None:
     frame = frame.assign(outcome=["sick"] * 20 + ["well"] * 60)
     frame.to_csv("t.csv", index=False)
     x = TableData("t.csv", target="outcome", id="patient", balance="smote").training.x
@@ -188,11 +188,11 @@ def test_batches_cover_the_epoch_in_a_new_order(pima: TableData) -> None:
 def test_changed_data_set_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     data = TableData("pima")
     monkeypatch.setitem(data.card, "sha256", "0" * 64)
-    with pytest.raises(InputError, match="pima is not the one of its card"):
+    with pytest.raises(InputError, match="pima differs from its card"):
         _ = data.dataset
 
 
-def test_columns_may_be_called_like_our_own(frame: pd.DataFrame, here: Path) -> None:
+def test_columns_may_have_the_names_of_added_ones(frame: pd.DataFrame, here: Path) -> None:
     frame.rename(columns={"age": "split", "dose": "prediction"}).to_csv("t.csv", index=False)
     data = TableData("t.csv", target="outcome", id="patient")
     assert data.dataset.x[:, 0].numpy() == pytest.approx(frame["age"].to_numpy(), rel=1e-6)
@@ -200,8 +200,8 @@ def test_columns_may_be_called_like_our_own(frame: pd.DataFrame, here: Path) -> 
     assert data.samples["split (of the table)"].tolist() == frame["age"].tolist()
 
 
-def test_errors_count_rows_of_the_file(frame: pd.DataFrame, here: Path) -> None:
-    frame.loc[[0, 1], "outcome"] = None  # left out, and counted all the same
+def test_errors_number_rows_as_in_the_file(frame: pd.DataFrame, here: Path) -> None:
+    frame.loc[[0, 1], "outcome"] = None  # left out, but numbered
     frame = frame.astype({"age": object})
     frame.loc[6, "age"] = "old"
     frame.to_csv("t.csv", index=False)

@@ -1,4 +1,4 @@
-"""The folds of a cross-validation: read once, and the same as if each were read on its own."""
+"""Folds of a cross-validation from one reading of the file equal those that are read separately."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -35,33 +35,33 @@ def flat(x: object) -> list[torch.Tensor]:
 
 
 @pytest.mark.parametrize("source", [*RECIPES, several_omics, intervals])
-def test_folds_of_one_reading_are_those_of_their_own(source: str | Callable[..., Data], here: Path) -> None:
+def test_folds_of_one_reading_equal_those_read_separately(source: str | Callable[..., Data], here: Path) -> None:
     write_cohort()
     rng = np.random.default_rng(0)
     Path("genome.fa").write_text(f">chr1\n{''.join(rng.choice(list('ACGT'), 3000))}\n")
     Path("peaks.bed").write_text("".join(f"chr1\t{at}\t{at + 20}\n" for at in range(100, 2800, 50)))
     make = of_recipe(source) if isinstance(source, str) else source
-    whole = make(folds=3)
+    shared_data = make(folds=3)
     for fold, repeat in ((2, 0), (0, 1), (0, 0)):
-        shared, own = whole.for_fold(fold, repeat), make(folds=3, fold=fold, repeat=repeat)
-        pd.testing.assert_frame_equal(shared.samples, own.samples)
-        assert shared.spec == own.spec
-        rows = torch.arange(len(own.samples))
-        for a, b in zip(flat(shared.dataset.x[rows]), flat(own.dataset.x[rows]), strict=True):
+        shared, separate = shared_data.for_fold(fold, repeat), make(folds=3, fold=fold, repeat=repeat)
+        pd.testing.assert_frame_equal(shared.samples, separate.samples)
+        assert shared.spec == separate.spec
+        rows = torch.arange(len(separate.samples))
+        for a, b in zip(flat(shared.dataset.x[rows]), flat(separate.dataset.x[rows]), strict=True):
             torch.testing.assert_close(a, b, rtol=0, atol=0, equal_nan=True)
-        for name, y in own.dataset.targets(rows).items():
+        for name, y in separate.dataset.targets(rows).items():
             torch.testing.assert_close(shared.dataset.targets(rows)[name], y, rtol=0, atol=0, equal_nan=True)
 
 
-def test_folds_are_of_data_that_are_not_split_yet() -> None:
-    with pytest.raises(RuntimeError, match="folds that are not split yet"):
+def test_folds_need_a_dataset_that_was_not_accessed() -> None:
+    with pytest.raises(RuntimeError, match="folds whose dataset was not accessed yet"):
         TableData("pima").for_fold(0)
-    whole = TableData("pima", folds=3)
+    shared_data = TableData("pima", folds=3)
     with pytest.raises(InputError, match="fold must be between 0 and 2, not 3"):
-        whole.for_fold(3)
-    _ = whole.samples
-    with pytest.raises(RuntimeError, match="folds that are not split yet"):
-        whole.for_fold(1)
+        shared_data.for_fold(3)
+    _ = shared_data.samples
+    with pytest.raises(RuntimeError, match="folds whose dataset was not accessed yet"):
+        shared_data.for_fold(1)
 
 
 def test_crossval_reads_and_hashes_once(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

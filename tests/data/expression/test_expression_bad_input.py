@@ -1,4 +1,4 @@
-"""Expression that cannot be used is told of in one line."""
+"""Invalid expression data give a one-line error."""
 
 import anndata
 import numpy as np
@@ -14,7 +14,7 @@ from zoo.spec import modality_of
 
 @pytest.fixture
 def cells():
-    """120 simulated cells of 30 genes; the last gene is never seen."""
+    """120 simulated cells of 30 genes; the last gene is never expressed."""
     adata = expression(cells=120, genes=30, groups=2, markers=5, depth=200)
     dense = adata.X.toarray()
     dense[:, 29] = 0
@@ -41,7 +41,7 @@ def write(cells, change, path="bad.h5ad"):
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "error"),
     [
         (-1, "the value -1 is negative, counts cannot be"),
         (0.5, "the value 0.5 is not a whole number; if these are not counts, give --data.scale abundance or log"),
@@ -49,13 +49,13 @@ def write(cells, change, path="bad.h5ad"):
         (np.inf, "the value inf is infinite"),
     ],
 )
-def test_wrong_counts_name_sample_and_gene(value, told, cells, here, message):
+def test_wrong_counts_name_sample_and_gene(value, error, cells, here, message):
     def change(dense):
         dense[7, 11] = value
 
     path = write(cells, change)
     found = message(lambda: ExpressionData(path, target="group", scale="counts").dataset)
-    assert found.startswith(f"{path}: sample cell8, gene gene12: {told}")
+    assert found.startswith(f"{path}: sample cell8, gene gene12: {error}")
 
 
 def test_a_sample_without_counts_is_named(cells, here, message):
@@ -80,11 +80,11 @@ def test_missing_values_of_abundances_are_kept(cells, here):
     assert int(x.isnan().sum()) == 60
 
 
-def test_bad_input_is_told_in_one_line(cells, h5ad, here, message):
+def test_bad_input_gives_a_one_line_error(cells, h5ad, here, message):
     def fails(path=h5ad, **more):
         return message(lambda: ExpressionData(path, **more).dataset)
 
-    assert "no layer 'counts'; it has none; leave out --data.layer" in fails(layer="counts")
+    assert "no layer 'counts'; the file has none; leave out --data.layer" in fails(layer="counts")
     cells.layers["spliced"] = cells.X
     cells.write_h5ad("layers.h5ad")
     assert "no layer 'counts'; known: spliced;" in fails("layers.h5ad", layer="counts")
@@ -109,7 +109,7 @@ def test_bad_input_is_told_in_one_line(cells, h5ad, here, message):
     assert "fewer than 2 genes differ" in fails("flat.h5ad", target="group")
 
 
-def test_bad_tables_are_told_in_one_line(cells, here, message):
+def test_bad_tables_give_a_one_line_error(cells, here, message):
     def fails(path, **more):
         return message(lambda: ExpressionData(path, **more).dataset)
 
@@ -123,13 +123,13 @@ def test_bad_tables_are_told_in_one_line(cells, here, message):
     assert "has decimal commas" in fails("commas.tsv")
     table.T.to_csv("geo.csv", index_label="gene")
     cells.obs.to_csv("samples.csv", index_label="cell")
-    told = fails("geo.csv", samples_path="samples.csv", target="group")
-    assert "geo.csv and samples.csv have no sample in common (gene1, ... and cell1, ... of column 'cell')" in told
-    assert "give --data.genes_in_rows true" in told
+    error = fails("geo.csv", samples_path="samples.csv", target="group")
+    assert "geo.csv and samples.csv have no sample in common (gene1, ... and cell1, ... of column 'cell')" in error
+    assert "give --data.genes_in_rows true" in error
     nameless = cells.to_df().reset_index(names="cell")
     nameless.loc[4, "cell"] = None
     nameless.to_csv("nameless.csv", index=False)
     assert "row 5 has no id in column 'cell'" in fails("nameless.csv")
     pd.concat([cells.obs, cells.obs[:1]]).to_csv("samples.csv", index_label="cell")
-    told = fails("geo.csv", samples_path="samples.csv", target="group", genes_in_rows=True)
-    assert "samples.csv: sample 'cell1' occurs more than once in column 'cell'" in told
+    error = fails("geo.csv", samples_path="samples.csv", target="group", genes_in_rows=True)
+    assert "samples.csv: sample 'cell1' occurs more than once in column 'cell'" in error

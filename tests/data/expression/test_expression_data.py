@@ -20,7 +20,7 @@ from zoo.spec import modality_of
 
 @pytest.fixture
 def cells():
-    """120 simulated cells of 30 genes; the last gene is never seen."""
+    """120 simulated cells of 30 genes; the last gene is never expressed."""
     adata = expression(cells=120, genes=30, groups=2, markers=5, depth=200)
     dense = adata.X.toarray()
     dense[:, 29] = 0
@@ -50,8 +50,8 @@ def test_rows_are_those_of_the_matrix(cells, h5ad, caplog):
     assert features(data) == [*cells.var_names[:29], "batch", "age"]
     np.testing.assert_array_equal(x[:, :29], cells.X.toarray()[:, :29])
     assert x[:, 29].tolist() == [int(name[-1]) - 1 for name in cells.obs["batch"]]
-    assert "1 genes with one value in all training samples are left out: gene30" in caplog.text
-    assert "the values look like counts" in caplog.text
+    assert "1 genes are constant in the training samples and left out: gene30" in caplog.text
+    assert "scale detected as counts" in caplog.text
     modality = modality_of(data.spec)
     assert modality["scale"] == "counts"
     assert modality["covariates"] == ["batch", "age"]
@@ -115,7 +115,7 @@ def test_the_matrix_stays_sparse(here):
         )
 
 
-def test_statistics_are_learnt_from_some_training_rows_of_large_data(h5ad, monkeypatch):
+def test_statistics_of_large_data_are_of_a_subset_of_training_rows(h5ad, monkeypatch):
     whole = ExpressionData(h5ad, target="group")
     monkeypatch.setattr("zoo.data.expression.expression.STATISTICS", 29 * 20)
     data = ExpressionData(h5ad, target="group")
@@ -138,7 +138,7 @@ def test_split_is_stratified_and_follows_its_seed(h5ad):
     assert torch.cat(folds).sort()[0].tolist() == list(range(120))
 
 
-def test_copies_and_groups_share_a_split(cells, here, caplog):
+def test_duplicates_and_groups_share_a_split(cells, here, caplog):
     copies = cells[:40].copy()
     copies.obs_names = [f"copy{i}" for i in range(40)]
     both = anndata.concat([cells, copies])
@@ -242,7 +242,7 @@ def test_a_trained_model_reads_other_data(cells, h5ad, caplog):
         _ = ExpressionData("few.h5ad").conform(data.spec, external=True).dataset
 
 
-def test_simple_models_get_standard_units(h5ad):
+def test_baseline_features_are_standardised(h5ad):
     data = ExpressionData(h5ad, target="group", covariates=["batch"])
     found = data.baseline_features(data.dataset.rows("train"))[""]
     assert found.shape == (len(data.dataset.rows("train")), 29 + 4)

@@ -1,4 +1,4 @@
-"""Which genes are learnt from, packaged sets of expression, and the simulated one."""
+"""Selection of genes, packaged data sets of expression, and the simulated one."""
 
 import anndata
 import numpy as np
@@ -18,7 +18,7 @@ from zoo.spec import modality_of
 
 @pytest.fixture
 def cells():
-    """120 simulated cells of 30 genes; the last gene is never seen."""
+    """120 simulated cells of 30 genes; the last gene is never expressed."""
     adata = expression(cells=120, genes=30, groups=2, markers=5, depth=200)
     dense = adata.X.toarray()
     dense[:, 29] = 0
@@ -41,7 +41,7 @@ def features(data):
     return modality_of(data.spec)["features"]
 
 
-def test_only_training_samples_say_which_genes_vary(cells, here):
+def test_genes_are_selected_by_training_samples_only(cells, here):
     part = np.array(["train"] * 80 + ["validation"] * 20 + ["test"] * 20)
     dense = cells.X.toarray()
     dense[:80, 3], dense[80:, 4], dense[:80, 5] = 2, 9000, np.arange(80) * 50
@@ -73,7 +73,7 @@ def test_scale_is_detected():
     assert detect_scale(-counts) == "none"  # such as changes of a copy number
 
 
-def test_hashes_are_equal_for_equal_rows_alone():
+def test_hashes_are_equal_only_for_equal_rows():
     dense = np.array([[1, 0, 2], [1, 0, 2], [2, 0, 1], [1, 2, 0], [0, 0, 0], [np.nan, 0, 0]], dtype=np.float32)
     matrix = sparse.csr_matrix(dense)
     hashes = row_hashes(matrix)
@@ -85,7 +85,7 @@ def test_hashes_are_equal_for_equal_rows_alone():
     assert len(np.unique(row_hashes(thousand))) == len(np.unique(thousand.toarray(), axis=0))
 
 
-def test_large_data_are_looked_at_in_pieces(cells, monkeypatch):
+def test_large_data_are_processed_in_blocks(cells, monkeypatch):
     rows = np.arange(0, 120, 2)
 
     def found():
@@ -115,11 +115,11 @@ def test_packaged_assays():
     with pytest.raises(InputError, match="has no assay 'RNA'; did you mean"):
         ExpressionData("miniacc", assay="RNA")
     assert modality_of(ExpressionData("miniacc", assay="Mutations").spec)["scale"] == "none"
-    with pytest.raises(InputError, match="pima is no data set of expression"):
+    with pytest.raises(InputError, match="pima is not a data set of expression"):
         _ = ExpressionData("pima").dataset
 
 
-def test_packaged_assays_are_what_the_card_says(monkeypatch):
+def test_packaged_assays_agree_with_the_card(monkeypatch):
     card = files.card("miniacc")
     for name, about in card["assays"].items():
         table = pd.read_csv(card["folder"] / about["file"], index_col=0)
@@ -130,28 +130,28 @@ def test_packaged_assays_are_what_the_card_says(monkeypatch):
     assert len(clinical) == card["rows"]
     data = ExpressionData("miniacc")
     monkeypatch.setitem(data.card["assays"]["RNASeq2GeneNorm"], "sha256", "0" * 64)
-    with pytest.raises(InputError, match="miniacc is not the one of its card"):
+    with pytest.raises(InputError, match="miniacc differs from its card"):
         _ = data.dataset
 
 
 @pytest.mark.parametrize("name", ["pbmc3k_processed", "paul15"])
-def test_sets_that_are_not_shipped_say_where_they_are(name, message):
+def test_errors_state_where_data_sets_that_are_not_shipped_are(name, message):
     assert files.card(name)["fetch"].split()[0] in message(lambda: ExpressionData(name).dataset)
 
 
-def test_simulation_is_what_it_says():
-    made, card = expression(), files.card("expression_simulated")
-    assert checksum(made) == card["sha256"]
-    assert made.shape == (card["rows"], card["genes"])
+def test_simulation_agrees_with_its_card():
+    cells, card = expression(), files.card("expression_simulated")
+    assert checksum(cells) == card["sha256"]
+    assert cells.shape == (card["rows"], card["genes"])
     assert checksum(expression(seed=1)) != card["sha256"]
-    sizes = made.obs["group"].value_counts()
+    sizes = cells.obs["group"].value_counts()
     assert sizes.index.tolist() == card["classes"]
     assert sizes.iloc[0] > 3 * sizes.iloc[-1]
-    per = made.X.toarray() / made.X.toarray().sum(1, keepdims=True)
+    per = cells.X.toarray() / cells.X.toarray().sum(1, keepdims=True)
     for group in card["classes"]:
-        fold = per[made.obs["group"] == group].mean(0) / per[made.obs["group"] != group].mean(0)
-        assert np.median(fold[made.var["marker"] == group]) > 2
-        assert abs(np.log(np.median(fold[made.var["marker"] == "none"]))) < 0.2
+        fold = per[cells.obs["group"] == group].mean(0) / per[cells.obs["group"] != group].mean(0)
+        assert np.median(fold[cells.var["marker"] == group]) > 2
+        assert abs(np.log(np.median(fold[cells.var["marker"] == "none"]))) < 0.2
     data = ExpressionData("expression_simulated")
     assert modality_of(data.spec)["covariates"] == ["batch"]
     assert everything(data).shape == (3000, 501)

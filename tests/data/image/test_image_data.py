@@ -1,4 +1,4 @@
-"""Images: how they are split and scaled, what stays on the disk, masks, and what is refused."""
+"""Image data: splits, scaling, loading from disk, masks, and errors."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -32,7 +32,7 @@ def write_masks(folder: Path, pixels: np.ndarray, high: int = 255) -> Path:
 
 
 @pytest.mark.parametrize("parts", [["train", "val", "test"], ["train", "validation", "test"], ["train", "test"]])
-def test_an_official_split_of_folders_stays(
+def test_an_official_split_of_folders_is_used(
     parts: list[str], here: Path, pixels: np.ndarray, labels: np.ndarray
 ) -> None:
     for number, part in enumerate(parts):
@@ -56,7 +56,7 @@ def test_a_folder_of_test_samples(here: Path, pixels: np.ndarray, labels: np.nda
     ]
     write_classes(here / "own" / "train", pixels, labels)
     write_classes(here / "own" / "test", pixels, labels)
-    assert "own has a split of its own; leave out test_path" in message(lambda: ImageData("own", test_path="new").spec)
+    assert "own has an official split; leave out test_path" in message(lambda: ImageData("own", test_path="new").spec)
 
 
 def test_identical_images_share_a_split(here: Path, pixels: np.ndarray, labels: np.ndarray) -> None:
@@ -67,7 +67,7 @@ def test_identical_images_share_a_split(here: Path, pixels: np.ndarray, labels: 
         assert set(split) == {"train", "validation", "test"}
 
 
-def test_images_that_do_not_fit_stay_on_the_disk(
+def test_images_that_exceed_memory_are_read_from_disk(
     here: Path, pixels: np.ndarray, labels: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_classes(here / "cells", pixels, labels)
@@ -127,7 +127,7 @@ def test_codes_follow_the_order_of_the_classes() -> None:
     assert codes.tolist() == [[[2, 0], [1, 1]]]
 
 
-def test_other_sizes_are_scaled_when_asked_for(here: Path, pixels: np.ndarray, labels: np.ndarray) -> None:
+def test_other_sizes_are_scaled_on_request(here: Path, pixels: np.ndarray, labels: np.ndarray) -> None:
     folder = write_classes(here / "cells", pixels, labels)
     save(folder / "sick" / "large.png", np.full((30, 40), 77, np.uint8))
     data = ImageData("cells", size=[10, 10])
@@ -142,18 +142,18 @@ def test_other_sizes_are_scaled_when_asked_for(here: Path, pixels: np.ndarray, l
 
 
 def bad_inputs(here: Path, pixels: np.ndarray, labels: np.ndarray) -> dict[str, tuple[Callable[[], ImageData], str]]:
-    """What is wrong, and how it is told."""
-    odd = write_classes(here / "odd", pixels, labels)
-    save(odd / "well" / "x.png", pixels[0][:, :9])
+    """Call and error message by fault."""
+    sizes = write_classes(here / "sizes", pixels, labels)
+    save(sizes / "well" / "x.png", pixels[0][:, :9])
     (here / "empty" / "a").mkdir(parents=True)
     flat = here / "flat"
     save(flat / "a.png", pixels[0])
     shapes = write_masks(here / "shapes", pixels)
     save(shapes / "masks" / "03.png", np.zeros((12, 15), np.uint8))
-    strange = write_masks(here / "strange", pixels, high=1)
+    unlisted = write_masks(here / "unlisted", pixels, high=1)
     mask = (pixels[5] > 120).astype(np.uint8)
     mask[2, 2] = 9
-    save(strange / "masks" / "05.png", mask)
+    save(unlisted / "masks" / "05.png", mask)
     lost = write_masks(here / "lost", pixels)
     (lost / "masks" / "07.png").unlink()
     colour = write_masks(here / "colour", pixels)
@@ -166,29 +166,29 @@ def bad_inputs(here: Path, pixels: np.ndarray, labels: np.ndarray) -> dict[str, 
     named = {0: "background", 1: "vessel"}
     return {
         "sizes": (
-            lambda: ImageData("odd"),
+            lambda: ImageData("sizes"),
             r"sick/00.png has 1 channel of 12 x 16 pixels, well/x.png has .* of 12 x 9",
         ),
         "size": (lambda: ImageData("good.npz", size=[4, 4, 4]), r"size \[4, 4, 4\] does not fit"),
-        "class": (lambda: ImageData("empty"), r"empty/a: there is no image in this folder of a class"),
-        "labels": (lambda: ImageData("flat"), "flat: what is to be predicted"),
+        "class": (lambda: ImageData("empty"), r"empty/a: this folder of a class has no images"),
+        "labels": (lambda: ImageData("flat"), "flat: there is no target"),
         "folder": (lambda: ImageData("nowhere"), "no file, folder or data set 'nowhere'"),
         "shapes": (
             lambda: ImageData("shapes"),
             r"mask of sample images/03.png is of shape 12 x 15, its image of 12 x 16",
         ),
-        "value": (lambda: ImageData("strange", mask_classes=named), r"sample images/05.png has the value 9.*1 vessel"),
+        "value": (lambda: ImageData("unlisted", mask_classes=named), r"sample images/05.png has the value 9.*1 vessel"),
         "lost": (lambda: ImageData("lost"), "sample images/07.png has no mask"),
-        "colour": (lambda: ImageData("colour"), r"masks/01.png: a mask has one channel"),
-        "no masks": (lambda: ImageData("odd", masks="seg"), "there are no masks seg"),
+        "colour": (lambda: ImageData("colour"), r"masks/01.png: a mask must have one channel"),
+        "no masks": (lambda: ImageData("sizes", masks="seg"), "there are no masks seg"),
         "column": (lambda: ImageData("table.csv"), "no column 'image' .given as image"),
         "file": (lambda: ImageData("table.csv", image="path"), "no image file 'flat/b.png'"),
         "length": (lambda: ImageData("cells.npz"), r"array 'labels' is of shape \(9,\); there are 40 images"),
         "missing": (lambda: ImageData("nan.npz"), "sample 5 has a missing or infinite value"),
         "array": (lambda: ImageData("none.npz"), "there is no array 'images'"),
-        "axis": (lambda: ImageData("odd", axis=0), "axis is for volumes"),
+        "axis": (lambda: ImageData("sizes", axis=0), "axis is for volumes"),
         "flip": (lambda: ImageData("good.npz", flip="all"), "flip 'all' is for volumes"),
-        "turn": (lambda: ImageData("vessels3d_simulated", rotate=10), "quarter turns only"),
+        "turn": (lambda: ImageData("vessels3d_simulated", rotate=10), "rotated by quarter turns"),
         "zoom": (lambda: ImageData("good.npz", zoom=2), "zoom must be between 0 and 0.9"),
     }
 
@@ -214,13 +214,13 @@ CASES += ["length", "missing", "array", "axis", "flip", "turn", "zoom"]
 def test_bad_input(case: str, here: Path, pixels: np.ndarray, labels: np.ndarray) -> None:
     cases = bad_inputs(here, pixels, labels)
     assert list(cases) == CASES
-    call, told = cases[case]
-    with pytest.raises(ValueError, match=told) as caught:
+    call, error = cases[case]
+    with pytest.raises(ValueError, match=error) as caught:
         _ = call().spec
     assert "\n" not in str(caught.value)
 
 
-def test_arrays_count_in_a_checksum() -> None:
+def test_checksums_include_arrays() -> None:
     frame = SIMULATIONS["vessels_simulated"]().iloc[:3]
     changed = frame.assign(image=[array.copy() for array in frame["image"]])
     assert checksum(changed) == checksum(frame)

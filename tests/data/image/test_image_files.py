@@ -76,7 +76,7 @@ def test_arrays(here: Path, pixels: np.ndarray, labels: np.ndarray) -> None:
     assert volumes.spec["target"]["classes"] == ["0", "1", "2"]
 
 
-def test_the_split_of_medmnist_files_stays(here: Path, pixels: np.ndarray) -> None:
+def test_the_split_of_medmnist_files_is_used(here: Path, pixels: np.ndarray) -> None:
     codes = (np.arange(40) % 2)[:, None].astype(np.uint8)
     parts = {"train": slice(0, 20), "val": slice(20, 30), "test": slice(30, 40)}
     arrays = {f"{p}_images": pixels[s] for p, s in parts.items()} | {f"{p}_labels": codes[s] for p, s in parts.items()}
@@ -123,7 +123,7 @@ def test_nifti_volumes_and_their_slices(here: Path, labels: np.ndarray) -> None:
     np.testing.assert_array_equal(read_image(here / "turned.nii")[0], first)
 
 
-def test_pictures_of_all_kinds(here: Path) -> None:
+def test_image_modes(here: Path) -> None:
     grey = np.random.default_rng(0).integers(0, 255, (5, 4), dtype=np.uint8)
     clear = np.dstack([grey, grey, grey // 2, np.full_like(grey, 255)])
     Image.fromarray(clear).save("clear.png")
@@ -144,8 +144,8 @@ def test_grey_and_colour(here: Path, pixels: np.ndarray, labels: np.ndarray, mes
     save(folder / "well" / "zz.png", np.dstack([pixels[0], pixels[1], pixels[2]]))
     assert values(ImageData("cells")).shape == (42, 3, 12, 16)
     frame = pd.DataFrame({"image": [folder / "well" / "zz.png"]})
-    told = message(lambda: image_to_tensor(frame, {"kind": "image", "shape": [1, 12, 16], "features": ["image"]}))
-    assert "zz.png) has 3 channels of 12 x 16 pixels, 1 channel of 12 x 16 pixels are expected" in told
+    error = message(lambda: image_to_tensor(frame, {"kind": "image", "shape": [1, 12, 16], "features": ["image"]}))
+    assert "zz.png) has 3 channels of 12 x 16 pixels, 1 channel of 12 x 16 pixels are expected" in error
 
 
 def truncate(path: Path) -> None:
@@ -153,7 +153,7 @@ def truncate(path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["png", "jpg", "bmp", "tif", "nii", "nii.gz"])
-def test_a_truncated_file_is_named_and_left_out_when_asked_for(
+def test_a_truncated_file_is_named_and_left_out_on_request(
     kind: str, here: Path, labels: np.ndarray, message: Message, caplog: pytest.LogCaptureFixture
 ) -> None:
     rng = np.random.default_rng(0)
@@ -165,9 +165,9 @@ def test_a_truncated_file_is_named_and_left_out_when_asked_for(
         else:
             save(path, rng.integers(0, 255, (40, 40), dtype=np.uint8))
     truncate(here / "cells" / "sick" / f"2.{kind}")
-    told = message(lambda: ImageData("cells").spec)
-    assert f"2.{kind}: truncated, or not an image" in told
-    assert "skip_unreadable" in told
+    error = message(lambda: ImageData("cells").spec)
+    assert f"2.{kind}: truncated, or not an image" in error
+    assert "skip_unreadable" in error
     with caplog.at_level(logging.WARNING, logger="zoo"):
         data = ImageData("cells", skip_unreadable=True)
         assert f"sick/2.{kind}" not in data.samples.index
@@ -175,7 +175,7 @@ def test_a_truncated_file_is_named_and_left_out_when_asked_for(
     assert f"2.{kind}" in caplog.text
 
 
-def test_text_that_calls_itself_an_image_is_refused(here: Path, message: Message) -> None:
+def test_text_with_the_suffix_of_an_image_is_refused(here: Path, message: Message) -> None:
     for name in ("a.png", "a.tif", "a.nii", "a.nii.gz"):
         Path(name).write_text("hello")
         assert f"{name}: truncated, or not an image" in message(lambda name=name: read_image(Path(name)))
@@ -208,20 +208,20 @@ def test_packaged_images(name: str, kind: str, shape: list[int]) -> None:
         assert masks.dataset.y.shape == (240, 24, 24, 24)
 
 
-def test_no_network_is_told_in_one_line(here: Path, monkeypatch: pytest.MonkeyPatch, message: Message) -> None:
+def test_no_network_gives_a_one_line_error(here: Path, monkeypatch: pytest.MonkeyPatch, message: Message) -> None:
     monkeypatch.setattr(pooch, "os_cache", lambda name: here / name)
 
     def offline(*args: Any, **kwargs: Any) -> None:
         raise OSError("no route to host")
 
     monkeypatch.setattr(pooch.HTTPDownloader, "__call__", offline)
-    told = message(lambda: ImageData("pneumonia_mnist").spec)
-    assert "https://zenodo.org/records/10519652/files/pneumoniamnist.npz" in told
-    assert "--data.path" in told
-    assert str(here / "biozoo" / "pneumoniamnist.npz") in told
+    error = message(lambda: ImageData("pneumonia_mnist").spec)
+    assert "https://zenodo.org/records/10519652/files/pneumoniamnist.npz" in error
+    assert "--data.path" in error
+    assert str(here / "biozoo" / "pneumoniamnist.npz") in error
 
 
-def test_a_download_is_checked_and_kept(
+def test_a_download_is_checked_and_cached(
     here: Path, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch, message: Message
 ) -> None:
     monkeypatch.setattr(pooch, "os_cache", lambda name: here / name)
@@ -236,7 +236,7 @@ def test_a_download_is_checked_and_kept(
         Path(target).write_bytes(Path("source.npz").read_bytes())
 
     monkeypatch.setattr(pooch.HTTPDownloader, "__call__", copy)
-    assert "cannot be fetched" in message(lambda: ImageData("pneumonia_mnist").spec)
+    assert "cannot be downloaded" in message(lambda: ImageData("pneumonia_mnist").spec)
     assert not list((here / "biozoo").glob("*"))
     card = {**files.card("pneumonia_mnist"), "md5": pooch.file_hash("source.npz", "md5")}
     monkeypatch.setattr(files, "card", lambda name: dict(card))
@@ -244,5 +244,5 @@ def test_a_download_is_checked_and_kept(
         data = ImageData("pneumonia_mnist")
         assert data.spec["target"]["classes"] == ["normal", "pneumonia"]
         assert list(data.samples["split"]) == ["train"] * 20 + ["validation"] * 10 + ["test"] * 10
-    assert len(fetched) == 2  # the refused one, and one that was kept
+    assert len(fetched) == 2  # the refused one, and the cached one
     assert data.describe()["sha256"] == files.sha256(here / "source.npz")

@@ -1,4 +1,4 @@
-"""Pairs of images: where they come from, how they move together, and what is refused."""
+"""Pairs of images: file formats, joint augmentation, and errors."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +18,7 @@ Message = Callable[[Callable[[], object]], str]
 
 
 def write_pairs(folder: Path, pixels: np.ndarray) -> Path:
-    """Each image, and beside it its negative."""
+    """Write each image and its negative."""
     for number, array in enumerate(pixels):
         save(folder / "images" / f"{number:02}.png", array)
         save(folder / "negative" / f"{number:02}.png", 255 - array)
@@ -51,7 +51,7 @@ def test_a_table_of_pairs(here: Path, pixels: np.ndarray) -> None:
     frame = ImagePairData("pairs.csv", image="plain", target="image", id="cell").frame()
     assert list(frame.index) == names
     assert frame["image"].iloc[0].shape == (1, 12, 16)
-    table.drop(columns="image").to_csv("new.csv", index=False)  # something is to be made of these
+    table.drop(columns="image").to_csv("new.csv", index=False)  # inputs only
     assert len(ImagePairData("new.csv", image="plain", target="image", id="cell").frame()) == 40
 
 
@@ -61,7 +61,7 @@ def test_two_arrays(name: str, here: Path, pixels: np.ndarray) -> None:
     check(ImagePairData("pairs.npz", target=name), pixels)
 
 
-def test_colours_may_be_made_of_grey(here: Path, pixels: np.ndarray) -> None:
+def test_targets_may_have_other_channels(here: Path, pixels: np.ndarray) -> None:
     colour = np.stack([pixels, 255 - pixels, pixels // 2], -1)
     np.savez("pairs.npz", images=pixels, colour=colour)
     data = ImagePairData("pairs.npz", target="colour")
@@ -70,8 +70,8 @@ def test_colours_may_be_made_of_grey(here: Path, pixels: np.ndarray) -> None:
 
 
 def test_either_image_of_a_packaged_set_may_be_the_target() -> None:
-    made = SIMULATIONS["vessels_simulated"]()
-    images, masks = (np.stack(list(made[name])) for name in ("image", "mask"))
+    simulated = SIMULATIONS["vessels_simulated"]()
+    images, masks = (np.stack(list(simulated[name])) for name in ("image", "mask"))
     data = ImagePairData("vessels_simulated", image="mask", target="image")
     np.testing.assert_array_equal(data.dataset.y.numpy(), images)
     np.testing.assert_array_equal(values(data)[:, 0], masks)
@@ -80,7 +80,7 @@ def test_either_image_of_a_packaged_set_may_be_the_target() -> None:
     np.testing.assert_array_equal(values(other), images)
 
 
-def test_both_are_scaled_and_moved_alike(here: Path, pixels: np.ndarray) -> None:
+def test_both_images_are_scaled_and_augmented_in_the_same_way(here: Path, pixels: np.ndarray) -> None:
     np.savez("pairs.npz", images=pixels, negative=255 - pixels)
     data = ImagePairData("pairs.npz", target="negative", size=[24, 32], flip="both", rotate=20, shift=0.1, zoom=0.1)
     batch = next(iter(data.train_dataloader()))
@@ -90,7 +90,7 @@ def test_both_are_scaled_and_moved_alike(here: Path, pixels: np.ndarray) -> None
     torch.testing.assert_close(moved["x"] + moved["y"], torch.full((28, 1, 24, 32), 255.0), atol=1.01, rtol=0)
 
 
-def test_volumes_are_pairs_too(here: Path) -> None:
+def test_pairs_of_volumes(here: Path) -> None:
     volumes = np.random.default_rng(0).integers(0, 255, (20, 6, 7, 8), dtype=np.uint8)
     np.savez("pairs.npz", images=volumes, double=2.0 * volumes)
     data = ImagePairData("pairs.npz", target="double")
@@ -98,7 +98,7 @@ def test_volumes_are_pairs_too(here: Path) -> None:
     np.testing.assert_array_equal(data.dataset.y[:, 0].numpy(), 2.0 * volumes)
 
 
-def test_copies_of_an_input_share_a_split(here: Path, pixels: np.ndarray) -> None:
+def test_duplicates_of_an_input_share_a_split(here: Path, pixels: np.ndarray) -> None:
     twice = np.concatenate([pixels, pixels])
     np.savez("pairs.npz", images=twice, other=np.random.default_rng(0).permuted(twice, axis=0))
     split = ImagePairData("pairs.npz", target="other").samples["split"].to_numpy()
@@ -108,11 +108,11 @@ def test_copies_of_an_input_share_a_split(here: Path, pixels: np.ndarray) -> Non
 def test_a_pair_that_does_not_match_is_named(here: Path, pixels: np.ndarray, message: Message) -> None:
     folder = write_pairs(here / "cells", pixels)
     save(folder / "negative" / "03.png", pixels[3, :-2])
-    told = message(lambda: ImagePairData("cells", target="negative").spec)
-    assert "sample images/03.png: its image is of 12 x 16 pixels, the one to be made of 10 x 16" in told
+    error = message(lambda: ImagePairData("cells", target="negative").spec)
+    assert "sample images/03.png: the input image is of 12 x 16 pixels, the target image of 10 x 16" in error
     (folder / "negative" / "03.png").unlink()
-    told = message(lambda: ImagePairData("cells", target="negative").spec)
-    assert "sample images/03.png has no image to be made of it" in told
+    error = message(lambda: ImagePairData("cells", target="negative").spec)
+    assert "sample images/03.png has no target image" in error
     save(folder / "negative" / "03.png", pixels[3])
     save(folder / "images" / "05.png", pixels[5, :, :-4])
     save(folder / "negative" / "05.png", pixels[5, :, :-4])
@@ -121,19 +121,19 @@ def test_a_pair_that_does_not_match_is_named(here: Path, pixels: np.ndarray, mes
     )
 
 
-def test_images_that_are_not_there(here: Path, pixels: np.ndarray, message: Message) -> None:
+def test_missing_images(here: Path, pixels: np.ndarray, message: Message) -> None:
     np.savez("pairs.npz", images=pixels, masks=pixels, negative=255 - pixels)
-    told = message(lambda: ImagePairData("pairs.npz", target="negatives").spec)
-    assert "no images 'negatives' to be made; did you mean negative" in told
-    told = message(lambda: ImagePairData("pairs.npz", image="imges", target="negative").spec)
-    assert "no column 'imges' (given as image); did you mean image" in told
-    assert "made of itself" in message(lambda: ImagePairData("pairs.npz", target="image"))
+    error = message(lambda: ImagePairData("pairs.npz", target="negatives").spec)
+    assert "no target images 'negatives'; did you mean negative" in error
+    error = message(lambda: ImagePairData("pairs.npz", image="imges", target="negative").spec)
+    assert "no column 'imges' (given as image); did you mean image" in error
+    assert "is both input and target" in message(lambda: ImagePairData("pairs.npz", target="image"))
     pd.DataFrame({"image": ["a.png"], "other": [None]}).to_csv("pairs.csv", index=False)
     save(here / "a.png", pixels[0])
-    assert "sample a.png has no image" in message(lambda: ImagePairData("pairs.csv", target="other").spec)
+    assert "sample a.png has no target image" in message(lambda: ImagePairData("pairs.csv", target="other").spec)
 
 
-def test_images_alone_can_be_turned_into_others(here: Path) -> None:
+def test_inputs_without_targets_can_be_translated(here: Path) -> None:
     masks = (np.random.default_rng(0).random((3, 64, 64)) > 0.9).astype(np.uint8)
     np.savez("new.npz", images=masks)
     main(["predict", "--config", "pix2pix_vessels", "--data.path", "new.npz", "--output", "made.npz"])

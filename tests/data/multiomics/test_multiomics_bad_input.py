@@ -1,4 +1,4 @@
-"""Bad tables of several modalities: one line that names what is wrong and what to do."""
+"""Bad tables of several modalities give a one-line error that names the fault and the remedy."""
 
 import h5py
 import numpy as np
@@ -13,14 +13,14 @@ TWO = {"rna": "rna.csv", "mirna": "mirna.tsv.gz"}
 
 @pytest.fixture
 def tables(here):
-    made = cohort()
-    write(made)
-    return made
+    tables = cohort()
+    write(tables)
+    return tables
 
 
 @pytest.fixture
 def fails(message):
-    """What is told of these data."""
+    """Error of reading these data."""
 
     def run(modalities=TWO, **more):
         return message(lambda: read(modalities, **more).dataset)
@@ -35,13 +35,13 @@ def renamed(table, names):
 def test_names_that_do_not_overlap(tables, fails):
     rna = tables["rna"]
     renamed(rna, [f"x{i}" for i in range(60)]).to_csv("rna.csv")
-    told = fails()
-    assert "rna.csv and samples.csv have no sample in common (x0, x1, x2, ... and p0, p1, p2, ...)" in told
-    assert "mend the names, or give the column that holds them as id" in told
+    error = fails()
+    assert "rna.csv and samples.csv have no sample in common (x0, x1, x2, ... and p0, p1, p2, ...)" in error
+    assert "correct the names, or give their column as id" in error
     renamed(rna, rna.index.str.upper()).to_csv("rna.csv")
-    assert "they differ in case: spell them alike" in fails()
+    assert "the names differ in case: use the same spelling in both" in fails()
     rna.T.rename_axis("patient").to_csv("rna.csv")
-    assert "genes are in rows: give genes_in_rows: true for this modality" in fails()
+    assert "genes are in rows: set genes_in_rows: true for this modality" in fails()
 
 
 def test_barcodes_of_samples_and_of_patients(tables, fails):
@@ -49,11 +49,11 @@ def test_barcodes_of_samples_and_of_patients(tables, fails):
     samples = [f"{name}-01A" for name in patients]
     renamed(tables["samples"], patients).to_csv("samples.csv")
     renamed(tables["rna"], samples).to_csv("rna.csv")
-    told = fails()
-    assert "names of the table are those of samples (TCGA-AB-1000-01A): cut them to the patient (TCGA-AB-1000)" in told
+    error = fails()
+    assert "the table has sample barcodes (TCGA-AB-1000-01A): shorten them to those of patients (TCGA-AB-1000)" in error
     renamed(tables["samples"], samples).to_csv("samples.csv")
     renamed(tables["rna"], patients).to_csv("rna.csv")
-    assert "names of the sample table are those of samples (TCGA-AB-1000-01A)" in fails()
+    assert "the sample table has sample barcodes (TCGA-AB-1000-01A)" in fails()
 
 
 def test_samples_twice_or_without_a_name(tables, fails):
@@ -81,31 +81,34 @@ def test_a_modality_without_training_samples(tables, fails):
 def test_times_and_events(tables, fails):
     samples = tables["samples"]
 
-    def told(change, **more):
+    def error(change, **more):
         change(samples.copy()).to_csv("samples.csv")
         return fails(**{"target": "days", "event": "dead", **more})
 
-    def further(change):
-        return told(change, target="group", event=None, also={"os": {"target": "days", "event": "dead"}})
+    def error_of_extra(change):
+        return error(change, target="group", event=None, also={"os": {"target": "days", "event": "dead"}})
 
-    for answer in (told, further):
-        assert "the time -5 is negative" in answer(lambda s: s.assign(days=[-5.0, *s["days"][1:]]))
-        assert "event 'dead' has 3 values (0, 1, 2, ...)" in answer(lambda s: s.assign(dead=[2, *s["dead"][1:]]))
-        assert "no training sample has the event 'dead' (1)" in answer(lambda s: s.assign(dead=0))
-    assert "event 'dead' says no idea and yes" in told(lambda s: s.assign(dead=["yes", "no idea"] * 30))
+    for error_of in (error, error_of_extra):
+        assert "the time -5 is negative" in error_of(lambda s: s.assign(days=[-5.0, *s["days"][1:]]))
+        assert "event 'dead' has 3 values (0, 1, 2, ...)" in error_of(lambda s: s.assign(dead=[2, *s["dead"][1:]]))
+        assert "no training sample has the event 'dead' (1)" in error_of(lambda s: s.assign(dead=0))
+    assert "event 'dead' says no idea and yes" in error(lambda s: s.assign(dead=["yes", "no idea"] * 30))
 
 
 @pytest.mark.parametrize(
-    ("rna", "answer"),
+    ("rna", "error"),
     [
         ("rma.csv", "no file or data set 'rma.csv'; did you mean rna.csv?"),
         ({"scale": "log"}, "modality 'rna' needs the path of its table: --data.modalities '{rna: rna.csv}'"),
         (None, "modality 'rna' needs the path of its table"),
         (5, "modality 'rna': give a path, or options such as {path: rna.csv}, not 5"),
         ({"path": "rna.csv", "most_varable": 5}, "kind expression has no option 'most_varable'; did you mean most_var"),
-        ({"path": "rna.csv", "target": "group"}, "rna: target belongs to all modalities: give it as --data.target"),
-        ({"path": "rna.csv", "seed": 3}, "rna: seed belongs to all modalities: give it as --data.seed"),
-        ({"path": "rna.csv", "fold": 3}, "rna: fold belongs to all modalities: give it as --data.fold"),
+        (
+            {"path": "rna.csv", "target": "group"},
+            "rna: target is an option of all modalities together: give it as --data.target",
+        ),
+        ({"path": "rna.csv", "seed": 3}, "rna: seed is an option of all modalities together: give it as --data.seed"),
+        ({"path": "rna.csv", "fold": 3}, "rna: fold is an option of all modalities together: give it as --data.fold"),
         ({"path": "rna.csv", "kind": "tabel"}, "rna: kind 'tabel' is unknown; did you mean table?"),
         ({"path": "rna.csv", "kind": "table", "most_predictive": 3}, "most_predictive is for kind expression"),
         ({"path": "rna.csv", "most_predictive": 1}, "rna: most_predictive must be at least 2, not 1"),
@@ -118,23 +121,23 @@ def test_times_and_events(tables, fails):
         ({"path": "rna.csv", "kind": "sequence"}, "rna.csv: no column 'sequence' (given as sequence)"),
     ],
 )
-def test_options_of_a_modality(rna, answer, tables, fails):
-    assert answer in fails({"rna": rna, "mirna": "mirna.tsv.gz"})
+def test_options_of_a_modality(rna, error, tables, fails):
+    assert error in fails({"rna": rna, "mirna": "mirna.tsv.gz"})
 
 
 def test_which_modalities(tables, fails, message):
-    assert "samples.csv: no modality to learn from; give --data.modalities" in fails(None)
-    assert "one modality alone (rna): use ExpressionData or TableData" in fails({"rna": "rna.csv"})
+    assert "samples.csv: no modality to train on; give --data.modalities" in fails(None)
+    assert "only one modality (rna): use ExpressionData or TableData" in fails({"rna": "rna.csv"})
     assert "a modality cannot be called 'measured'; rename it" in fails({**TWO, "measured": "copies.parquet"})
     assert "there is a modality 'clinical' already" in fails({**TWO, "clinical": "copies.parquet"}, clinical=["age"])
     assert "no column 'agee' (given as feature); did you mean age?" in fails(clinical=["agee"])
     assert "modality 'rna' needs the path" in fails(["rna", "mirna"])
     assert "missing 'fill' is unknown" in fails(missing="fill")
-    assert "several modalities take no test_path" in fails(test_path="more.csv")
-    told = message(lambda: MultiOmicsData("miniacc", {"rna": "RNASeq"}).dataset)
-    assert "data set miniacc has no assay 'RNASeq'; did you mean" in told
-    told = message(lambda: MultiOmicsData("miniacc", {"RNASeq2GeneNorm": {"kind": "table"}}).dataset)
-    assert "RNASeq2GeneNorm: kind 'table' is for a table of its own; here it is expression" in told
+    assert "no test_path with several modalities" in fails(test_path="more.csv")
+    error = message(lambda: MultiOmicsData("miniacc", {"rna": "RNASeq"}).dataset)
+    assert "data set miniacc has no assay 'RNASeq'; did you mean" in error
+    error = message(lambda: MultiOmicsData("miniacc", {"RNASeq2GeneNorm": {"kind": "table"}}).dataset)
+    assert "RNASeq2GeneNorm: kind 'table' needs a separate table; here all are of kind expression" in error
 
 
 def test_targets(tables, fails):
@@ -143,18 +146,18 @@ def test_targets(tables, fails):
     assert "target 'dead' is among the features of clinical" in fails(clinical=["dead"], **days)
     tables["rna"].assign(age=tables["samples"]["age"]).to_csv("leak.csv")
     assert "target 'age' is among the features of rna" in fails({**TWO, "rna": "leak.csv"}, target="age")
-    assert "also: 'os' is a further target; give the first as --data.target" in fails(target=None, **days)
+    assert "also: 'os' is an extra target; give the first target as --data.target" in fails(target=None, **days)
     assert "also: 'os' needs a column to predict: {os: {target: COLUMN}}" in fails(also={"os": {"event": "dead"}})
     assert "also: 'os' needs a column to predict" in fails(also={"os": "days"})
     wrong = {"os": {"target": "days", "evnt": "dead"}}
     assert "also: 'os' has no option 'evnt'; did you mean event?" in fails(also=wrong)
     assert "also: weight of os must be at least 0, not -1" in fails(also={"os": {"target": "days", "weight": -1}})
-    assert "a further target cannot be called 'o.s'" in fails(also={"o.s": {"target": "days"}})
+    assert "a target cannot be called 'o.s'" in fails(also={"o.s": {"target": "days"}})
     assert "no column 'day' (given as target); did you mean days?" in fails(also={"os": {"target": "day"}})
     best = {"rna": {"path": "rna.csv", "most_predictive": 3}, "mirna": "mirna.tsv.gz"}
     assert "most_predictive needs training samples with a target: give --data.target" in fails(best, target=None)
     tables["rna"][tables["samples"]["group"] == "a"].to_csv("rna.csv")
-    assert "most_predictive needs training samples with a target 'group' that differs" in fails(best)
+    assert "most_predictive needs training samples with different values of target 'group'" in fails(best)
 
 
 def test_damaged_mudata(tables, fails, here):
@@ -166,7 +169,7 @@ def test_damaged_mudata(tables, fails, here):
     assert "empty.h5mu: cannot be read as h5mu" in fails(None, path="empty.h5mu")
 
 
-def test_the_command_line_tells_it_in_one_line(tables, zoo_fails):
+def test_the_command_line_reports_errors_in_one_line(tables, zoo_fails):
     modalities = "--data.modalities={rna: rna.csv, mirna: mirna.tsv.gz}"
     fit = ["fit", "--config", "joint_miniacc", "--data.path=samples.csv", "--data.also={}", modalities]
     assert "no column 'grop' (given as target); did you mean group?" in zoo_fails(*fit, "--data.target=grop")

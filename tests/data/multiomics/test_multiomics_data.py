@@ -1,4 +1,4 @@
-"""Several tables of the same patients: joined by name, honest statistics, several targets."""
+"""Several tables of the same patients are joined by name, with missing modalities and duplicates."""
 
 import logging
 
@@ -21,9 +21,9 @@ SURVIVAL = {"target": "days", "event": "dead"}
 
 @pytest.fixture
 def tables(here):
-    made = cohort()
-    write(made)
-    return made
+    tables = cohort()
+    write(tables)
+    return tables
 
 
 def test_tables_are_joined_by_name_whatever_their_order(tables, caplog):
@@ -48,7 +48,7 @@ def test_tables_are_joined_by_name_whatever_their_order(tables, caplog):
     assert read().describe()["sha256"] != checksum
 
 
-def test_patients_may_be_called_by_numbers(tables):
+def test_names_of_patients_may_be_numbers(tables):
     for table in tables.values():
         table.index = pd.Index(range(1001, 1061), name="patient")
     write(tables)
@@ -61,7 +61,7 @@ def test_patients_may_be_called_by_numbers(tables):
     same(everything(read(path="last.csv", id="ID"))["rna"], tables["rna"].iloc[:, ::-1])
 
 
-def test_samples_that_are_not_in_the_sample_table_are_told_of(tables, caplog):
+def test_samples_that_are_not_in_the_sample_table_are_logged(tables, caplog):
     tables["samples"].iloc[:50].to_csv("samples.csv")
     assert len(read().samples) == 50
     assert "10 of 60 samples of rna.csv (such as p5" in caplog.text
@@ -77,7 +77,7 @@ def test_samples_that_lack_a_modality(tables, caplog):
     with caplog.at_level(logging.INFO, "zoo"):
         data = read()
         x = everything(data)
-    assert "1 samples that lack all are left out" in caplog.text
+    assert "1 samples that lack all modalities are left out" in caplog.text
     assert x["measured"].sum(0).tolist() == [40, 50, 30] == data.measured_modalities().sum().tolist()
     assert data.samples["measured rna"].tolist() == [False] * 20 + [True] * 40
     assert x["rna"][:20].isnan().all()
@@ -157,9 +157,9 @@ def test_sequences_beside_a_table_train_and_predict(tables):
     assert (augmented["dna"] == 4).all()
     assert augmented["rna"].equal(x["rna"])
     model = train(MultiModal(spec=data.spec, hidden=[8], fused=[4]), data)
-    told = model.predict({"dna": dna.iloc[::-1], "rna": tables["rna"].iloc[:5]})
-    assert told.index.tolist() == [f"p{i}" for i in range(59, -1, -1)]
-    assert told["probability_a"].between(0, 1).all()
+    predicted = model.predict({"dna": dna.iloc[::-1], "rna": tables["rna"].iloc[:5]})
+    assert predicted.index.tolist() == [f"p{i}" for i in range(59, -1, -1)]
+    assert predicted["probability_a"].between(0, 1).all()
 
 
 def test_images_and_series_beside_a_table(tables, here):
@@ -184,18 +184,18 @@ def test_images_and_series_beside_a_table(tables, here):
 
 def test_the_same_sample_under_two_names_shares_a_split_though_one_lacks_a_modality(tables):
     copies = tables["rna"].iloc[:20].set_axis([f"copy{i}" for i in range(20)]).rename_axis("patient")
-    tables["rna"] = pd.concat([tables["rna"], copies])  # nothing else is known of the copies
+    tables["rna"] = pd.concat([tables["rna"], copies])  # the copies have no other modality
     tables["samples"] = pd.concat([tables["samples"], tables["samples"].iloc[:20].set_axis(copies.index)])
     write(tables)
     split = read().samples["split"].tolist()
     assert split[:20] == split[60:]
 
 
-def test_samples_that_are_equal_in_all_they_have_share_a_split(tables, caplog):
+def test_samples_that_are_equal_in_all_their_modalities_share_a_split(tables, caplog):
     for name in ALL:
         copies = tables[name].iloc[:20].set_axis([f"copy{i}" for i in range(20)]).rename_axis("patient")
         tables[name] = pd.concat([tables[name], copies])
-    tables["copies"][:] = 0  # nobody has a mutation: equal in one modality is no copy
+    tables["copies"][:] = 0  # no mutations: samples that are equal in this modality only are not duplicates
     tables["copies"].iloc[0] = tables["copies"].iloc[60] = 1
     more = tables["samples"].iloc[:20].set_axis(tables["rna"].index[60:])
     tables["samples"] = pd.concat([tables["samples"], more])

@@ -1,4 +1,4 @@
-"""Targets of several tables: what they choose, what stays unseen, several at once, and trained models."""
+"""Targets of several tables: feature selection, statistics of training rows only, extra targets, trained models."""
 
 import logging
 
@@ -18,13 +18,13 @@ ALSO = {"os": {"target": "days", "event": "dead", "weight": 0.5}, "age": {"targe
 
 @pytest.fixture
 def tables(here):
-    made = cohort()
-    write(made)
-    return made
+    tables = cohort()
+    write(tables)
+    return tables
 
 
 @pytest.mark.parametrize(("target", "planted"), [("group", "rna:g3"), ("age", "copies:c2"), ("days", "mirna:m1")])
-def test_features_that_tell_the_target_are_found(target, planted, tables):
+def test_features_associated_with_the_target_are_selected(target, planted, tables):
     given = {name: {"path": path, "most_predictive": 3} for name, path in ALL.items()}
     data = read(given, target=target, event="dead" if target == "days" else None)
     name, feature = planted.split(":")
@@ -34,7 +34,7 @@ def test_features_that_tell_the_target_are_found(target, planted, tables):
     same(x[name], tables[name][data.spec["modalities"][name]["features"]])
 
 
-def test_covariates_stay_beside_the_most_predictive_genes(tables):
+def test_covariates_are_kept_with_the_most_predictive_genes(tables):
     adata = anndata.AnnData(tables["rna"].astype("f4"), obs=tables["samples"][["sex", "age"]])
     adata.write_h5ad("rna.h5ad")
     rna = {"path": "rna.h5ad", "covariates": ["sex", "age"], "most_predictive": 2}
@@ -45,7 +45,7 @@ def test_covariates_stay_beside_the_most_predictive_genes(tables):
     assert everything(data)["rna"].shape == (60, 4)
 
 
-def test_only_training_rows_say_anything(tables):
+def test_statistics_are_of_training_rows_only(tables):
     rna = {"path": "rna.csv", "most_variable": 4, "scale": "log"}
     given = {"rna": rna, "mirna": {"path": "mirna.tsv.gz", "most_predictive": 3}}
     samples = tables["samples"].assign(split=np.random.default_rng(1).permutation(["train", "test", "validation"] * 20))
@@ -62,7 +62,7 @@ def test_only_training_rows_say_anything(tables):
     tables["rna"].loc[test, ["g0", "g5"]] *= 9
     tables["mirna"].loc[test] = tables["mirna"].loc[test].to_numpy()[:, ::-1] * 7
     samples.loc[test, "age"] += 1000
-    samples.loc[samples.index[test][0], "sex"] = "never seen"
+    samples.loc[samples.index[test][0], "sex"] = "unknown"
     write(tables)
     changed, other = fitted()
     assert changed == spec
@@ -84,12 +84,12 @@ def test_several_targets(tables, caplog):
     samples = incomplete(tables)
     with caplog.at_level(logging.INFO, "zoo"):
         data = read(also=ALSO, batch_size=16)
-        content = data.dataset
+        dataset = data.dataset
     assert "6 samples without a value of any target are left out" in caplog.text
     assert data.samples.index.tolist() == samples.index.tolist()
-    assert content.y.tolist() == samples["group"].map({"a": 0, "b": 1}).fillna(-1).tolist()
-    np.testing.assert_allclose(content.also["age"], samples["age"], rtol=1e-6)
-    assert content.also["os"].isnan().all(1).tolist() == samples["days"].isna().tolist()
+    assert dataset.y.tolist() == samples["group"].map({"a": 0, "b": 1}).fillna(-1).tolist()
+    np.testing.assert_allclose(dataset.also["age"], samples["age"], rtol=1e-6)
+    assert dataset.also["os"].isnan().all(1).tolist() == samples["days"].isna().tolist()
     also = data.spec["also"]
     assert (also["os"]["kind"], also["os"]["event"], also["os"]["weight"]) == ("survival", "dead", 0.5)
     assert (also["age"]["kind"], also["age"]["weight"]) == ("regression", 1.0)
@@ -97,7 +97,7 @@ def test_several_targets(tables, caplog):
     assert also["age"]["unlabelled"]
     batch = next(iter(data.train_dataloader()))
     assert {"y", "y os", "y age"} < set(batch)
-    torch.testing.assert_close(batch["y os"], content.also["os"][batch["row"]], equal_nan=True)
+    torch.testing.assert_close(batch["y os"], dataset.also["os"][batch["row"]], equal_nan=True)
     one = read(also={"age": {"target": "age"}}, unlabelled="drop")
     assert one.dataset.y.tolist().count(-1) == int(samples.loc[samples["age"].notna(), "group"].isna().sum())
 
@@ -118,44 +118,44 @@ def test_a_model_of_several_targets_is_scored_on_other_data(tables, caplog, mess
     assert set(x.keys()) == {"rna", "mirna", "copies", "clinical", "measured"}
     assert x["measured"].tolist() == [[True, True, False, False]] * 60
     np.testing.assert_allclose(external.dataset.also["age"], other["samples"]["age"], rtol=1e-6)
-    told = model.predict(external.frame())
-    assert {"prediction", "probability_b", "os_risk", "age_prediction"} <= set(told)
+    predicted = model.predict(external.frame())
+    assert {"prediction", "probability_b", "os_risk", "age_prediction"} <= set(predicted)
     batch = next(iter(external.test_dataloader()))
     with torch.no_grad():
-        answer = model.answer(model(batch["x"]))[:, 1]
-    np.testing.assert_allclose(told["probability_b"][external.samples.index], answer, rtol=1e-5)
+        output = model.answer(model(batch["x"]))[:, 1]
+    np.testing.assert_allclose(predicted["probability_b"][external.samples.index], output, rtol=1e-5)
     more = read({**ALL, "protein": "rna.csv"}).conform(model.spec, external=True)
     assert set(everything(more).keys()) == {"rna", "mirna", "copies", "clinical", "measured"}
-    assert "the model knows no modality protein; it is left out" in caplog.text
+    assert "the model was trained without the modality protein, which is left out" in caplog.text
     none = read({"protein": "rna.csv", "dna": "mirna.tsv.gz"}).conform(model.spec, external=True)
-    assert "no modality to learn from" in message(lambda: none.dataset)
+    assert "no modality to train on" in message(lambda: none.dataset)
 
 
-def test_other_data_that_lack_what_a_model_needs_are_told_of(tables, caplog, message):
+def test_other_data_that_lack_what_a_model_needs_are_refused(tables, caplog, message):
     tables["samples"][["age", "sex"]].to_csv("clinic.csv")
     given = {"rna": "rna.csv", "clinic": {"path": "clinic.csv", "kind": "table"}}
     spec = read(given, also={"os": ALSO["os"]}).spec
 
-    def told():
+    def error():
         return message(lambda: read(given).conform(spec, external=True).dataset)
 
     tables["samples"].drop(columns="dead").to_csv("samples.csv")
-    assert "samples.csv: no column 'dead' (given as target)" in told()
+    assert "samples.csv: no column 'dead' (given as target)" in error()
     tables["samples"].to_csv("samples.csv")
     tables["samples"][["age"]].to_csv("clinic.csv")
-    assert "clinic.csv lacks 1 of 2 features, first 'sex'; known: " in told()
+    assert "clinic.csv lacks 1 of 2 features, first 'sex'; known: " in error()
     tables["samples"][["age", "sex"]].to_csv("clinic.csv")
     tables["rna"].iloc[:, :6].to_csv("rna.csv")
-    assert "rna.csv has 6 of the 12 genes that are needed (50%, at least 80% must be there)" in told()
+    assert "rna.csv has 6 of the 12 genes that are needed (50%, at least 80% must be there)" in error()
     tables["rna"].iloc[:, 1:].to_csv("rna.csv")
     x = everything(read(given).conform(spec, external=True))
     assert "rna.csv: 1 of 12 genes were not measured and count as average: g0" in caplog.text
     assert x["rna"][:, 0].isnan().all()
     doubled = pd.concat([tables["samples"], tables["samples"][:1]])
     doubled.to_csv("samples.csv")
-    assert "samples.csv: id 'p0' occurs more than once" in told()
+    assert "samples.csv: id 'p0' occurs more than once" in error()
 
 
-def test_models_of_one_target_say_so(tables, message):
+def test_models_of_one_target_refuse_several(tables, message):
     data = read(also=ALSO)
     assert "MLP predicts one target; leave out data.also, or use MultiModal" in message(lambda: MLP(spec=data.spec))

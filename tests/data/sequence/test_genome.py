@@ -1,4 +1,4 @@
-"""Genomes are read at random by their index."""
+"""Random access to genomes through their index."""
 
 import gzip
 import logging
@@ -56,7 +56,7 @@ def test_genome_knows_its_chromosomes(fasta: Path) -> None:
 @pytest.mark.parametrize("ending", ["", "\n", "\n\n"])
 def test_end_of_the_file_does_not_matter(ending: str, here: Path) -> None:
     Path("genome.fa").write_text(";made by hand\n>a\nACG\nT\n\n>b\nGG\nC" + ending)
-    for _ in range(2):  # the index is made, then read
+    for _ in range(2):  # the index is created, then read
         genome = Genome("genome.fa")
         assert genome.sizes == {"a": 4, "b": 3}
         assert dna_text(genome.fetch(np.array([0, 1]), np.array([1, 0]), 3)) == ["CGT", "GGC"]
@@ -73,7 +73,7 @@ class Windows(Dataset[torch.Tensor]):
         return self.genome.fetch(np.array([0]), np.array([index]), 50)[0]
 
 
-def test_workers_read_for_themselves(fasta: Path) -> None:
+def test_each_worker_opens_the_file(fasta: Path) -> None:
     genome = Genome(fasta)
     expected = genome.fetch(np.zeros(40, int), np.arange(40), 50)  # the file is open when it is passed on
     loader = DataLoader(Windows(genome), batch_size=10, num_workers=2)
@@ -91,7 +91,7 @@ def test_a_pickled_genome_needs_no_index(fasta: Path) -> None:
     assert not Path("genome.fa.fai").exists()
 
 
-def test_index_is_that_of_samtools_and_is_made_once(fasta: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_index_is_that_of_samtools_and_is_created_once(fasta: Path, caplog: pytest.LogCaptureFixture) -> None:
     Genome(fasta)
     index = Path("genome.fa.fai")
     assert index.read_text().splitlines()[0] == "chr1\t1003\t20\t61\t62"
@@ -104,7 +104,7 @@ def test_index_is_that_of_samtools_and_is_made_once(fasta: Path, caplog: pytest.
 
 
 @pytest.mark.parametrize("change", ["newer", "longer", "shorter", "renamed", "damaged", "one more"])
-def test_stale_index_is_made_anew(change: str, fasta: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_stale_index_is_created_anew(change: str, fasta: Path, caplog: pytest.LogCaptureFixture) -> None:
     Genome(fasta)
     index, text = Path("genome.fa.fai"), fasta.read_text()
     match change:
@@ -124,7 +124,7 @@ def test_stale_index_is_made_anew(change: str, fasta: Path, caplog: pytest.LogCa
         os.utime(index, (fasta.stat().st_mtime + 10,) * 2)
     genome = Genome(fasta)
     assert genome.sizes == {name: len(record) for name, record in pyfaidx.Fasta(str(fasta)).items()}
-    assert "made anew" in caplog.text
+    assert "created anew" in caplog.text
     caplog.clear()
     assert Genome(fasta).sizes == genome.sizes
     assert not [record for record in caplog.records if record.levelno > logging.INFO] or change == "newer"
@@ -163,8 +163,8 @@ FASTA: dict[str, tuple[bytes, list[str]]] = {
 def test_bad_genome(case: str, here: Path, message: Message) -> None:
     content, words = FASTA[case]
     Path("genome.fa").write_bytes(content)
-    answer = message(lambda: Genome("genome.fa"))
-    assert [word for word in ["genome.fa", *words] if word not in answer] == []
+    error = message(lambda: Genome("genome.fa"))
+    assert [word for word in ["genome.fa", *words] if word not in error] == []
     assert [path.name for path in here.iterdir()] == ["genome.fa"]
 
 
@@ -174,22 +174,22 @@ def test_bad_requests(fasta: Path, message: Message) -> None:
     assert message(lambda: genome.numbers(["chr1", "1"])) == "no chromosome '1' in genome.fa; did you mean chr1?"
     assert "did you mean chrX" in message(lambda: genome.numbers(pd.Series(["ChrX"])))
     for start in (-1, 580):
-        answer = message(lambda s=start: genome.fetch(np.array([0, 1]), np.array([0, s]), 21))
-        assert f"bases {start} to {start + 21} (counted from 0) are not inside chr2, which has 600 bases" in answer
+        error = message(lambda s=start: genome.fetch(np.array([0, 1]), np.array([0, s]), 21))
+        assert f"bases {start} to {start + 21} (counted from 0) are not inside chr2, which has 600 bases" in error
     Path("plain.fa").write_text(">1\nAC\n>MT\nGG\n")
     plain = Genome("plain.fa")
     assert "did you mean 1?" in message(lambda: plain.numbers(["chr1"]))
     assert "did you mean MT?" in message(lambda: plain.numbers(["chrM"]))
 
 
-def test_letters_that_are_none_are_located(here: Path, message: Message) -> None:
+def test_invalid_letters_are_located(here: Path, message: Message) -> None:
     Path("genome.fa").write_text(">a\nACGTA\nCGTAC\nG\n>b\nACGTA\nCG*AC\nG\n")
     genome = Genome("genome.fa")
     at = np.array([0, 1, 1]), np.array([0, 1, 4])
     assert "genome.fa: b, position 8: '*' is not a letter of DNA" in message(lambda: genome.fetch(*at, 7))
     assert genome.fetch(np.array([1]), np.array([0]), 7).shape == (1, 7)
     Path("genome.fa").write_text(">a\nACG\n")
-    assert "does not fit its index" in message(lambda: genome.fetch(*at, 7))
+    assert "does not match its index" in message(lambda: genome.fetch(*at, 7))
 
 
 def test_many_windows_are_read_in_parts(fasta: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""BED and VCF files."""
+"""Reading of BED and VCF files."""
 
 import gzip
 from collections.abc import Callable
@@ -77,8 +77,8 @@ BED: dict[str, tuple[str, list[str]]] = {
 def test_bad_bed(case: str, here: Path, message: Message) -> None:
     content, words = BED[case]
     Path("a.bed").write_text(content)
-    answer = message(lambda: read_bed(Path("a.bed")))
-    assert [word for word in ["a.bed", *words] if word not in answer] == []
+    error = message(lambda: read_bed(Path("a.bed")))
+    assert [word for word in ["a.bed", *words] if word not in error] == []
 
 
 def test_files_that_cannot_be_read(here: Path, message: Message) -> None:
@@ -95,23 +95,23 @@ def test_files_that_cannot_be_read(here: Path, message: Message) -> None:
     assert "a.bed: cannot be read as BED" in message(lambda: read_bed(Path("a.bed")))
 
 
-def test_windows_about_the_centres(fasta: Path, message: Message) -> None:
+def test_windows_are_centred_on_intervals(fasta: Path, message: Message) -> None:
     genome = Genome(fasta)
     frame = pd.DataFrame({"chromosome": ["chr1"] * 3, "start": [100, 100, 7], "end": [110, 101, 8]}, index=[3, 4, 9])
     assert windows(frame, genome, 10).tolist() == [100, 95, 2]
     assert windows(frame, genome, 5).tolist() == [103, 98, 5]
     assert windows(frame[1:], genome).tolist() == [100, 7]
-    answer = message(lambda: windows(frame, genome, source="a.bed"))
-    assert answer.startswith(
+    error = message(lambda: windows(frame, genome, source="a.bed"))
+    assert error.startswith(
         "a.bed: intervals differ in length (2 of 1, 1 of 10 bases); give a length (--data.length 1)"
     )
-    answer = message(lambda: windows(frame, genome, 20, source="a.bed"))
-    assert answer.startswith("a.bed, line 9: bases -3 to 17 (counted from 0) are not inside chr1, which has 1003 bases")
+    error = message(lambda: windows(frame, genome, 20, source="a.bed"))
+    assert error.startswith("a.bed, line 9: bases -3 to 17 (counted from 0) are not inside chr1, which has 1003 bases")
     late = frame.assign(start=995, end=1005)
     assert "line 3: bases 995 to 1005" in message(lambda: windows(late, genome))
-    odd = frame.assign(chromosome=["chr1", "2", "chr1"])
-    answer = message(lambda: windows(odd, genome, 4, "a.bed"))
-    assert answer == "a.bed, line 4: no chromosome '2' in genome.fa; did you mean chr2?"
+    unknown = frame.assign(chromosome=["chr1", "2", "chr1"])
+    error = message(lambda: windows(unknown, genome, 4, "a.bed"))
+    assert error == "a.bed, line 4: no chromosome '2' in genome.fa; did you mean chr2?"
 
 
 # VCF
@@ -169,5 +169,5 @@ BAD_VCF: dict[str, tuple[str, list[str]]] = {
 def test_bad_vcf(case: str, here: Path, message: Message) -> None:
     content, words = BAD_VCF[case]
     Path("a.vcf").write_text(content)
-    answer = message(lambda: read_vcf(Path("a.vcf")))
-    assert [word for word in ["a.vcf", *words] if word not in answer] == []
+    error = message(lambda: read_vcf(Path("a.vcf")))
+    assert [word for word in ["a.vcf", *words] if word not in error] == []

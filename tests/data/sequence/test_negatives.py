@@ -26,7 +26,7 @@ def dinucleotides(text: str) -> Counter[tuple[str, str]]:
 def test_shuffle_keeps_dinucleotides(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     texts = ["".join(rng.choice(list("ACGTNR"), 80, p=[0.3, 0.3, 0.2, 0.15, 0.04, 0.01])) for _ in range(200)]
-    # Each letter but the last is left for another only once, or seldom; nothing to shuffle; one letter.
+    # Few edges between different letters; sequences with one order only; a single letter.
     texts += ["A" * 20 + "C" * 20 + "G" * 20 + "T" * 20, "AC" * 19 + "AG" + "GT" * 19 + "NN", "N" * 79 + "A", "G" * 80]
     codes = dna_codes(texts)
     shuffled = dinucleotide_shuffle(codes, seed=1)
@@ -54,7 +54,7 @@ def test_shuffle_is_uniform(text: str) -> None:
 
 
 @pytest.mark.parametrize("shape", [(0, 10), (3, 1), (3, 3)])
-def test_shuffle_of_hardly_anything(shape: tuple[int, int]) -> None:
+def test_shuffle_of_tiny_sequences(shape: tuple[int, int]) -> None:
     codes = torch.randint(4, shape, dtype=torch.uint8)
     assert dinucleotide_shuffle(codes, 0).equal(codes)
 
@@ -65,7 +65,7 @@ def gc(codes: torch.Tensor) -> np.ndarray:
 
 @pytest.fixture
 def patchy(here: Path) -> Genome:
-    """Two chromosomes whose GC content changes from stretch to stretch, with a run of N."""
+    """Two chromosomes whose GC content differs between segments, with a run of N."""
     rng = np.random.default_rng(0)
     text = ""
     for name in ("chr1", "chr2"):
@@ -83,9 +83,9 @@ def test_gc_matched(patchy: Genome, monkeypatch: pytest.MonkeyPatch, caplog: pyt
     rng = np.random.default_rng(1)
     chromosomes, starts = rng.integers(2, size=150), rng.integers(20_000, 140_000, size=150)
     negatives = gc_matched(patchy, chromosomes, starts, 200, seed=0)
-    wanted, found = (patchy.fetch(chromosomes, at, 200) for at in (starts, negatives))
-    assert np.abs(gc(wanted) - gc(found)).max() < 0.01
-    assert ((found == 4).sum(1) <= 20).all()
+    positive, negative = (patchy.fetch(chromosomes, at, 200) for at in (starts, negatives))
+    assert np.abs(gc(positive) - gc(negative)).max() < 0.01
+    assert ((negative == 4).sum(1) <= 20).all()
     for chromosome in (0, 1):
         own = chromosomes == chromosome
         assert (np.abs(negatives[own][:, None] - starts[own]) >= 200).all()
@@ -95,7 +95,7 @@ def test_gc_matched(patchy: Genome, monkeypatch: pytest.MonkeyPatch, caplog: pyt
     assert not caplog.records
 
 
-def test_gc_of_a_rare_kind_is_told(here: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_negatives_of_other_gc_give_a_warning(here: Path, caplog: pytest.LogCaptureFixture) -> None:
     rng = np.random.default_rng(0)
     letters = "".join(rng.choice(list("ACGT"), 5000)) + "GC" * 50
     Path("genome.fa").write_text(">chr1\n" + wrapped(letters, 60))
@@ -108,8 +108,8 @@ def test_gc_of_a_rare_kind_is_told(here: Path, caplog: pytest.LogCaptureFixture)
     assert content[0] >= everywhere.max() - 0.01
 
 
-def test_no_room_for_negatives(here: Path, message: Message) -> None:
+def test_too_few_windows_for_negatives(here: Path, message: Message) -> None:
     Path("genome.fa").write_text(">chr1\n" + wrapped("ACGT" * 30 + "N" * 500, 60))
     genome = Genome("genome.fa")
-    answer = message(lambda: gc_matched(genome, np.zeros(2, int), np.array([0, 60]), 50, seed=0))
-    assert [w for w in ["chr1", "620 bases", "2 are needed", "leave chr1 out"] if w not in answer] == []
+    error = message(lambda: gc_matched(genome, np.zeros(2, int), np.array([0, 60]), 50, seed=0))
+    assert [w for w in ["chr1", "620 bases", "2 are needed", "leave chr1 out"] if w not in error] == []

@@ -1,4 +1,4 @@
-"""Sequence data modules: what they read, how they split it, and what they refuse."""
+"""Sequence data modules: file formats, splits, augmentation, and errors."""
 
 import gzip
 import logging
@@ -23,7 +23,7 @@ LENGTH = 30
 
 @pytest.fixture
 def records() -> pd.DataFrame:
-    """120 sequences of which half carry a motif, with names and a score."""
+    """120 sequences, half of them with a motif, with names and a score."""
     rng = np.random.default_rng(0)
     texts = ["".join(row) for row in rng.choice(list("ACGT"), (120, LENGTH))]
     texts = [text[:10] + "GATTACA" + text[17:] if i % 2 else text for i, text in enumerate(texts)]
@@ -74,7 +74,7 @@ def test_numbers_in_headers_are_a_regression(records: pd.DataFrame, here: Path) 
     assert SequenceData("a.fa").spec["target"]["kind"] == "regression"
 
 
-def test_copies_and_reverse_complements_share_a_split(
+def test_duplicates_and_reverse_complements_share_a_split(
     records: pd.DataFrame, here: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     turned = records.assign(sequence=dna_text(reverse_complement(dna_codes(list(records["sequence"])))))
@@ -101,7 +101,7 @@ def test_length_pads_and_crops(records: pd.DataFrame, here: Path) -> None:
     assert texts[0] == "N" * 8 + "ACGT" + "N" * 8
     assert texts[1] == records["sequence"][1][5:25]
     model = CNN1D(spec=data.spec)
-    assert len(model.predict(["ACGT", "ACGT" * 10])) == 2  # a model that was trained so takes any length
+    assert len(model.predict(["ACGT", "ACGT" * 10])) == 2  # such a model accepts any length
 
 
 def test_shuffled_negatives_keep_dinucleotides_and_share_a_split(records: pd.DataFrame, here: Path) -> None:
@@ -127,23 +127,23 @@ def fitted(data: SequenceData, epochs: int, **options: object) -> CNN1D:
     return model
 
 
-def test_augmentation_touches_training_batches_only_and_repeats(records: pd.DataFrame, here: Path) -> None:
+def test_augmentation_changes_only_training_batches_and_repeats(records: pd.DataFrame, here: Path) -> None:
     records.to_csv("a.csv", index=False)
-    seen: list[torch.Tensor] = []
+    recorded: list[torch.Tensor] = []
 
-    class Spy(SequenceData):
+    class Recorder(SequenceData):
         def augment(self, batch: dict[str, torch.Tensor], generator: torch.Generator) -> dict[str, torch.Tensor]:
-            seen.append(super().augment(batch, generator)["x"])
-            return {**batch, "x": seen[-1]}
+            recorded.append(super().augment(batch, generator)["x"])
+            return {**batch, "x": recorded[-1]}
 
-    data = Spy("a.csv", target="label", reverse_complement=True, shift=3)
+    data = Recorder("a.csv", target="label", reverse_complement=True, shift=3)
     fitted(data, 2)
     batches = len(data.train_dataloader())
-    assert len(seen) == 2 * batches  # none of validation
-    assert not torch.equal(torch.cat(seen[:batches]), torch.cat(seen[batches:]))
-    again, seen = seen, []
-    fitted(Spy("a.csv", target="label", reverse_complement=True, shift=3), 2)
-    assert all(map(torch.equal, again, seen))
+    assert len(recorded) == 2 * batches  # none of validation
+    assert not torch.equal(torch.cat(recorded[:batches]), torch.cat(recorded[batches:]))
+    first, recorded = recorded, []
+    fitted(Recorder("a.csv", target="label", reverse_complement=True, shift=3), 2)
+    assert all(map(torch.equal, first, recorded))
 
 
 def test_augmentation_reverses_and_shifts(records: pd.DataFrame, here: Path) -> None:
@@ -227,7 +227,7 @@ SHORT = "".join(
     f">{i}|{'xy'[i % 2]}\n{a}{b}{c}{d}\n" for i, (a, b, c, d) in enumerate(product("ACGT", repeat=4))
 ).encode()
 WRONG: dict[str, tuple[str, bytes, list[str], list[str]]] = {
-    # what is wrong: (file, content, options, words of the answer)
+    # fault: (file, content, options, words of the error)
     "protein": (
         "a.fa",
         b">a|x\nMKLVEFPQ\n>b|y\nACGTACGT\n>c|x\nACGTAAAA\n>d|y\nACGTACCC\n",
@@ -271,8 +271,8 @@ def test_bad_sequences(case: str, here: Path, zoo_fails: Callable[..., str]) -> 
     Path(file).parent.mkdir(exist_ok=True)
     Path(file).write_bytes(content)
     target = [] if file.endswith(".csv") else ["--data.target=label"]
-    answer = zoo_fails("fit", "--config", "cnn1d_motif", f"--data.path={file}", *target, *options)
-    assert [word for word in words if word not in answer] == []
+    error = zoo_fails("fit", "--config", "cnn1d_motif", f"--data.path={file}", *target, *options)
+    assert [word for word in words if word not in error] == []
     assert not Path("runs").exists()
 
 
@@ -280,7 +280,7 @@ INTERVALS: dict[str, tuple[str, list[str], list[str]]] = {
     "beyond its chromosome": ("chr1\t2990\t3020\tpeak\n", [], ["a.bed, line 1", "chr1", "3000"]),
     "unknown chromosome": ("1\t100\t130\tpeak\n", [], ["line 1", "'1'", "did you mean chr1"]),
     "lengths": ("chr1\t100\t130\tpeak\nchr1\t100\t140\tpeak\n", [], ["1 of 30, 1 of 40"]),
-    "backwards": ("chr1\t130\t100\tpeak\n", [], ["line 1", "not before"]),
+    "reversed": ("chr1\t130\t100\tpeak\n", [], ["line 1", "not before"]),
     "chromosome without intervals": (
         "chr1\t100\t130\tpeak\n",
         ["--data.validation_chromosomes=[chr1]", "--data.test_chromosomes=[chr9]"],
@@ -295,5 +295,5 @@ def test_bad_intervals(case: str, genome: dict[str, str], zoo_fails: Callable[..
     content, options, words = INTERVALS[case]
     Path("a.bed").write_text(content)
     fit = ["fit", "--config", "cnn1d_motif", "--data=IntervalData", "--data.path=a.bed", "--data.genome=genome.fa"]
-    answer = zoo_fails(*fit, *options)
-    assert [word for word in words if word not in answer] == []
+    error = zoo_fails(*fit, *options)
+    assert [word for word in words if word not in error] == []

@@ -23,7 +23,7 @@ def labels() -> list[str]:
     return [CLASSES[i % 2] for i in range(SAMPLES)]
 
 
-def test_simulated_beats_are_those_of_the_card() -> None:
+def test_simulated_beats_agree_with_their_card() -> None:
     data = SeriesData("ecg_beats_simulated")
     card = data.card
     modality = data.spec["modalities"]["series"]
@@ -55,10 +55,10 @@ def test_band_and_resampling() -> None:
     mixed = np.stack([sine(5, 200) + sine(60, 200) + 3, sine(5, 200)])
     passed = filtered(mixed, 200, band=[1, 20])
     middle = slice(200, -200)
-    np.testing.assert_allclose(passed[0, middle], sine(5, 200)[middle], atol=0.02)  # nothing is shifted in time
+    np.testing.assert_allclose(passed[0, middle], sine(5, 200)[middle], atol=0.02)  # no phase shift
     np.testing.assert_allclose(filtered(mixed[1:], 200, resample=150)[0, 20:-20], sine(5, 150)[20:-20], atol=0.01)
     flat = filtered(np.full((1, 90), 50.0), 200, resample=150)
-    np.testing.assert_allclose(flat, np.full((1, 68), 50.0), atol=0.01)  # also where a series ends
+    np.testing.assert_allclose(flat, np.full((1, 68), 50.0), atol=0.01)  # without edge effects
     both_at_once = filtered(mixed, 200, [1, 20], 50)
     assert both_at_once.shape == (2, 200)
     np.testing.assert_allclose(both_at_once[0, 50:-50], sine(5, 50)[50:-50], atol=0.03)
@@ -69,7 +69,7 @@ def test_band_and_resampling() -> None:
     assert gaps.sum() == 5 + 100
 
 
-def test_series_are_filtered_when_they_are_read(series: np.ndarray, labels: list[str], here: Path) -> None:
+def test_series_are_filtered_on_reading(series: np.ndarray, labels: list[str], here: Path) -> None:
     write_ucr(Path("a.tsv"), series, labels)
     data = SeriesData("a.tsv", sampling_rate=20, resample=10, band=[1, 5])
     modality = data.spec["modalities"]["series"]
@@ -81,7 +81,7 @@ def test_series_are_filtered_when_they_are_read(series: np.ndarray, labels: list
 
 @pytest.fixture
 def records(here: Path) -> Path:
-    """Four WFDB records of two leads at 100 Hz; record b holds them in another order."""
+    """Four WFDB records of two leads at 100 Hz; record b has them in another order."""
     symbols = ["N", "V", "+", "A", "L", "/"]
     for number, name in enumerate("abcd"):
         time = np.arange(3000)
@@ -113,32 +113,32 @@ def test_records_are_cut_into_beats(records: Path) -> None:
     assert data.spec["target"]["classes"] == ["N", "Q", "S", "V"]
 
 
-def test_beats_are_dealt_only_if_asked_for(records: Path, message: Callable[..., str]) -> None:
+def test_beats_of_a_record_are_divided_only_on_request(records: Path, message: Callable[..., str]) -> None:
     data = SeriesData(str(records), split_beats=True, channels=["V1"], resample=50)
     assert (data.samples.groupby("record")["split"].nunique() > 1).any()
     assert "samples of one record are in training and test" in data.caution
     assert data.spec["modalities"]["series"]["shape"] == [1, 35]
     np.testing.assert_allclose(data.frame()["series"]["a 130"][0], -np.arange(106, 176, 2) / 1000, atol=2e-3)
-    assert "know names and sampling rate" in message(lambda: SeriesData(str(records), sampling_rate=100))
+    assert "define names and sampling rate" in message(lambda: SeriesData(str(records), sampling_rate=100))
     assert "without a group" in message(lambda: SeriesData(str(records), split_beats=True, group="record"))
 
 
 def test_bad_records(records: Path, message: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
     read = partial(SeriesData, str(records))
     assert "a.hea: no lead 'II2'; did you mean II?" in message(lambda: read(channels=["II2"]).spec)
-    assert "beyond 50 Hz" in message(lambda: read(band=[1, 60]).spec)
+    assert "exceeds 50 Hz" in message(lambda: read(band=[1, 60]).spec)
     assert "no annotation" in message(lambda: read(after=40).spec)
     wfdb.wrsamp("e", fs=50, units=["mV"] * 2, sig_name=["II", "V1"], p_signal=np.zeros((500, 2)),
                 fmt=["16"] * 2, adc_gain=[5000.0] * 2, baseline=[0] * 2, write_dir=str(records))  # fmt: skip
     assert "e.hea: cannot be read" in message(lambda: read().spec)  # no annotations
     wfdb.wrann("e", "atr", np.array([100]), ["N"], write_dir=str(records))
-    answer = message(lambda: read().spec)
-    assert "e.hea: 50 Hz, a has 100 Hz" in answer
-    assert "--data.resample" in answer
+    error = message(lambda: read().spec)
+    assert "e.hea: 50 Hz, a has 100 Hz" in error
+    assert "--data.resample" in error
     trained = read(channels=["II"], resample=50, before=0.5, after=0.5)
     other = SeriesData(str(records), channels=["II"], resample=25, before=1, after=1)
-    answer = message(lambda: other.conform(trained.spec, external=True).dataset)
-    assert "trained at 50 Hz" in answer
+    error = message(lambda: other.conform(trained.spec, external=True).dataset)
+    assert "trained at 50 Hz" in error
     monkeypatch.setitem(sys.modules, "wfdb", None)
     assert "pip install 'biozoo[signals]'" in message(lambda: read().spec)
 
@@ -167,7 +167,7 @@ def test_augmentation_keeps_shape_and_padding(name: str, series: np.ndarray, lab
     assert not torch.allclose(once, x, equal_nan=True)
     assert (once - x).nan_to_num().flatten(1).abs().amax(1).min() > 0  # every series is changed
     if name != "jitter":
-        torch.testing.assert_close(once[:, 1], -2 * once[:, 0], equal_nan=True)  # channels stay in step
+        torch.testing.assert_close(once[:, 1], -2 * once[:, 0], equal_nan=True)  # channels are warped in the same way
     change = (once - x)[1::2]
     if name == "jitter":
         assert (change.std(2) / x[1::2].std(2)).mean().item() == pytest.approx(0.1, abs=0.02)
@@ -193,34 +193,36 @@ def test_time_is_warped_smoothly_and_windows_are_stretched(series: np.ndarray, l
     assert 0 <= sliced[:, 0].min() < 3 < 17 < sliced[:, 0].max() <= 20
 
 
-class Witness(LightningModule):
-    """Learns nothing and remembers what it was given."""
+class Recorder(LightningModule):
+    """Is not trained, and records its batches."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.weight, self.seen = torch.nn.Parameter(torch.zeros(())), {"train": [], "validation": []}
+        self.weight, self.batches = torch.nn.Parameter(torch.zeros(())), {"train": [], "validation": []}
 
     def training_step(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        self.seen["train"].append(batch)
+        self.batches["train"].append(batch)
         return self.weight * 0
 
     def validation_step(self, batch: dict[str, torch.Tensor]) -> None:
-        self.seen["validation"].append(batch)
+        self.batches["validation"].append(batch)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return torch.optim.SGD(self.parameters())
 
 
-def witnessed(data: SeriesData) -> dict[str, list[dict[str, torch.Tensor]]]:
-    model = Witness()
+def recorded(data: SeriesData) -> dict[str, list[dict[str, torch.Tensor]]]:
+    model = Recorder()
     quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "accelerator": "cpu"}
     Trainer(max_epochs=2, enable_model_summary=False, num_sanity_val_steps=0, **quiet).fit(model, data)
-    return model.seen
+    return model.batches
 
 
-def test_augmentation_touches_training_only_and_repeats(series: np.ndarray, labels: list[str], here: Path) -> None:
+def test_augmentation_changes_only_training_batches_and_repeats(
+    series: np.ndarray, labels: list[str], here: Path
+) -> None:
     write_ucr(Path("a.tsv"), series, labels)
-    first, second = (witnessed(SeriesData("a.tsv", **OFF)) for _ in range(2))
+    first, second = (recorded(SeriesData("a.tsv", **OFF)) for _ in range(2))
     data = SeriesData("a.tsv")
     for split, batches in first.items():
         for batch, again in zip(batches, second[split], strict=True):

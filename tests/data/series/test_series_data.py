@@ -1,4 +1,4 @@
-"""Time series: which samples share a split, where sets are found, what simple models are given, and what is refused."""
+"""Time series: splits, packaged data sets, inputs of baselines, and errors."""
 
 import logging
 import sys
@@ -20,7 +20,7 @@ def labels() -> list[str]:
     return [CLASSES[i % 2] for i in range(SAMPLES)]
 
 
-def test_test_samples_stay_test_samples(
+def test_official_test_samples_are_used(
     series: np.ndarray, labels: list[str], here: Path, caplog: pytest.LogCaptureFixture, message: Callable[..., str]
 ) -> None:
     write_ts(Path("A_TRAIN.ts"), list(series[:40]), labels[:40])
@@ -38,7 +38,7 @@ def test_test_samples_stay_test_samples(
     assert "leave out test_path" in message(lambda: SeriesData("a.npz", test_path="A_TEST.ts").spec)
 
 
-def test_copies_share_a_split(series: np.ndarray, labels: list[str], here: Path) -> None:
+def test_duplicates_share_a_split(series: np.ndarray, labels: list[str], here: Path) -> None:
     write_ucr(Path("a.tsv"), np.concatenate([series, series]), labels * 2)
     split = SeriesData("a.tsv").samples["split"].to_numpy()
     assert (split[:SAMPLES] == split[SAMPLES:]).all()
@@ -46,7 +46,7 @@ def test_copies_share_a_split(series: np.ndarray, labels: list[str], here: Path)
 
 
 @pytest.mark.parametrize("name", [n for n in files.datasets() if {"shape", "fetch"} <= set(files.card(n))])
-def test_sets_that_are_not_shipped_tell_where_they_are(name: str, message: Callable[..., str]) -> None:
+def test_errors_state_where_data_sets_that_are_not_shipped_are(name: str, message: Callable[..., str]) -> None:
     assert files.card(name)["fetch"].split()[0] in message(lambda: SeriesData(name).frame())
 
 
@@ -55,9 +55,9 @@ def test_basic_motions_of_the_installed_package(
 ) -> None:
     data, card = SeriesData("basic_motions"), files.card("basic_motions")
     monkeypatch.setitem(data.card, "package", "motions")
-    answer = message(lambda: data.spec)
-    assert "pip install motions" in answer
-    assert "--data.test_path" in answer
+    error = message(lambda: data.spec)
+    assert "pip install motions" in error
+    assert "--data.test_path" in error
     classes, x = card["classes"], np.repeat(series, 6, 1)
     folder = here / "installed" / "motions" / Path(card["file"]).parent
     folder.mkdir(parents=True)
@@ -76,7 +76,9 @@ def test_basic_motions_of_the_installed_package(
     assert "motions" not in sys.modules
 
 
-def test_baseline_features_know_training_rows_only(series: np.ndarray, labels: list[str], here: Path) -> None:
+def test_baseline_features_have_statistics_of_training_rows_only(
+    series: np.ndarray, labels: list[str], here: Path
+) -> None:
     write_ts(Path("a.ts"), [s[:, : LENGTH - n % 2] for n, s in enumerate(both(series))], labels)
     data = SeriesData("a.ts", length="longest")
     rows = data.dataset.rows("train")
@@ -92,12 +94,12 @@ def test_baseline_features_know_training_rows_only(series: np.ndarray, labels: l
 
 TS = "@classLabel true 1 2\n@data\n"
 WRONG: dict[str, tuple[str, str | dict[str, np.ndarray], dict[str, object], list[str]]] = {
-    # what is wrong: (file, content, options, words of the answer)
+    # fault: (file, content, options, words of the error)
     "no file": ("b.ts", TS, {"path": "a.ts"}, ["no file", "did you mean b.ts"]),
     "empty": ("a.tsv", "", {}, ["a.tsv", "empty"]),
     "text among numbers": ("a.tsv", "1\t2.5\t3\n2\tx\t4\n", {}, ["column 2, row 2", "'x'"]),
     "wide with text": ("a.csv", "label,a,b\nx,1,2\ny,3,4\nx,5,o6\n", {}, ["column 'b', row 3", "'o6'"]),
-    "nothing measured": ("a.csv", "label,a\nx,y\ny,z\n", {}, ["no column of numbers"]),
+    "no measurements": ("a.csv", "label,a\nx,y\ny,z\n", {}, ["no column of numbers"]),
     "no target": ("a.csv", "kind,a,b\nx,1,2\ny,3,4\n", {}, ["no column 'label'", "kind"]),
     "ts without data": ("a.ts", "@classLabel true 1 2\n", {}, ["no line @data"]),
     "ts without series": ("a.ts", TS, {}, ["no series"]),
@@ -115,7 +117,7 @@ WRONG: dict[str, tuple[str, str | dict[str, np.ndarray], dict[str, object], list
     "channel names": ("a.ts", TS + 2 * "1,2:3,4:1\n1,2:3,5:2\n", {"channels": ["a"]}, ["1 names", "for 2"]),
     "arff text": ("a.arff", "@attribute t {1,2}\n@data\n1,x,1\n", {}, ["line 3, channel 1", "'x'"]),
     "npz without X": ("a.npz", {"z": np.ones(3)}, {}, ["no array 'X'", "found z"]),
-    "npz of text": ("a.npz", {"X": np.array([["a", "b"]])}, {}, ["X holds <U1"]),
+    "npz of text": ("a.npz", {"X": np.array([["a", "b"]])}, {}, ["X is of type <U1"]),
     "npz of objects": ("a.npz", {"X": np.array([[1], [2, 3]], dtype=object)}, {}, ["cannot be read as npz"]),
     "npz labels": ("a.npz", {"X": np.ones((3, 4)), "y": np.ones(2)}, {}, ["'y' is of shape (2,), not (3,)"]),
     "npz parts": (
@@ -147,8 +149,8 @@ WRONG: dict[str, tuple[str, str | dict[str, np.ndarray], dict[str, object], list
     ),
     "time without record": ("a.csv", "walk,c,label\na,1,x\n", {"time": "s"}, ["record too"]),
     "rate unknown": ("a.tsv", "1\t1\t2\n2\t2\t3\n", {"resample": 10}, ["--data.sampling_rate"]),
-    "band": ("a.tsv", "1\t1\t2\n", {"band": [1, 10], "sampling_rate": 20}, ["beyond 10 Hz"]),
-    "band upside down": ("a.tsv", "1\t1\t2\n", {"band": [10, 1]}, ["low and a high"]),
+    "band": ("a.tsv", "1\t1\t2\n", {"band": [1, 10], "sampling_rate": 20}, ["exceeds 10 Hz"]),
+    "band reversed": ("a.tsv", "1\t1\t2\n", {"band": [10, 1]}, ["low and a high"]),
     "no beats": ("a.tsv", "1\t1\t2\n", {"split_beats": True}, ["WFDB records"]),
     "no records": ("folder/a.tsv", "1\t1\t2\n", {"path": "folder"}, ["no WFDB records"]),
     "slice": ("a.tsv", "1\t1\t2\n", {"window_slice": 0}, ["window_slice must be between"]),
@@ -164,5 +166,5 @@ def test_bad_series(case: str, here: Path, message: Callable[..., str]) -> None:
         np.savez(file, **content, allow_pickle=True)
     else:
         Path(file).write_text(content)
-    answer = message(lambda: SeriesData(**{"path": file, **options}).dataset)
-    assert [word for word in words if word not in answer] == [], answer
+    error = message(lambda: SeriesData(**{"path": file, **options}).dataset)
+    assert [word for word in words if word not in error] == [], error

@@ -109,11 +109,11 @@ def test_channels_of_a_long_table_are_taken_by_name(
     table[["c1", "walk", "second", "label", "c0"]].to_csv("b.csv", index=False)
     other = SeriesData("b.csv", **options).conform(chosen.spec, external=True)
     np.testing.assert_allclose(other.frame()["series"]["w3"], both(series)[3], rtol=1e-6)
-    answer = message(lambda: SeriesData("a.csv", **options, ignore=["age"], test_path="b.csv").spec)
-    assert "a.csv and b.csv differ in channels" in answer
+    error = message(lambda: SeriesData("a.csv", **options, ignore=["age"], test_path="b.csv").spec)
+    assert "a.csv and b.csv differ in channels" in error
 
 
-def test_numbers_are_a_regression(series: np.ndarray, here: Path) -> None:
+def test_continuous_labels_are_a_regression(series: np.ndarray, here: Path) -> None:
     y = list(map(str, series.mean((1, 2)).round(3)))
     write_ts(Path("a.ts"), list(series), y)
     Path("a.ts").write_text(Path("a.ts").read_text().replace("@classLabel true 1 2", "@targetLabel true"))
@@ -122,19 +122,19 @@ def test_numbers_are_a_regression(series: np.ndarray, here: Path) -> None:
     np.testing.assert_allclose(data.dataset.y.numpy(), np.array(y, np.float32))
 
 
-def test_whole_numbers_name_classes(series: np.ndarray, here: Path) -> None:
+def test_integer_labels_are_classes(series: np.ndarray, here: Path) -> None:
     write_ucr(Path("a.tsv"), series, [f"{i % 15}.0" for i in range(SAMPLES)])
     assert SeriesData("a.tsv").spec["target"]["classes"] == list(map(str, range(15)))
 
 
-def test_row_numbers_are_no_time_points(
+def test_row_numbers_are_not_time_points(
     series: np.ndarray, labels: list[str], here: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     wide(series, labels).to_csv("a.csv")
     assert SeriesData("a.csv").spec["modalities"]["series"]["shape"] == [1, LENGTH]
     wide(series, labels).to_csv("b.csv", index_label="number")
     assert SeriesData("b.csv").spec["modalities"]["series"]["shape"] == [1, LENGTH + 1]
-    assert "column 'number' only counts the rows" in caplog.text
+    assert "column 'number' numbers the rows" in caplog.text
     assert SeriesData("b.csv", id="number").spec["modalities"]["series"]["shape"] == [1, LENGTH]
 
 
@@ -146,11 +146,11 @@ def test_a_patient_is_in_one_split(series: np.ndarray, labels: list[str], here: 
     assert (data.samples.groupby("patient")["split"].nunique() == 1).all()
     assert data.caution == ""
     table.assign(part=np.resize(["train", "validation", "test"], SAMPLES)).to_csv("b.csv", index=False)
-    straddling = SeriesData("b.csv", target="label", group="patient", ignore=["age"], split="part")
-    assert "patient" in straddling.caution
+    divided = SeriesData("b.csv", target="label", group="patient", ignore=["age"], split="part")
+    assert "patient" in divided.caution
 
 
-def test_steps_of_time_that_differ_are_told(here: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_unequal_time_steps_give_a_warning(here: Path, caplog: pytest.LogCaptureFixture) -> None:
     rows = [(w, t**2, t + w, "xy"[w % 2]) for w in range(20) for t in range(5)]
     pd.DataFrame(rows, columns=["walk", "second", "c", "label"]).to_csv("a.csv", index=False)
     _ = SeriesData("a.csv", target="label", record="walk", time="second").spec
@@ -164,9 +164,9 @@ def test_unequal_lengths(series: np.ndarray, labels: list[str], here: Path, mess
     write_ucr(Path("a.tsv"), padded, labels)
     Path("a.tsv").write_text(Path("a.tsv").read_text().replace("?", "NaN"))
     for file in ("a.ts", "a.tsv"):
-        answer = message(lambda file=file: SeriesData(file).spec)
-        assert "sample 1 has 24 time points, sample 3 has 20" in answer
-        assert "--data.length longest" in answer
+        error = message(lambda file=file: SeriesData(file).spec)
+        assert "sample 1 has 24 time points, sample 3 has 20" in error
+        assert "--data.length longest" in error
         for length, points in {"longest": 24, "shortest": 20, 22: 22, 30: 30}.items():
             data = SeriesData(file, length=length)
             assert data.spec["modalities"]["series"]["shape"] == [1, points]
@@ -182,9 +182,9 @@ def test_gaps(series: np.ndarray, labels: list[str], here: Path, message: Callab
     gap = both(series)
     gap[7, 1, 3:5] = np.nan
     write_ts(Path("a.ts"), list(gap), labels)
-    answer = message(lambda: SeriesData("a.ts", channels=["left", "right"]).spec)
-    assert "sample 8, channel right: no value at time point 4" in answer
-    assert "--data.interpolate true" in answer
+    error = message(lambda: SeriesData("a.ts", channels=["left", "right"]).spec)
+    assert "sample 8, channel right: no value at time point 4" in error
+    assert "--data.interpolate true" in error
     data = SeriesData("a.ts", interpolate=True)
     expected = np.interp([3, 4], [2, 5], gap[7, 1, [2, 5]])
     np.testing.assert_allclose(data.dataset.x[7, 1, 3:5].numpy(), expected, rtol=1e-6)
@@ -193,7 +193,7 @@ def test_gaps(series: np.ndarray, labels: list[str], here: Path, message: Callab
     assert "sample 8, channel 2: infinite value at time point 4" in message(lambda: SeriesData("a.npz").spec)
 
 
-def test_predicting_needs_no_target(series: np.ndarray, labels: list[str], here: Path) -> None:
+def test_prediction_does_not_require_a_target(series: np.ndarray, labels: list[str], here: Path) -> None:
     np.save("a.npy", series)
     wide(series, labels).drop(columns="label").to_csv("a.csv", index=False)
     for file in ("a.npy", "a.csv"):

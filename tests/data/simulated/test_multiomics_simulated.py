@@ -1,4 +1,4 @@
-"""The simulated cohort of several omics: what it holds, and whether its truth can be found again."""
+"""The simulated cohort of several omics: its content, and whether its parameters can be recovered."""
 
 import numpy as np
 import pandas as pd
@@ -23,12 +23,12 @@ def complete():
 
 @pytest.fixture(scope="module")
 def known():
-    """What they were made of."""
+    """Parameters of the simulation."""
     return truth(800)
 
 
 def standardised(tables, *names):
-    """Logarithms and logits of complete modalities in standard units, side by side."""
+    """Standardised logarithms and logits of complete modalities, concatenated."""
     found = []
     for name in names or FEATURES:
         x = tables[name].drop(columns="patient").to_numpy(float)
@@ -41,13 +41,13 @@ def standardised(tables, *names):
 
 
 def accuracy(tables, *names):
-    """Of the subtype in every third patient, by a logistic regression of the others."""
+    """Accuracy of a logistic regression of the subtype in every third patient, trained on the others."""
     x, y = standardised(tables, *names), tables["samples"]["subtype"].to_numpy()
     test = np.arange(len(y)) % 3 == 0
     return LogisticRegression(C=0.001).fit(x[~test], y[~test]).score(x[test], y[test])
 
 
-def test_the_packaged_cohort_is_what_its_card_says():
+def test_the_packaged_cohort_agrees_with_its_card():
     tables, known, card = multiomics(600), truth(600), files.card("multiomics_simulated")
     assert checksum(tables) == card["sha256"]
     assert list(tables) == ["samples", *card["assays"]]
@@ -61,7 +61,7 @@ def test_the_packaged_cohort_is_what_its_card_says():
     assert "501 with methylation, 494 with microRNA, 412 with all three" in described
     assert len(set.intersection(*(set(tables[name]["patient"]) for name in FEATURES))) == 412
     assert f"{tables['samples']['event'].sum()} patients die" in described
-    assert f"right in {known.accuracy:.1%} of the patients" in described
+    assert f"correct in {known.accuracy:.1%} of the patients" in described
     assert f"C-index of {known.c_index:.3f}" in described
 
 
@@ -72,7 +72,7 @@ def test_same_seed_same_tables_and_another_seed_others():
     assert checksum(swapped) == checksum(multiomics(50))
 
 
-def test_values_are_of_their_scale(complete):
+def test_values_have_the_range_of_their_scale(complete):
     samples = complete["samples"]
     assert all(table.columns[0] == "patient" and table["patient"].is_unique for table in complete.values())
     assert samples["patient"].iloc[[0, -1]].tolist() == ["p0001", "p0800"]
@@ -87,7 +87,7 @@ def test_values_are_of_their_scale(complete):
     assert 0.4 < 1 - samples["event"].mean() < 0.5
 
 
-def test_patients_lack_modalities_at_random_and_the_rest_stays_as_it_is(complete):
+def test_modalities_are_missing_at_random_and_other_values_are_unchanged(complete):
     tables = multiomics(800)
     pd.testing.assert_frame_equal(tables["samples"], complete["samples"])
     assert len(tables["rna"]) == 800
@@ -99,7 +99,7 @@ def test_patients_lack_modalities_at_random_and_the_rest_stays_as_it_is(complete
     assert abs(np.corrcoef(lacks, ~tables["samples"]["patient"].isin(tables["methylation"]["patient"]))[0, 1]) < 0.1
 
 
-def test_every_patient_has_something():
+def test_every_patient_has_a_modality():
     tables = multiomics(300, missing=dict.fromkeys(FEATURES, 0.9))
     has = np.array([tables["samples"]["patient"].isin(tables[name]["patient"]) for name in FEATURES])
     assert (has.sum(0) >= 1).all()
@@ -127,19 +127,19 @@ def test_cohorts_of_any_size_have_the_same_loadings(known):
 
 
 def test_probabilities_and_hazards_are_the_true_ones(complete, known):
-    samples, likeliest = complete["samples"], known.probabilities.max(axis=1)
-    right = known.probabilities.idxmax(axis=1).to_numpy() == samples["subtype"]
+    samples, highest = complete["samples"], known.probabilities.max(axis=1)
+    correct = known.probabilities.idxmax(axis=1).to_numpy() == samples["subtype"]
     assert known.accuracy == pytest.approx(0.91, abs=0.02)
-    assert right.mean() == pytest.approx(known.accuracy, abs=0.03)
-    unsure = (likeliest < 0.8).to_numpy()
-    assert right[unsure].mean() == pytest.approx(likeliest[unsure].mean(), abs=0.1)
+    assert correct.mean() == pytest.approx(known.accuracy, abs=0.03)
+    unsure = (highest < 0.8).to_numpy()
+    assert correct[unsure].mean() == pytest.approx(highest[unsure].mean(), abs=0.1)
     parts = np.column_stack([known.factors[["shared2", "shared3"]], samples["age"]])
     assert LinearRegression().fit(parts, known.log_hazard).score(parts, known.log_hazard) == pytest.approx(1)
     assert 0.75 < known.c_index < 0.8
     assert known.factors.index.tolist() == samples["patient"].tolist()
 
 
-def test_shared_factors_can_be_recovered_and_several_modalities_tell_more(complete, known):
+def test_shared_factors_can_be_recovered_and_several_modalities_are_more_informative(complete, known):
     x, shared = standardised(complete), known.factors.iloc[:, :4].to_numpy()
     components = np.linalg.svd(x, full_matrices=False)[0][:, :10]
     canonical = np.linalg.svd(components.T @ np.linalg.qr(shared - shared.mean(0))[0], compute_uv=False)
@@ -158,14 +158,14 @@ def test_a_linear_hazard_comes_near_the_true_one(complete, known):
     assert best - 0.06 < concordance(cox.predict(x[test]), known.outcome[test]) < best
 
 
-def test_strength_says_how_much_a_modality_tells_and_changes_nobody(complete):
+def test_strength_changes_the_information_in_a_modality_but_no_outcomes(complete):
     stronger = multiomics(800, strength={**STRENGTH, "mirna": 1.5}, missing={})
     pd.testing.assert_frame_equal(stronger["samples"], complete["samples"])
     pd.testing.assert_frame_equal(stronger["rna"], complete["rna"])
     assert accuracy(stronger, "mirna") > accuracy(complete, "mirna") + 0.15
-    silent = {"rna": 1.0}
-    assert accuracy(multiomics(800, strength=silent, missing={}), "methylation") < 0.45
-    assert truth(800, strength=silent).subtype_features["methylation"] == []
+    only_rna = {"rna": 1.0}
+    assert accuracy(multiomics(800, strength=only_rna, missing={}), "methylation") < 0.45
+    assert truth(800, strength=only_rna).subtype_features["methylation"] == []
 
 
 @pytest.mark.parametrize(

@@ -34,8 +34,8 @@ Scale = Literal["counts", "abundance", "log", "beta", "none"]
 class ExpressionData(FrameData):
     """Gene expression of samples or cells, from ``.h5ad``, CSV, TSV (also gzipped), Parquet, or a packaged data set.
 
-    The matrix stays sparse in memory (float32); only the rows of a batch become dense. Genes that have the same value in
-    all training samples are left out and logged. Samples with equal expression always share a split.
+    The matrix stays sparse in memory (float32); only the rows of a batch become dense. Genes that are constant in the
+    training samples are left out and logged. Samples with equal expression always share a split.
 
     Args:
         path: ``.h5ad`` (samples and their annotation in ``obs``), a table with samples in rows and genes in columns, or

@@ -42,7 +42,7 @@ MOST_VALUES, CHUNK = 4096, 256  # most values of an image as input of baselines;
 class ImageData(FrameData):
     """Images or volumes with a label, or with a mask that gives the class of each pixel, from files or a packaged set.
 
-    - A folder with a subfolder for each class, optionally within ``train``, ``val`` and ``test``. Folders ``images`` and
+    - A folder with a subfolder for each class, optionally in ``train``, ``val`` and ``test``. Folders ``images`` and
       ``masks`` with files of the same names define a segmentation. The target is called ``label``.
     - A table (CSV, TSV, Parquet) with a column of paths, relative to the folder of the table.
     - ``.npz`` with ``images`` and ``labels`` (or ``masks``); other arrays with one value per sample become columns. The
@@ -65,7 +65,7 @@ class ImageData(FrameData):
         pages: Whether pages of a TIFF are ``samples`` or one ``volume``.
         axis: Cut volumes into images along this axis: 0 depth, 1 height, 2 width. The slices of a volume share a split.
         skip_unreadable: Leave out files that cannot be read, in place of an error.
-        flip: Augmentation: mirror training images with probability 0.5: horizontal, vertical, both, or all (with depth).
+        flip: Augmentation: mirror training images with probability 0.5: horizontal, vertical, both, or all (and depth).
         rotate: Augmentation: largest rotation, in degrees. Volumes must be cubes, rotated by quarter turns only: 90.
         shift: Augmentation: largest shift, as a fraction of the size.
         zoom: Augmentation: largest relative change of size.

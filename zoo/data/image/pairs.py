@@ -39,7 +39,7 @@ class ImagePairData(ImageData):
         size: Height and width (or depth, height and width) to which all images are scaled. By default all images must
             have the same size.
         skip_unreadable: Leave out pairs whose input cannot be read, in place of an error.
-        flip: Augmentation: mirror training pairs with probability 0.5: horizontal, vertical, both, or all (with depth).
+        flip: Augmentation: mirror training pairs with probability 0.5: horizontal, vertical, both, or all (and depth).
         rotate: Augmentation: largest rotation, in degrees. Volumes must be cubes, rotated by quarter turns only: 90.
         shift: Augmentation: largest shift, as a fraction of the size.
         zoom: Augmentation: largest relative change of size.

@@ -21,7 +21,7 @@ def check_extra_targets(also: dict[str, dict[str, Any]], first: str | None) -> d
         also: Options of each extra target by its name.
         first: Column of the first target.
     """
-    check_names(also, "extra target")
+    check_names(also, "target")
     for name, given in also.items():
         if not isinstance(given, dict) or "target" not in given:
             raise InputError(f"also: {name!r} needs a column to predict: {{{name}: {{target: COLUMN}}}}")

@@ -135,8 +135,8 @@ def _arrays(path: Path) -> pd.DataFrame:
             raise InputError(f"{path}: there is no array 'X{suffix}'; found {', '.join(arrays) or 'none'}")
         if x.ndim not in (2, 3) or x.size == 0 or not np.issubdtype(x.dtype, np.number):
             raise InputError(
-                f"{path}: X{suffix} is of type {x.dtype} and shape {x.shape}; expected numbers of shape (samples, channels, "
-                "length) or (samples, length)"
+                f"{path}: X{suffix} is of type {x.dtype} and shape {x.shape}; expected numbers of shape (samples, "
+                "channels, length) or (samples, length)"
             )
         part = pd.DataFrame({SERIES: list(x[:, None] if x.ndim == 2 else x)})
         for name in [n for n in arrays if n.endswith(suffix)]:

@@ -43,7 +43,7 @@ class SeriesData(FrameData):
         path: A file, a folder, or the name of a data set with a card (``ecg_beats_simulated``).
         target: Column to predict; ``label`` in files that have no column names.
         record: Column of a long table that identifies the rows of one series; it becomes the sample name.
-        time: Column of a long table by which the rows of a series are ordered; by default the order of the file is kept.
+        time: Column of a long table by which the rows of a series are ordered; by default in the order of the file.
         channels: Channels to read, in this order, from long tables and WFDB records; for other files, their names.
         ignore: Numeric columns that are not measurements, such as the age, beside target, id, group and split.
         length: Number of time points of every series, or that of the ``longest`` or ``shortest`` one: the others are
