@@ -337,7 +337,7 @@ class Data(LightningDataModule):
         task = task_of(target := self.spec["target"])
         if self.balance != "none" and not task.classified:
             what = task.noun if target["name"] else "not given"
-            raise InputError(f"balance {self.balance!r} is for classes; target {target['name']!r} is {what}")
+            raise InputError(f"balance {self.balance!r} is for classes of samples; target {target['name']!r} is {what}")
         if self.balance != "none" and target.get("unlabelled"):
             raise InputError(f"balance {self.balance!r} needs a class for each sample: set --data.unlabelled drop")
         match self.balance:

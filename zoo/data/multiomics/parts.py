@@ -90,24 +90,24 @@ class Part:
         return str(self.data.describe()["sha256"])
 
 
-def parts_of(whole: "MultiOmicsData") -> dict[str, Part]:
+def parts_of(joint: "MultiOmicsData") -> dict[str, Part]:
     """The tables that the argument ``modalities`` of a data module lists, in this order.
 
     Raises:
         InputError: No such table, assay or option.
     """
-    options, path = whole.modalities, Path(whole.path)
+    options, path = joint.modalities, Path(joint.path)
     if path.suffix == ".h5mu":
         found = _of_h5mu(path, _options(options))
-    elif "assays" in whole.card:
-        listed = _options(options) if options else {key: {} for key in whole.card["assays"]}
-        found = {name: _of_card(whole, name, dict(more)) for name, more in listed.items()}
+    elif "assays" in joint.card:
+        listed = _options(options) if options else {key: {} for key in joint.card["assays"]}
+        found = {name: _of_card(joint, name, dict(more)) for name, more in listed.items()}
     else:
-        found = {name: _of_file(name, dict(more), whole.id) for name, more in _options(options).items()}
-    if whole.clinical:
+        found = {name: _of_file(name, dict(more), joint.id) for name, more in _options(options).items()}
+    if joint.clinical:
         if CLINICAL in found:
             raise InputError(f"there is a modality {CLINICAL!r} already: rename it, or leave out --data.clinical")
-        part = found[CLINICAL] = Part(TableData(whole.path, features=whole.clinical, id=whole.id), whole.path)
+        part = found[CLINICAL] = Part(TableData(joint.path, features=joint.clinical, id=joint.id), joint.path)
         if path.suffix == ".h5mu":
             part.__dict__["rows"] = read_h5mu_samples(path)
     check_names(found)
@@ -144,12 +144,12 @@ def _build(name: str, kind: str, path: str, options: dict[str, Any]) -> Part:
         raise InputError(f"{name}: an option is of the wrong type ({error})") from None
 
 
-def _of_card(whole: "MultiOmicsData", name: str, options: dict[str, Any]) -> Part:
-    assay, known = options.pop("path", name), whole.card["assays"]
+def _of_card(joint: "MultiOmicsData", name: str, options: dict[str, Any]) -> Part:
+    assay, known = options.pop("path", name), joint.card["assays"]
     if assay not in known:
-        raise InputError(f"data set {whole.path} has no assay {assay!r}; {suggest(assay, known)}")
-    part = _build(name, _only_expression(name, options), whole.path, {**options, "assay": assay})
-    part.source = f"{whole.path} ({name})"
+        raise InputError(f"data set {joint.path} has no assay {assay!r}; {suggest(assay, known)}")
+    part = _build(name, _only_expression(name, options), joint.path, {**options, "assay": assay})
+    part.source = f"{joint.path} ({name})"
     return part
 
 

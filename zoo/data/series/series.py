@@ -141,7 +141,7 @@ class SeriesData(FrameData):
         return super().read()
 
     def read_file(self, path: Path) -> pd.DataFrame:
-        """One series a row, filtered and resampled where asked for."""
+        """Series as a table with one series per row, filtered and resampled as requested."""
         if path.is_dir():
             return read_beats(
                 path, self.annotator, self.before, self.after, self._channel_names(), self.band, self.resample
@@ -152,7 +152,7 @@ class SeriesData(FrameData):
     def _frame(self) -> pd.DataFrame:
         frame = super()._frame()
         if IS_TEST in frame and self.test_path is not None:
-            raise InputError(f"{self.path} has test samples of its own; leave out test_path")
+            raise InputError(f"{self.path} has official test samples; leave out test_path")
         return self._filtered(frame, self.path) if self.card else frame
 
     def _frame_with_test(self) -> pd.DataFrame:

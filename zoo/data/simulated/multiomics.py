@@ -187,7 +187,7 @@ def _cohort(
 
 
 def _loadings(rng: np.random.Generator, name: str, strength: float) -> pd.DataFrame:
-    """One row a feature, one column a factor; no feature carries two."""
+    """One row per feature, one column per factor; at most one factor loads on a feature."""
     letters, count = FEATURES[name]
     of = np.argsort(np.argsort(rng.random(count))) // int(LOADED * count)
     size = LOADING[0] + (LOADING[1] - LOADING[0]) * rng.random(count)
