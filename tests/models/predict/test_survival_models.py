@@ -100,7 +100,7 @@ BAD = {
     "no such column": (lambda f: f, {"event": "deaf"}, r"no column 'deaf' \(given as event\); did you mean dead"),
     "event without time": (lambda f: f, {"target": None}, "event 'dead' needs a time"),
     "time without event": (lambda f: f, {"event": None, "target_kind": "survival"}, "needs --data.event"),
-    "time is the event": (lambda f: f, {"event": "time"}, "cannot be both time and event: give the column of events as --data.event"),
+    "time is the event": (lambda f: f, {"event": "time"}, "cannot be both time and event: give the column of events"),
     "another kind": (lambda f: f, {"target_kind": "regression"}, "'regression' contradicts event 'dead'"),
     "a feature": (lambda f: f, {"features": ["age", "dead"]}, "event 'dead' is among the features"),
     "balance": (lambda f: f, {"balance": "oversample"}, "balance 'oversample' is for classes"),

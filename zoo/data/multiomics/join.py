@@ -51,7 +51,7 @@ class JointRows:
 
 
 def check_overlap(names: pd.Index, others: pd.Index, features: pd.Index, here: str, there: str) -> None:
-    """Check that the table of a modality has samples of the sample table, and log how many it lacks.
+    """Check that the table of a modality has samples of the sample table, and log how many are left out.
 
     Args:
         names: Samples of the sample table.
