@@ -1,10 +1,13 @@
 """Figures without a global state, and mosaics of images."""
 
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as MatplotlibFigure
+
+from .files import replacing
 
 GAP = 1  # white pixels between images
 
@@ -18,6 +21,21 @@ class Figure(MatplotlibFigure):
     def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
         self.savefig(buffer := BytesIO(), format="png", dpi=150)
         return buffer.getvalue(), {"width": round(100 * self.get_figwidth())}
+
+
+def save(figure: MatplotlibFigure, path: Path) -> Path:
+    """Write a figure to a file beside ``path`` and rename it, so that no half-written file is left.
+
+    Args:
+        figure: The figure; it is drawn with 160 dots per inch.
+        path: The file; the suffix is the format.
+
+    Returns:
+        ``path``.
+    """
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=160)
+    return path
 
 
 def mosaic(images: np.ndarray, columns: int, low: float, high: float) -> np.ndarray:

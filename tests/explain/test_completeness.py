@@ -27,7 +27,7 @@ from zoo.explain import (
 from zoo.explain.completeness import Gap
 from zoo.explain.features import attribution
 from zoo.figure import Figure
-from zoo.latent.measures import some
+from zoo.latent.measures import subsample
 from zoo.models import CNN1D, CNN2D, MLP, MultiModal, Supervised
 
 OUT = Path("runs/cnn1d_motif/pretrained/explanation")
@@ -196,7 +196,7 @@ def test_the_gap_of_features_is_that_of_the_outputs(
     training = attribution.encode_split(model, cohort, "train")
     references = training.content.sum(0, keepdim=True) / training.measured.sum(0)
     if method == "gradient_shap":
-        references = training.content[some(len(training.rows), attribution.REFERENCES, 0)]
+        references = training.content[subsample(len(training.rows), attribution.REFERENCES, 0)]
     for lacks in (False, True):
         row = int((here.measured.all(1) != lacks).nonzero()[0])
         told = here.told[row]

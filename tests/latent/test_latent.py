@@ -144,7 +144,7 @@ def test_embed_a_regression(numbers):
     ("layer", "message"),
     [
         ("body.relu3", "no layer .*; did you mean body.relu2 or body.relu1"),
-        ("outputs", "gives no output for each sample"),
+        ("outputs", "has no output for each sample"),
     ],
 )
 def test_unusable_layer(model, data, layer, message):
@@ -273,7 +273,7 @@ def test_cluster_errors(adata, numbers):
     with pytest.raises(InputError, match="clusters must be between 1 and 768, not 1000"):
         cluster(adata, clusters=1000)
     regression = embed(mlp(numbers), numbers)
-    with pytest.raises(InputError, match="must be told how many clusters"):
+    with pytest.raises(InputError, match="k-means needs a number of clusters"):
         cluster(regression)
     assert cluster(regression, clusters=3).obs["cluster"].nunique() == 3
 

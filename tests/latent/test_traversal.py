@@ -210,7 +210,7 @@ def test_figure_of_a_table_writes_values_in_the_units_of_the_data(model, pima) -
 
 def test_what_cannot_be_walked(model, pima, mlp, message: Callable[..., str]) -> None:
     adata = embed(model, pima)
-    assert "MLP cannot decode its latent space" in message(lambda: traverse(mlp, pima))
+    assert "MLP has no decoder" in message(lambda: traverse(mlp, pima))
     assert "unit must be between 0 and 1, not 2" in message(lambda: traverse(model, adata, unit=2))
     assert "no sample 'x'" in message(lambda: traverse(model, adata, sample="x"))
     assert "steps must be at least 2" in message(lambda: traverse(model, adata, steps=1))

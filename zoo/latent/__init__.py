@@ -1,4 +1,4 @@
-"""The latent space: any layer of any model as AnnData, its projections, clusters and figures."""
+"""Latent space analysis: any layer of any model as AnnData, with projections, clusters and figures."""
 
 from .clustering import cluster as cluster
 from .embedding import embed as embed

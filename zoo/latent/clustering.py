@@ -1,4 +1,4 @@
-"""Groups of samples in latent space."""
+"""Clustering of samples in latent space."""
 
 import random
 from typing import Literal
@@ -11,33 +11,34 @@ from ..errors import InputError, check_choice, check_range
 from .projection import values
 
 Method = Literal["kmeans", "hdbscan", "leiden"]
-NEIGHBOURS = 15  # of a sample in the graph that leiden cuts, as in scanpy
+NEIGHBOURS = 15  # of each sample in the graph that Leiden partitions, as in scanpy
 
 
 def cluster(
     adata: AnnData, method: Method = "kmeans", clusters: int | None = None, resolution: float = 1.0, seed: int = 0
 ) -> AnnData:
-    """Cluster all samples, of every split, by Euclidean distance between their embeddings.
+    """Cluster the samples of all splits by Euclidean distance between their embeddings.
 
     Args:
         adata: From `embed`; it is changed in place.
-        method: ``"kmeans"``: so many round clusters (Lloyd 1982, doi:10.1109/TIT.1982.1056489). ``"hdbscan"``: dense
-            regions of any shape, of at least 5 samples and 2 % of all; the rest is ``"noise"`` (Campello et al. 2013,
-            doi:10.1007/978-3-642-37456-2_14). ``"leiden"``: communities in the graph of 15 nearest neighbours
-            (Traag et al. 2019, doi:10.1038/s41598-019-41695-z).
-        clusters: How many, for k-means. Default: as many as the target has classes.
-        resolution: For Leiden: higher gives more clusters.
-        seed: Of k-means and Leiden.
+        method: ``"kmeans"``: a fixed number of spherical clusters (Lloyd 1982, doi:10.1109/TIT.1982.1056489).
+            ``"hdbscan"``: dense regions of any shape with at least 5 samples and 2 % of all; the remaining samples are
+            ``"noise"`` (Campello et al. 2013, doi:10.1007/978-3-642-37456-2_14). ``"leiden"``: communities in the graph
+            of 15 nearest neighbours (Traag et al. 2019, doi:10.1038/s41598-019-41695-z).
+        clusters: Number of clusters, for k-means. Default: the number of classes of the target.
+        resolution: Resolution of Leiden; higher values give more clusters.
+        seed: Random seed of k-means and Leiden.
 
     Returns:
-        The same ``adata`` with the categorical ``obs["cluster"]``, ``"0"`` being the largest, and ``uns["cluster"]``.
+        The same ``adata`` with the categorical ``obs["cluster"]``, where ``"0"`` is the largest, and
+        ``uns["cluster"]``.
 
     Raises:
-        InputError: Unknown method; an impossible number of clusters; a value that is not finite.
+        InputError: Unknown method; invalid number of clusters; a value is not finite.
     """
     check_choice("method", method, Method.__args__)  # type: ignore[attr-defined]
     if clusters is not None and method != "kmeans":
-        raise InputError(f"{method} finds the number of clusters itself; leave out clusters, or use kmeans")
+        raise InputError(f"{method} determines the number of clusters; leave out clusters, or use kmeans")
     x = values(adata)
     if len(x) < 2:
         raise InputError("clusters need at least two samples")
@@ -53,7 +54,7 @@ def cluster(
 
 
 def labelled(x: np.ndarray, method: Method, clusters: int | None, resolution: float, seed: int) -> np.ndarray:
-    """Cluster of each row of ``x``, from 0; -1 is noise. See `cluster`."""
+    """Cluster number of each row of ``x``, from 0; -1 is noise. See `cluster`."""
     match method:
         case "kmeans":
             return _kmeans(x, clusters or 0, seed)
@@ -67,7 +68,7 @@ def labelled(x: np.ndarray, method: Method, clusters: int | None, resolution: fl
 def _number(adata: AnnData) -> int:
     target = adata.obs.get("target")
     if target is None or not isinstance(target.dtype, pd.CategoricalDtype):
-        raise InputError("k-means must be told how many clusters, for the target has no classes to go by")
+        raise InputError("k-means needs a number of clusters, because the target has no classes; set clusters")
     return len(target.cat.categories)
 
 
@@ -90,7 +91,7 @@ def _leiden(x: np.ndarray, resolution: float, seed: int) -> np.ndarray:
 
     near = kneighbors_graph(x, min(NEIGHBOURS, len(x) - 1)).tocoo()
     pairs = np.unique(np.sort(np.stack([near.row, near.col], 1), 1), axis=0)
-    state = random.getstate()  # igraph draws from Python's own generator
+    state = random.getstate()  # igraph uses Python's global random generator
     random.seed(seed)
     try:
         graph = Graph(len(x), pairs.tolist())

@@ -1,4 +1,4 @@
-"""Columns of the sample table as colours, and what a legend says of them."""
+"""Colours and legend entries for the columns of the sample table."""
 
 from dataclasses import dataclass
 
@@ -14,9 +14,9 @@ from ..encode.table import as_text
 from ..errors import InputError, suggest
 from ..figure import Figure as Figure
 
-# Okabe and Ito (2008), https://jfly.uni-koeln.de/color/: told apart by the colour-blind; strongest contrasts first.
+# Okabe and Ito (2008), https://jfly.uni-koeln.de/color/: safe for colour-blind readers; strongest contrasts first.
 OKABE_ITO = ["#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#F0E442", "#000000"]
-GREYS_OF_TAB20 = (14, 15)  # here grey means missing or other
+GREYS_OF_TAB20 = (14, 15)  # left out, because grey stands for missing or other
 MORE = [
     to_hex(colormaps["tab20"](number))
     for number in [*range(0, 20, 2), *range(1, 20, 2)]  # the pale ones last
@@ -29,11 +29,11 @@ MARKERS = {"train": "o", "validation": "^", "test": "D"}
 
 @dataclass
 class Colours:
-    """One column, ready to be drawn.
+    """Colours of the samples by one column.
 
     Attributes:
-        title: What the legend or the colour bar calls it.
-        content: Numbers (NaN where missing), or labels of the categories, ``shape=(samples,)``.
+        title: Title of the legend or the colour bar.
+        content: Numbers (NaN where missing), or category labels, ``shape=(samples,)``.
         palette: Colour of each label, in the order of the legend; None for numbers.
     """
 
@@ -58,16 +58,17 @@ class Colours:
 def colours(adata: AnnData, column: str | None = None, skip: int = 0) -> Colours:
     """A column of ``obs`` as colours.
 
-    Up to 8 categories take the palette of Okabe and Ito, more take another of 18; beyond that the rarest share grey.
-    Numbers take viridis, unless there are only one or two of them: those are categories too (1 = male, 2 = female).
+    Up to 8 categories have the palette of Okabe and Ito, up to 18 a palette from tab20; beyond that the rarest are
+    grey. Numbers have viridis, unless there are only one or two distinct values, which are treated as categories
+    (1 = male, 2 = female).
 
     Args:
         adata: From `embed`.
-        column: A column of ``obs``. Default: the target, or one colour if there is none.
-        skip: Colours of the palette that are left to another column of the same figure.
+        column: A column of ``obs``. Default: the target, or a single colour if there is none.
+        skip: Number of colours reserved for another column of the same figure.
 
     Raises:
-        InputError: No such column.
+        InputError: Unknown column.
     """
     if column is None and not has_target(adata):
         return Colours("", np.full(adata.n_obs, ""), {"": OKABE_ITO[0]})
@@ -77,7 +78,8 @@ def colours(adata: AnnData, column: str | None = None, skip: int = 0) -> Colours
         raise InputError(f"there is no column {column!r} in the sample table to colour by; {hint}")
     values, title = adata.obs[column], _title(adata, column)
     if column == "cluster" and isinstance(getattr(adata.obs.get("target"), "dtype", None), pd.CategoricalDtype):
-        skip = skip or len(adata.obs["target"].cat.categories) % len(MORE)  # as in a heat map, beside the target
+        # The colours that the clusters have in a heat map, where they stand beside the target.
+        skip = skip or len(adata.obs["target"].cat.categories) % len(MORE)
     if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values) and values.nunique() > 2:
         numbers = values.to_numpy(float, na_value=np.nan)
         return Colours(title, np.where(np.isfinite(numbers), numbers, np.nan), None)
@@ -118,7 +120,7 @@ def _title(adata: AnnData, column: str) -> str:
 
 
 def splits(adata: AnnData) -> dict[str, np.ndarray]:
-    """Positions of the samples of each split, training first; several others, or all if there is none, under ``""``."""
+    """Positions of the samples of each split, training first; ``""`` holds samples of mixed other or unknown splits."""
     if "split" not in adata.obs:
         return {"": np.arange(adata.n_obs)}
     split = adata.obs["split"].astype(str).to_numpy()
@@ -130,7 +132,7 @@ def splits(adata: AnnData) -> dict[str, np.ndarray]:
 
 
 def legend(figure: MatplotlibFigure, *sections: tuple[str, list[Line2D]]) -> None:
-    """One legend right of all axes, with a heading for each section; sections without entries are left out."""
+    """One legend to the right of all axes, with a heading for each section; empty sections are left out."""
     handles: list[Line2D] = []
     headings = []
     for title, lines in sections:
@@ -153,7 +155,7 @@ def entry(label: str, colour: str, marker: str) -> Line2D:
 
 
 def entries(found: Colours, marker: str = "o") -> list[Line2D]:
-    """Legend entries of the categories; numbers have a colour bar, and an entry only for those that are missing."""
+    """Legend entries of the categories; numbers have a colour bar, and an entry only for missing values."""
     palette = found.palette
     if palette is None:
         palette = {MISSING: GREY} if np.isnan(found.content).any() else {}

@@ -1,4 +1,4 @@
-"""The latent space in a browser: every layer, two linked maps, any colour, one file."""
+"""Interactive HTML page of the latent space: every layer in two linked scatter plots, coloured by any column."""
 
 from functools import cached_property
 from html import escape
@@ -27,10 +27,10 @@ HEIGHT = 980  # of the page inside a notebook, in pixels
 
 
 class Explorer:
-    """One HTML page; it shows itself in a notebook.
+    """One HTML page, displayed automatically in a notebook.
 
     Args:
-        layers: The layers by name, the same samples in each.
+        layers: The layers by name, with the same samples in each.
         title: Heading of the page.
     """
 
@@ -39,7 +39,7 @@ class Explorer:
 
     @cached_property
     def html(self) -> str:
-        """The page, with plotly.js and all data; it needs no network."""
+        """The page, which includes plotly.js and all data and works offline."""
         return page(content(self.layers, self.title))
 
     def write_html(self, path: str | Path) -> None:
@@ -49,10 +49,10 @@ class Explorer:
 
     def __repr__(self) -> str:
         samples = next(iter(self.layers.values())).n_obs
-        return f"Explorer of {len(self.layers)} layers and {samples} samples; write_html(path) makes a page of it"
+        return f"Explorer of {len(self.layers)} layers and {samples} samples; write_html(path) writes the page"
 
     def _repr_html_(self) -> str:
-        """The page in a frame of its own, so that neither it nor the notebook can change the other."""
+        """The page in an iframe, which isolates its styles and scripts from those of the notebook."""
         return (
             f'<iframe srcdoc="{escape(self.html)}" title="{escape(self.title)}" width="100%" height="{HEIGHT}" '
             'style="border:0" sandbox="allow-scripts allow-downloads"></iframe>'
@@ -66,19 +66,20 @@ def explorer(subject: AnnData | dict[str, AnnData], data: None = None, title: st
 def explorer(
     subject: Model | AnnData | dict[str, AnnData], data: Data | pd.DataFrame | None = None, title: str = ""
 ) -> Explorer:
-    """Look around in latent space: ``latent.explorer(model, data)`` in a notebook.
+    """Explore a latent space interactively: ``latent.explorer(model, data)`` in a notebook.
 
-    The page draws two projections of a layer side by side, coloured by any column of the sample table. Samples that are
-    selected in one map (lasso, box, click or by name) stand out in both, are listed, and can be saved as CSV.
+    The page shows two projections of a layer side by side, coloured by any column of the sample table. Samples selected
+    in one plot (by lasso, box, click or name) are highlighted in both, listed in a table, and can be saved as CSV.
 
     Args:
-        subject: A trained model, all layers of which are embedded and projected (see `every_layer`); or embeddings with
-            projections in ``obsm`` (``X_pca``, ``X_umap`` or others): one, or several of the same samples by name.
-        data: A data module or a raw table, for a model.
+        subject: A trained model, whose layers are embedded and projected (see `every_layer`); or embeddings with
+            projections in ``obsm`` (``X_pca``, ``X_umap`` or others): one, or a dict of several of the same samples.
+        data: A data module or a raw table, if ``subject`` is a model.
         title: Heading of the page. Default: the model and its data, or the layer.
 
     Returns:
-        An `Explorer`: it shows itself in a notebook; ``write_html(path)`` makes a file that needs no network.
+        An `Explorer`: it is displayed automatically in a notebook; ``write_html(path)`` writes a file that works
+        offline.
 
     Raises:
         InputError: The data do not fit the model, an embedding is not finite or has no projection, or the samples of
@@ -86,7 +87,7 @@ def explorer(
     """
     if isinstance(subject, Model):
         if data is None:
-            raise InputError("a model needs data to be explored with: explorer(model, data)")
+            raise InputError("data are missing; call explorer(model, data)")
         return Explorer(every_layer(subject, data), title or heading(subject, data))
     if isinstance(subject, AnnData):
         subject = {subject.uns.get("layer", "embedding"): subject}
@@ -102,7 +103,7 @@ def explorer(
 
 
 def heading(model: Model, data: Data | pd.DataFrame) -> str:
-    """Model and data, with what must be said of the split."""
+    """Names of the model and the data, with a caution about the split if there is one."""
     name = model.card.get("name", type(model).__name__)
     if not isinstance(data, Data):
         return str(name)
@@ -110,19 +111,18 @@ def heading(model: Model, data: Data | pd.DataFrame) -> str:
 
 
 def every_layer(model: Model, data: Data | pd.DataFrame) -> dict[str, AnnData]:
-    """PCA and UMAP of the encoded input, of every hidden layer of two or more units, and of the latent space.
+    """PCA and UMAP of the encoded input, of every hidden layer with at least two units, and of the latent space.
 
-    A layer that puts out the same as an earlier one (a container, a dropout) is left out. The data go through the model
-    once, and each layer through UMAP once. With 15 training samples or fewer there is no UMAP.
+    A layer whose output equals that of an earlier one (a container, dropout) is left out. UMAP needs more than 15
+    training samples; with fewer there is only PCA.
 
     Args:
         model: A trained model.
         data: A data module, or a raw table.
 
     Returns:
-        Layers by name, in the order in which they give their output. The latent space (``uns["layer"]`` is
-        ``"latent"``; with Leiden clusters) is under the name of the layer that puts it out, else under
-        ``"latent space"``.
+        Layers by name, in the order of the forward pass. The latent space (``uns["layer"]`` is ``"latent"``; with
+        Leiden clusters) has the name of the layer whose output it is, or else ``"latent space"``.
 
     Raises:
         InputError: The data do not fit the model, or an embedding is not finite.
@@ -136,8 +136,10 @@ def every_layer(model: Model, data: Data | pd.DataFrame) -> dict[str, AnnData]:
             hook.remove()
     found: dict[str, AnnData] = {}
     for name, outputs in caught.items():
-        turns = sum(map(len, outputs)) // latent.n_obs  # how often a batch goes through the layer; the last one counts
-        x = torch.cat(outputs[turns - 1 :: turns]).numpy()
+        calls = (
+            sum(map(len, outputs)) // latent.n_obs
+        )  # calls of the layer in one forward pass; the last output is kept
+        x = torch.cat(outputs[calls - 1 :: calls]).numpy()
         if x.shape[1] > 1 and not any(np.array_equal(x, other.X) for other in found.values()):
             var = pd.DataFrame(index=[f"{name}:{unit}" for unit in range(x.shape[1])])
             found[name] = AnnData(x, obs=latent.obs.copy(), var=var, uns={**latent.uns, "layer": name})
@@ -164,7 +166,7 @@ def _project(adata: AnnData) -> None:
 
 
 def _adopt(latent: AnnData, same: AnnData) -> None:
-    """The projections of a layer that is the latent space under another name."""
+    """Copy the projections of the layer whose output is the latent space."""
     for key, values in same.obsm.items():
         latent.obsm[key] = values
     latent.varm["PCs"] = same.varm["PCs"]

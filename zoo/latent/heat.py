@@ -1,4 +1,4 @@
-"""Samples by units as a clustered heat map."""
+"""Clustered heat map of samples by units."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,28 +16,27 @@ from .projection import values
 from .scatter import layer_title
 
 MOST = 500  # samples drawn, and units drawn
-MOST_LABELS = 40  # units that are labelled
-LIMIT = 3.0  # standard deviations
+MOST_LABELS = 40  # with more units, none is labelled
+LIMIT = 3.0  # of the colour scale, in standard deviations
 
 
 def heatmap(adata: AnnData, columns: Sequence[str] | None = None) -> Figure:
-    """Draw what each unit answers to each sample, both in the order of a hierarchical clustering.
+    """Plot the activation of each unit for each sample, both ordered by hierarchical clustering.
 
-    Each unit is standardised over all samples and cut off at 3 standard deviations, else the few samples that fire an
-    almost silent unit would rule the trees; a constant unit is drawn as 0. The trees are those of Ward (1963,
-    doi:10.1080/01621459.1963.10500845). At most 500 samples are drawn, evenly spaced among all when sorted by
-    ``columns``, so that each class keeps its share; and at most 500 units, those of largest variance.
+    Each unit is standardised over all samples and clipped at 3 standard deviations, so that units that are active in
+    few samples do not dominate the dendrograms; a constant unit is drawn as 0. The clustering is that of Ward (1963,
+    doi:10.1080/01621459.1963.10500845). At most 500 samples are drawn, evenly spaced among all sorted by ``columns``,
+    so that the proportions of the classes are kept; and at most 500 units, those with the largest variance.
 
     Args:
-        adata: From `embed`, and after `cluster` if its colours are wanted.
-        columns: Columns of ``obs`` shown as colours beside the samples. Default: target and cluster, as far as there
-            are any.
+        adata: From `embed`, and after `cluster` to show the clusters.
+        columns: Columns of ``obs`` shown as colours beside the samples. Default: target and cluster, if available.
 
     Returns:
-        A matplotlib figure; its title says how many samples and units are drawn.
+        A matplotlib figure; its title gives the number of samples and units drawn.
 
     Raises:
-        InputError: No such column, or a value that is not finite.
+        InputError: Unknown column, or a value is not finite.
     """
     if columns is None:
         columns = ["target"] * has_target(adata) + ["cluster"] * ("cluster" in adata.obs)
@@ -77,7 +76,7 @@ def heatmap(adata: AnnData, columns: Sequence[str] | None = None) -> Figure:
 
 
 def _strips(axis: Axes, found: list[Colours], rows: np.ndarray) -> None:
-    """Columns of the sample table as strips of colour."""
+    """Annotation of the samples: one strip of colours for each column."""
     axis.set_yticks([])
     axis.spines[:].set_visible(False)
     axis.set_xticks(range(len(found)), [colouring.title for colouring in found], rotation=90, fontsize=8)
@@ -86,7 +85,7 @@ def _strips(axis: Axes, found: list[Colours], rows: np.ndarray) -> None:
 
 
 def _evenly(adata: AnnData, columns: Sequence[str]) -> np.ndarray:
-    """Positions of at most 500 samples, evenly spaced when sorted by the columns."""
+    """Positions of at most 500 samples, evenly spaced among all sorted by the columns."""
     if adata.n_obs <= MOST or not columns:
         order = np.arange(adata.n_obs)
     else:
@@ -97,7 +96,7 @@ def _evenly(adata: AnnData, columns: Sequence[str]) -> np.ndarray:
 
 
 def _tree(axis: Axes, x: np.ndarray, upright: bool) -> np.ndarray:
-    """Draw the tree of the rows of ``x`` and return their order."""
+    """Draw the dendrogram of the rows of ``x`` and return their order."""
     axis.set_axis_off()
     if len(x) < 2:
         return np.arange(len(x))
@@ -105,6 +104,6 @@ def _tree(axis: Axes, x: np.ndarray, upright: bool) -> np.ndarray:
     along, height = (np.array(tree["icoord"]) - 5) / 10, np.array(tree["dcoord"])  # scipy draws leaf i at 5 + 10 i
     lines = np.stack([along, height] if upright else [height, along], -1)
     axis.add_collection(LineCollection(list(lines), colors="#555555", linewidths=0.5, clip_on=False))
-    ends, top = (-0.5, len(x) - 0.5), (0, height.max() * 1.02)
-    axis.set(xlim=ends, ylim=top) if upright else axis.set(xlim=top[::-1], ylim=ends[::-1])
+    leaves, top = (-0.5, len(x) - 0.5), (0, height.max() * 1.02)
+    axis.set(xlim=leaves, ylim=top) if upright else axis.set(xlim=top[::-1], ylim=leaves[::-1])
     return np.array(tree["leaves"])

@@ -1,4 +1,4 @@
-"""What the units or components of a latent space have to do with the features that went in."""
+"""Loadings: the relation of the units, or principal components, of a latent space to the input features."""
 
 from typing import Any, Literal
 
@@ -16,29 +16,29 @@ from .projection import training_rows, values
 from .scatter import title
 
 Correlation = Literal["spearman", "pearson"]
-MOST_LEVELS = 50  # of a category
-STEP = 0.1  # standard deviations
-PANELS, TOP = 6, 8
+MOST_LEVELS = 50  # of a categorical feature
+STEP = 0.1  # of the finite differences, in standard deviations
+PANELS, TOP = 6, 8  # of the figure: columns of the table, and features in each panel
 
 
 def loadings(
     adata: AnnData, features: pd.DataFrame | AnnData, basis: str | None = None, method: Correlation = "spearman"
 ) -> pd.DataFrame:
-    """Correlation of each unit, or each component, with each feature, over the training samples.
+    """Correlate each unit, or each component, with each feature over the training samples.
 
     Args:
         adata: From `embed`.
-        features: What the samples are like, found by their names: a table, such as ``adata.obs[["age", "bmi"]]``, whose
-            categories become one column a level, or an AnnData of genes. Missing values are left out, feature by
-            feature.
+        features: Features of the samples, matched by sample name: a table, such as ``adata.obs[["age", "bmi"]]``, whose
+            categories are one-hot encoded, or an AnnData of genes. Missing values are excluded for each feature
+            separately.
         basis: Entry of ``obsm``, such as ``"X_pca"``. Default: the units.
-        method: ``"spearman"``, of ranks (1904, doi:10.2307/1412159), or ``"pearson"``.
+        method: ``"spearman"``, rank correlation (Spearman 1904, doi:10.2307/1412159), or ``"pearson"``.
 
     Returns:
-        One row a feature, one column a unit or component; NaN where either is constant.
+        One row for each feature, one column for each unit or component; NaN where either is constant.
 
     Raises:
-        InputError: A sample without features; a text column of more than 50 levels; no such basis.
+        InputError: A sample without features; a text column with more than 50 levels; unknown basis.
     """
     check_choice("method", method, Correlation.__args__)  # type: ignore[attr-defined]
     rows = training_rows(adata)
@@ -46,11 +46,11 @@ def loadings(
     table = _features(features, adata.obs_names[rows])
     known, x = table.to_numpy(float), x[rows]
     found = np.empty((known.shape[1], x.shape[1]))
-    whole = ~np.isnan(known).any(0)
-    found[whole] = _correlation(known[:, whole], x, method)
-    for column in np.flatnonzero(~whole):
-        there = ~np.isnan(known[:, column])
-        found[column] = _correlation(known[there, column, None], x[there], method)
+    complete = ~np.isnan(known).any(0)
+    found[complete] = _correlation(known[:, complete], x, method)
+    for column in np.flatnonzero(~complete):
+        observed = ~np.isnan(known[:, column])
+        found[column] = _correlation(known[observed, column, None], x[observed], method)
     result = pd.DataFrame(found, table.columns, names)
     result.attrs["what"] = f"{method.capitalize()} correlation"
     return result
@@ -59,43 +59,43 @@ def loadings(
 def decoder_loadings(
     model: Model, adata: AnnData, basis: str | None = None, covariates: dict[str, Any] | None = None
 ) -> pd.DataFrame:
-    """What the decoder changes when a unit, or a component, grows by one standard deviation.
+    """Change of each decoded feature when a unit, or a component, increases by one standard deviation.
 
-    The slope at the mean of the training samples, by central differences of a tenth of a standard deviation.
+    The slopes are computed at the mean of the training samples, by central differences of 0.1 standard deviations.
 
     Args:
-        model: With a decoder.
+        model: A model with a decoder.
         adata: The embedding of its data by `embed`.
         basis: ``"X_pca"`` for principal components. Default: the units.
         covariates: As in `zoo.latent.traverse`.
 
     Returns:
-        One row for each number that is decoded, one column a unit or component, in standard units of the training
-        samples (of categories and bases: in probability).
+        One row for each decoded feature, one column for each unit or component, in standard deviations of the training
+        samples (for categories and bases: in probability).
 
     Raises:
-        InputError: The model has no decoder; no such covariate; there are no principal components yet.
+        InputError: The model has no decoder; unknown covariate; `pca` was not called.
     """
     check_choice("basis", basis or "units", ["units", "X_pca"])
     check_decoder(model, adata.n_vars, adata.uns.get("layer", "latent"))
-    seen = values(adata)[training_rows(adata)]
+    training = values(adata)[training_rows(adata)]
     names, x = _components(adata, basis)
     spread = x[training_rows(adata)].std(0)
     directions = (np.asarray(adata.varm["PCs"]) if basis else np.eye(adata.n_vars)).T * spread[:, None]
-    places = [seen.mean(0) + sign * STEP * directions for sign in (1, -1)]
-    ahead, back = (decode(model, place, covariates) for place in places)
+    points = [training.mean(0) + sign * STEP * directions for sign in (1, -1)]
+    ahead, back = (decode(model, point, covariates) for point in points)
     slopes = (ahead.encoded - back.encoded).reshape(len(names), -1) / (2 * STEP)
     result = pd.DataFrame(slopes.T, pd.Index(ahead.names, name="feature"), names)
     probability = "; probability" if "probability" in ahead.units else ""
-    result.attrs["what"] = f"change of the decoded feature [standard units{probability}]"
+    result.attrs["what"] = f"change of the decoded feature [standard deviations{probability}]"
     return result
 
 
 def plot_loadings(table: pd.DataFrame) -> Figure:
-    """Draw the eight strongest features of each of the first six columns.
+    """Plot the eight features with the largest absolute loadings, for each of the first six columns.
 
     Args:
-        table: From `loadings` or `decoder_loadings`; choose others by ``table[["PC 7", "PC 8"]]``.
+        table: From `loadings` or `decoder_loadings`; select other columns by ``table[["PC 7", "PC 8"]]``.
 
     Returns:
         A matplotlib figure.
@@ -122,8 +122,8 @@ def plot_loadings(table: pd.DataFrame) -> Figure:
         axis.tick_params(axis="y", length=0)
     for axis in axes.flat[len(shown) :]:
         axis.axis("off")
-    more = f", the first {len(shown)} of {table.shape[1]}" if len(shown) < table.shape[1] else ""
-    figure.suptitle(f"Strongest of {len(table)} features{more}", fontsize=11)
+    more = f", first {len(shown)} of {table.shape[1]} columns" if len(shown) < table.shape[1] else ""
+    figure.suptitle(f"Largest loadings of {len(table)} features{more}", fontsize=11)
     figure.supxlabel(table.attrs.get("what", ""), fontsize=9)
     return figure
 
@@ -139,12 +139,12 @@ def _components(adata: AnnData, basis: str | None) -> tuple[list[str], np.ndarra
     return [f"{title(basis)[1]} {number + 1}" for number in range(x.shape[1])], x
 
 
-def _features(features: pd.DataFrame | AnnData, wanted: pd.Index) -> pd.DataFrame:
-    """Numbers of these samples, in this order."""
+def _features(features: pd.DataFrame | AnnData, samples: pd.Index) -> pd.DataFrame:
+    """Numeric features of the named samples, in their order."""
     names = make_index_unique(features.obs_names if isinstance(features, AnnData) else features.index.map(str))
-    places = names.get_indexer(wanted)
+    places = names.get_indexer(samples)
     if (places < 0).any():
-        absent = wanted[int((places < 0).argmax())]
+        absent = samples[int((places < 0).argmax())]
         raise InputError(f"there are no features of sample {absent!r}; {suggest(absent, names)}")
     if isinstance(features, AnnData):
         x = features.X[places]
@@ -166,7 +166,7 @@ def _features(features: pd.DataFrame | AnnData, wanted: pd.Index) -> pd.DataFram
 
 
 def _correlation(a: np.ndarray, b: np.ndarray, method: Correlation) -> np.ndarray:
-    """``(samples, p)`` and ``(samples, q)`` to ``(p, q)``; NaN for what is constant."""
+    """Correlations of ``(samples, p)`` and ``(samples, q)``, ``shape=(p, q)``; NaN for constant columns."""
     from scipy.stats import rankdata
 
     if len(a) < 3:

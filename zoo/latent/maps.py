@@ -1,4 +1,4 @@
-"""Other maps of the latent space: t-SNE, and PaCMAP where it is installed."""
+"""Further projections of the latent space: UMAP with several settings, t-SNE, and PaCMAP if it is installed."""
 
 import logging
 from collections.abc import Sequence
@@ -10,11 +10,11 @@ from anndata import AnnData
 from ..errors import InputError, check_range
 from ..threads import same_threads
 from .colours import Figure, colours, splits
-from .measures import some
+from .measures import subsample
 from .projection import all_values, training_rows, umap, values
 from .scatter import draw, key, layer_title
 
-MOST = 2000  # samples on each map
+MOST = 2000  # samples in each panel
 
 
 def umap_grid(
@@ -24,26 +24,26 @@ def umap_grid(
     colour: str | None = None,
     seed: int = 0,
 ) -> Figure:
-    """Draw a UMAP for each pair of options. Trust what is seen in most of them.
+    """Plot UMAP for a grid of settings; rely only on structure that most panels share.
 
     Args:
-        adata: From `embed`; it is not changed. Beyond 2000 samples as many are drawn at random by ``seed``, and the
-            title says so.
-        neighbors: How many near samples are kept near; a row of maps for each.
-        min_dist: How close samples may lie in the map, 0 to 1; a column of maps for each.
+        adata: From `embed`; it is not changed. Of more than 2000 samples, 2000 are drawn at random, as the title
+            states.
+        neighbors: Sizes of the neighbourhood; one row of panels for each.
+        min_dist: Minimum distances between points in the plot, 0 to 1; one column of panels for each.
         colour: A column of ``obs``. Default: the target, if there is one.
-        seed: Of the layouts.
+        seed: Random seed of the layouts and of the drawn samples.
 
     Returns:
         A matplotlib figure.
 
     Raises:
-        InputError: No options; too few training samples for so many neighbours; no such column.
+        InputError: No settings; too few training samples for the number of neighbours; unknown column.
     """
     if not len(neighbors) or not len(min_dist):
         raise InputError("give at least one number of neighbors and one min_dist")
     shown = AnnData(adata.X, obs=adata.obs, var=adata.var[[]], uns=dict(adata.uns))
-    shown = shown[some(adata.n_obs, MOST, seed)].copy()
+    shown = shown[subsample(adata.n_obs, MOST, seed)].copy()
     found, groups = colours(shown, colour), splits(shown)
     wide, high = len(min_dist), len(neighbors)
     figure = Figure(figsize=(2.5 * wide + 1.8, 2.5 * high + 0.7), dpi=100, layout="constrained")
@@ -67,24 +67,24 @@ def umap_grid(
 def tsne(adata: AnnData, *others: AnnData, perplexity: float = 30.0, seed: int = 0) -> AnnData:
     """t-SNE in two dimensions (van der Maaten and Hinton 2008, jmlr.org/papers/v9/vandermaaten08a.html).
 
-    It has no function from samples to the map, and so cannot place new samples: it is computed from all samples at
-    once, of every split. Look at it, but measure nothing in it. Distances between groups, and their sizes, mean little.
-    Some ten thousand samples take minutes.
+    t-SNE does not learn a function that projects new samples, so it is computed from the samples of all splits at once.
+    Use it for display only: distances between groups, and the sizes of groups, mean little. Ten thousand samples take
+    minutes.
 
     Args:
         adata: From `embed`; it is changed in place.
-        *others: Not possible; `umap` and `pca` place new samples.
-        perplexity: About how many neighbours each sample has; less than the number of samples.
-        seed: Of the layout, which starts from the principal components.
+        *others: Not supported; use `umap` or `pca` to project new samples.
+        perplexity: Approximate number of neighbours of each sample; less than the number of samples.
+        seed: Random seed of the layout, which is initialised with the principal components.
 
     Returns:
         The same ``adata`` with ``obsm["X_tsne"]`` ``(samples, 2)`` and ``uns["tsne"]["params"]``.
 
     Raises:
-        InputError: Other samples; too few samples for the perplexity; a value that is not finite.
+        InputError: Other samples are given; too few samples for the perplexity; a value is not finite.
     """
     if others:
-        raise InputError("t-SNE cannot place new samples on its map; use umap or pca, or map all samples together")
+        raise InputError("t-SNE cannot place new samples on its map; use umap or pca, or embed all samples together")
     from sklearn.manifold import TSNE
 
     x = values(adata)
@@ -98,21 +98,22 @@ def tsne(adata: AnnData, *others: AnnData, perplexity: float = 30.0, seed: int =
 
 
 def pacmap(adata: AnnData, *others: AnnData, neighbors: int = 10, seed: int = 0) -> AnnData:
-    """PaCMAP in two dimensions (Wang et al. 2021, jmlr.org/papers/v22/20-1061.html), which minds far groups too.
+    """PaCMAP in two dimensions (Wang et al. 2021, jmlr.org/papers/v22/20-1061.html).
 
-    Fitted on the training samples (on all if none is marked so in ``obs["split"]``); the others are placed among them.
+    It preserves the arrangement of distant groups better than UMAP. It is fitted on the training samples (on all if
+    ``obs["split"]`` marks none); the remaining samples are projected.
 
     Args:
         adata: From `embed`; it is changed in place.
-        *others: New samples, embedded by the same model and layer; they are placed on the same map, in place.
-        neighbors: How many near samples are kept near.
-        seed: Of the layout.
+        *others: New samples, embedded by the same model and layer; they are projected too, in place.
+        neighbors: Size of the neighbourhood.
+        seed: Random seed of the layout.
 
     Returns:
         The same ``adata`` with ``obsm["X_pacmap"]`` ``(samples, 2)`` and ``uns["pacmap"]["params"]``; the others too.
 
     Raises:
-        InputError: The package pacmap is not installed; too few training samples; other units; a value that is not
+        InputError: The package pacmap is not installed; too few training samples; different units; a value is not
             finite.
     """
     check_range("neighbors", neighbors, 2)
@@ -126,7 +127,7 @@ def pacmap(adata: AnnData, *others: AnnData, neighbors: int = 10, seed: int = 0)
         package = import_module("pacmap")
     except ImportError:
         raise InputError("PaCMAP needs the package pacmap: pip install 'biozoo[maps]'; or use umap") from None
-    logging.getLogger("pacmap").setLevel(logging.ERROR)  # it warns of the seed that it is given
+    logging.getLogger("pacmap").setLevel(logging.ERROR)  # it warns whenever a seed is set
     model = package.PaCMAP(n_neighbors=neighbors, random_state=seed, save_tree=True)
     base, layout = x[rows], np.empty((adata.n_obs, 2), np.float32)
     with same_threads():

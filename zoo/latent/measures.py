@@ -1,4 +1,4 @@
-"""Single measures of a latent space; `zoo.latent.quality` explains what each tells."""
+"""Individual measures of a latent space; `zoo.latent.quality` explains how to read each."""
 
 from collections.abc import Callable
 
@@ -7,12 +7,12 @@ import numpy as np
 ACTIVE, PERMUTATIONS, RESAMPLES = 0.01, 10, 200
 
 
-def some(count: int, most: int, seed: int) -> np.ndarray:
-    """Positions of all samples, or of ``most`` of them drawn at random, in order.
+def subsample(count: int, most: int, seed: int) -> np.ndarray:
+    """Sorted positions of all samples, or of a random subsample if there are more than ``most``.
 
-    >>> some(3, 5, 0)
+    >>> subsample(3, 5, 0)
     array([0, 1, 2])
-    >>> len(some(100, 5, 0))
+    >>> len(subsample(100, 5, 0))
     5
     """
     if count <= most:
@@ -21,12 +21,12 @@ def some(count: int, most: int, seed: int) -> np.ndarray:
 
 
 def active_units(x: np.ndarray) -> int:
-    """How many units have a variance above 0.01."""
+    """Number of units with a variance above 0.01."""
     return int((x.var(0, dtype=float) > ACTIVE).sum())
 
 
 def effective_dimension(x: np.ndarray) -> float:
-    """Participation ratio of the variances of the principal components; 0 if nothing varies.
+    """Participation ratio of the variances of the principal components; 0 if all units are constant.
 
     >>> effective_dimension(np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]]))
     2.0
@@ -39,7 +39,7 @@ def effective_dimension(x: np.ndarray) -> float:
 
 
 def silhouette(x: np.ndarray, codes: np.ndarray) -> float:
-    """Mean silhouette of classes; NaN unless there are at least two, and one of them has two samples."""
+    """Mean silhouette of the classes; NaN unless there are at least two and one of them has at least two samples."""
     from sklearn.metrics import silhouette_score
 
     if not 2 <= len(np.unique(codes)) < len(codes):
@@ -48,22 +48,25 @@ def silhouette(x: np.ndarray, codes: np.ndarray) -> float:
 
 
 def neighbours_of(x: np.ndarray, pool: np.ndarray, rows: np.ndarray, k: int) -> np.ndarray:
-    """Positions of the ``k`` samples of ``pool`` that are nearest to each of ``rows``, without itself."""
+    """Positions of the ``k`` nearest samples of ``pool`` to each of ``rows``, the sample itself excluded."""
     from sklearn.neighbors import NearestNeighbors
 
-    own = np.isin(rows, pool)
-    k = min(k, len(pool) - int(own.any()))
+    in_pool = np.isin(rows, pool)
+    k = min(k, len(pool) - int(in_pool.any()))
     if k < 1 or not len(rows):
         return np.empty((len(rows), 0), int)
     search = NearestNeighbors(n_neighbors=min(k + 1, len(pool))).fit(x[pool])
     found = pool[search.kneighbors(x[rows], return_distance=False)]
     itself = found == rows[:, None]
-    itself[~itself.any(1), -1] = True  # among equal samples it need not be the first; of others the last is too many
+    # Duplicates may push a sample out of its own list, and samples outside the pool are not in it: drop the last then.
+    itself[~itself.any(1), -1] = True
     return np.asarray(found if found.shape[1] == k else found[~itself].reshape(len(rows), k))
 
 
-def knn_answers(x: np.ndarray, pool: np.ndarray, rows: np.ndarray, y: np.ndarray, k: int, classes: bool) -> np.ndarray:
-    """Commonest class (of equally common ones that of the nearest), or mean, of the neighbours of each of ``rows``."""
+def knn_predictions(
+    x: np.ndarray, pool: np.ndarray, rows: np.ndarray, y: np.ndarray, k: int, classes: bool
+) -> np.ndarray:
+    """Majority class (ties go to the nearest), or mean, among the ``k`` nearest neighbours of each of ``rows``."""
     near = neighbours_of(x, pool, rows, k)
     if not near.shape[1]:
         return np.full(len(rows), -1 if classes else np.nan)
@@ -75,14 +78,14 @@ def knn_answers(x: np.ndarray, pool: np.ndarray, rows: np.ndarray, y: np.ndarray
     return np.asarray(votes.argmax(1))
 
 
-def r2(answers: np.ndarray, truth: np.ndarray) -> float:
-    """Share of the variance that the answers explain; NaN if there is none."""
+def r2(predictions: np.ndarray, truth: np.ndarray) -> float:
+    """Coefficient of determination of the predictions; NaN if the truth does not vary."""
     spread = float(np.square(truth - truth.mean()).sum()) if len(truth) else 0.0
-    return 1 - float(np.square(answers - truth).sum()) / spread if spread > 0 else float("nan")
+    return 1 - float(np.square(predictions - truth).sum()) / spread if spread > 0 else float("nan")
 
 
 def standard_error(statistic: Callable[[np.ndarray], float], count: int, seed: int) -> float:
-    """Standard deviation of a statistic of so many samples over bootstrap resamples of them."""
+    """Standard deviation of a statistic of ``count`` samples over bootstrap resamples; NaN for fewer than two."""
     if count < 2:
         return float("nan")
     rng = np.random.default_rng(seed)
@@ -90,7 +93,7 @@ def standard_error(statistic: Callable[[np.ndarray], float], count: int, seed: i
 
 
 def trustworthiness(before: np.ndarray, after: np.ndarray, k: int) -> float:
-    """Share of neighbours ``after`` that were neighbours ``before``, by how far off the others are; NaN of too few."""
+    """Trustworthiness of ``after``: 1 if all nearest neighbours there are so in ``before``; NaN for too few samples."""
     from sklearn.manifold import trustworthiness as measured
 
     k = min(k, (len(before) - 1) // 2)
@@ -98,7 +101,7 @@ def trustworthiness(before: np.ndarray, after: np.ndarray, k: int) -> float:
 
 
 def batch_mixing(x: np.ndarray, batches: np.ndarray, k: int, seed: int) -> float:
-    """Entropy of the batches among neighbours, relative to that of shuffled batches; NaN if only one batch is left."""
+    """Entropy of the batches among neighbours, relative to that of shuffled batches; NaN for a single batch."""
     rows = np.arange(len(x))
     near = neighbours_of(x, rows, rows, k)
     if len(np.unique(batches)) < 2 or near.shape[1] < 2:

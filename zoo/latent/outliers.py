@@ -1,4 +1,4 @@
-"""Samples that lie far from all training samples."""
+"""Outliers: samples whose embeddings are far from those of the training samples."""
 
 from typing import Literal
 
@@ -13,33 +13,34 @@ Distance = Literal["neighbours", "mahalanobis"]
 
 
 def outliers(adata: AnnData, *others: AnnData, by: Distance = "neighbours", k: int = 10) -> pd.DataFrame:
-    """How unusual each sample is to a model, the most unusual first.
+    """Measure the distance of each sample from the training samples in latent space, largest distances first.
 
-    Each distance is also given as a percentile: the share of the training samples that lie nearer, so that 100 is
-    farther away than all of them. In one round cloud both agree; in a gap between groups only the neighbours are far.
+    Each distance is also given as a percentile: the percentage of the training samples with a smaller distance. If the
+    training samples form one Gaussian cluster, both distances agree; a sample between two clusters has distant
+    neighbours, but may have a small Mahalanobis distance.
 
     Args:
-        adata: From `embed`. Far from what is measured from its training samples (from all, if none is marked so in
-            ``obs["split"]``).
+        adata: From `embed`. Distances are measured from its training samples (from all samples, if ``obs["split"]``
+            marks none).
         *others: New samples, embedded by the same model and layer.
-        by: What the samples are sorted by.
-        k: Neighbours.
+        by: The distance by which samples are sorted.
+        k: Number of neighbours.
 
     Returns:
-        One row a sample, indexed by its name:
+        One row for each sample, indexed by its name:
 
         - ``split``, if known;
         - ``neighbours``: mean Euclidean distance to the ``k`` nearest training samples; a training sample is not its
           own neighbour;
         - ``neighbours_percentile``;
-        - ``mahalanobis``: distance from the mean of the training samples in units of their spread in that direction
-          (Mahalanobis 1936, doi:10.1007/s13171-019-00164-5), with the covariance of Ledoit and Wolf (2004,
+        - ``mahalanobis``: Mahalanobis distance from the mean of the training samples (1936,
+          doi:10.1007/s13171-019-00164-5), with the shrunk covariance of Ledoit and Wolf (2004,
           doi:10.1016/S0047-259X(03)00096-4);
         - ``mahalanobis_percentile``;
         - ``reconstruction_error`` and ``reconstruction_error_percentile``, if ``obs`` has it.
 
     Raises:
-        InputError: Too few training samples for so many neighbours; other units; a value that is not finite.
+        InputError: Too few training samples for the number of neighbours; different units; a value is not finite.
 
     Example:
         >>> adata.obs["unusual"] = outliers(adata)["neighbours_percentile"]  # doctest: +SKIP
@@ -49,27 +50,28 @@ def outliers(adata: AnnData, *others: AnnData, by: Distance = "neighbours", k: i
 
     check_choice("by", by, Distance.__args__)  # type: ignore[attr-defined]
     parts, rows = all_values(adata, others), training_rows(adata)
-    seen = parts[0][rows].astype(float)
-    check_range("k", k, 1, len(seen) - 1)
+    training = parts[0][rows].astype(float)
+    check_range("k", k, 1, len(training) - 1)
     x = np.concatenate(parts).astype(float)
-    trained = np.concatenate([rows, np.zeros(len(x) - len(rows), bool)])
-    search = NearestNeighbors(n_neighbors=k).fit(seen)
+    is_training = np.concatenate([rows, np.zeros(len(x) - len(rows), bool)])
+    search = NearestNeighbors(n_neighbors=k).fit(training)
     near = np.empty(len(x))
-    near[trained] = search.kneighbors()[0].mean(1)  # without the sample itself
-    if not trained.all():
-        near[~trained] = search.kneighbors(x[~trained])[0].mean(1)
-    shape = LedoitWolf().fit(seen)
-    measured = {"neighbours": near, "mahalanobis": np.sqrt(np.maximum(shape.mahalanobis(x), 0))}
-    each = [adata, *others]
-    if all("reconstruction_error" in one.obs for one in each):
+    near[is_training] = search.kneighbors()[0].mean(1)  # without the sample itself
+    if not is_training.all():
+        near[~is_training] = search.kneighbors(x[~is_training])[0].mean(1)
+    covariance = LedoitWolf().fit(training)
+    measured = {"neighbours": near, "mahalanobis": np.sqrt(np.maximum(covariance.mahalanobis(x), 0))}
+    parts_of_samples = [adata, *others]
+    if all("reconstruction_error" in part.obs for part in parts_of_samples):
         measured["reconstruction_error"] = np.concatenate(
-            [one.obs["reconstruction_error"].to_numpy(float) for one in each]
+            [part.obs["reconstruction_error"].to_numpy(float) for part in parts_of_samples]
         )
-    table = pd.DataFrame(index=pd.Index([name for one in each for name in one.obs_names], name="sample"))
-    if any("split" in one.obs for one in each):
-        table["split"] = [str(split) for one in each for split in one.obs.get("split", ["new"] * one.n_obs)]
+    table = pd.DataFrame(index=pd.Index([name for part in parts_of_samples for name in part.obs_names], name="sample"))
+    if any("split" in part.obs for part in parts_of_samples):
+        splits = [part.obs.get("split", ["new"] * part.n_obs) for part in parts_of_samples]
+        table["split"] = [str(split) for each in splits for split in each]
     for name, numbers in measured.items():
-        ordered = np.sort(numbers[trained])
+        ordered = np.sort(numbers[is_training])
         table[name] = numbers
         table[f"{name}_percentile"] = 100 * np.searchsorted(ordered, numbers, "left") / len(ordered)
     return table.sort_values(by, ascending=False, kind="stable")

@@ -1,4 +1,4 @@
-"""What goes on inside a model: which layers there are, and what each one puts out."""
+"""Layers of a model and their outputs."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ from ..models import Model
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Evaluation and inference mode; each layer gets its own mode back, for a frozen one may differ from the rest."""
+    """Set evaluation and inference mode; afterwards each module is back in its own mode, which may differ if frozen."""
     modes = {module: module.training for module in model.modules()}
     model.eval()
     try:
@@ -27,22 +27,23 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
 
 def flat(output: Tensor, layer: str) -> Tensor:
-    """``(batch, width)``: the encoded input flattened, of any other layer the maximum over positions."""
+    """Output as ``(batch, width)``: the encoded input is flattened, other layers are max-pooled over positions."""
     return output if output.ndim == 2 else output.flatten(1) if layer == "encode" else output.flatten(2).amax(2)
 
 
 def layers(model: Model) -> dict[str, int]:
-    """Layers that `embed` can read, with their width, in the order in which they give their output.
+    """Layers that `embed` accepts, with their width, in the order of the forward pass.
 
-    A layer that gives ``(batch, channels, positions)``, such as a convolution, is read as the maximum of each channel.
+    Of a layer with output ``(batch, channels, positions)``, such as a convolution, `embed` takes the maximum of each
+    channel.
 
     Args:
         model: A trained or an untrained model.
 
     Returns:
-        Width of every named sub-module that gives one row a sample, such as
-        ``{"encode": 8, "body.linear1": 64, "body.relu1": 64, "body": 64, "head": 1}``. A container comes after what it
-        contains. Found by one forward pass of two made-up samples.
+        Width of every named sub-module with one output row for each sample, such as
+        ``{"encode": 8, "body.linear1": 64, "body.relu1": 64, "body": 64, "head": 1}``. A container follows its
+        modules. The widths are determined by one forward pass of two synthetic samples.
     """
     found: dict[str, int] = {}
 
@@ -68,19 +69,19 @@ def run(model: Model, x: Source, layer: str | None) -> tuple[np.ndarray, Tensor]
     """Output of one layer and of the model, for all samples.
 
     Args:
-        model: Stays on its device.
+        model: The model; it stays on its device.
         x: Raw values, ``shape=(samples, *shape)``.
-        layer: A name given by `layers`; None is ``model.embed``.
+        layer: A name from `layers`; None is ``model.embed``.
 
     Returns:
-        The layer's output, float32 ``shape=(samples, width)``, and what ``model.raw_predictions`` tells of each sample.
+        Output of the layer, float32 ``shape=(samples, width)``, and output of ``model.raw_predictions``.
 
     Raises:
-        InputError: No such layer, or it gives nothing for each sample.
+        InputError: Unknown layer, or a layer without one output row for each sample.
     """
     if layer is not None and layer not in (known := layers(model)):
         if layer in dict(model.named_modules()):
-            raise InputError(f"layer {layer!r} gives no output for each sample; {suggest(layer, known)}")
+            raise InputError(f"layer {layer!r} has no output for each sample; {suggest(layer, known)}")
         raise InputError(f"{type(model).__name__} has no layer {layer!r}; {suggest(layer, known)}")
     latents, outputs = [], []
     caught: list[Tensor] = []

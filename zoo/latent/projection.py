@@ -1,4 +1,4 @@
-"""Latent space in two dimensions: PCA and UMAP, both learnt from training samples and applied to all."""
+"""PCA and UMAP of a latent space, fitted on the training samples and applied to all."""
 
 import sys
 import warnings
@@ -12,22 +12,22 @@ from .colours import OKABE_ITO, Figure
 from .scatter import layer_title
 
 MOST = 30  # components drawn
-MARKS = (0.8, 0.95)  # shares of the variance
+MARKS = (0.8, 0.95)  # shares of the variance marked in the scree plot
 
 
 def scree(adata: AnnData) -> Figure:
-    """Draw the share of variance of each principal component, and of all up to it.
+    """Scree plot: variance explained by each principal component, and the cumulative sum.
 
-    Many components of equal height mean that two of them show little of what the units hold.
+    If many components explain similar shares, a plot of the first two shows little of the latent space.
 
     Args:
         adata: After `pca`.
 
     Returns:
-        A matplotlib figure; the numbers are in ``adata.uns["pca"]["variance_ratio"]``.
+        A matplotlib figure; the shares are in ``adata.uns["pca"]["variance_ratio"]``.
 
     Raises:
-        InputError: There are no principal components yet.
+        InputError: `pca` was not called.
     """
     if "pca" not in adata.uns:
         raise InputError("there are no principal components; call pca(adata) first")
@@ -36,15 +36,15 @@ def scree(adata: AnnData) -> Figure:
     figure = Figure(figsize=(8.4, 3.6), dpi=100, layout="constrained")
     left, right = figure.subplots(1, 2)
     left.bar(numbers, shares, color=OKABE_ITO[0], width=0.75)
-    left.set(xlabel="principal component", ylabel="variance [%]", title="of each component")
+    left.set(xlabel="principal component", ylabel="variance explained [%]", title="each component")
     right.plot(numbers, total, "o-", color=OKABE_ITO[0], markersize=4)
-    right.set(xlabel="principal components", ylabel="variance [%]", title="of the first components", ylim=(0, 104))
+    right.set(xlabel="number of components", ylabel="variance explained [%]", title="cumulative", ylim=(0, 104))
     for mark in MARKS:
         right.axhline(100 * mark, color="#888888", linewidth=0.8, linestyle=":")
         enough = np.flatnonzero(total >= 100 * mark - 1e-9)
-        told = f"{mark:.0%}: {enough[0] + 1} of {adata.n_vars}" if len(enough) else f"{mark:.0%}: more"
+        needed = f"{enough[0] + 1} of {adata.n_vars}" if len(enough) else f"more than {len(shares)}"
         right.annotate(
-            told,
+            f"{mark:.0%}: {needed}",
             (1, 100 * mark),
             (0, -3),
             xycoords=("axes fraction", "data"),
@@ -67,7 +67,7 @@ def values(adata: AnnData) -> np.ndarray:
     """The embedding, ``shape=(samples, units)``.
 
     Raises:
-        InputError: There is no embedding; a value is NaN or infinite, and the first such sample is named.
+        InputError: There is no embedding, or a value is NaN or infinite; the message names the first such sample.
     """
     if adata.X is None or not adata.n_obs or not adata.n_vars:
         raise InputError("there is no embedding: X must have samples and units; see zoo.latent.embed")
@@ -75,55 +75,55 @@ def values(adata: AnnData) -> np.ndarray:
     if (bad := ~np.isfinite(x).all(1)).any():
         raise InputError(
             f"the embedding of sample {adata.obs_names[int(bad.argmax())]!r} has a value that is not finite "
-            f"({bad.sum()} of {len(bad)} samples do); look at its inputs, and whether the training went well"
+            f"({bad.sum()} of {len(bad)} samples do); check its inputs, and whether training diverged"
         )
     return x
 
 
 def training_rows(adata: AnnData) -> np.ndarray:
-    """Which samples have the split ``"train"``, ``shape=(samples,)``; all, if none has."""
+    """Mask of the samples of the split ``"train"``, ``shape=(samples,)``; all samples if there are none."""
     rows = adata.obs["split"].to_numpy() == "train" if "split" in adata.obs else np.zeros(adata.n_obs, bool)
     return rows if rows.any() else ~rows
 
 
 def same_units(adata: AnnData, other: AnnData) -> None:
-    """Raise an `InputError` unless both have the same units, by name."""
+    """Raise an `InputError` unless both have units of the same names."""
     if list(other.var_names) != list(adata.var_names):
         raise InputError(
-            f"the samples have {other.n_vars} units of {other.uns.get('layer')!r}, those of the map {adata.n_vars} "
-            f"of {adata.uns.get('layer')!r}; embed both by the same model and layer"
+            f"the new samples have {other.n_vars} units of layer {other.uns.get('layer')!r}, the first samples "
+            f"{adata.n_vars} of {adata.uns.get('layer')!r}; embed both by the same model and layer"
         )
 
 
 def all_values(adata: AnnData, others: tuple[AnnData, ...]) -> list[np.ndarray]:
-    """The embeddings of ``adata`` and of other samples of the same units.
+    """The embeddings of ``adata`` and of other samples with the same units.
 
     Raises:
-        InputError: Not an AnnData; other units; a value that is not finite.
+        InputError: Not an AnnData; different units; a value is not finite.
     """
     for other in others:
         if not isinstance(other, AnnData):
-            raise InputError(f"other samples must be AnnData, not {other!r}; options are given by name")
+            raise InputError(f"new samples must be AnnData, not {other!r}; pass options by keyword")
         same_units(adata, other)
     return [values(each) for each in (adata, *others)]
 
 
 def pca(adata: AnnData, *others: AnnData, components: int | None = None) -> AnnData:
-    """Principal components (Hotelling 1933, doi:10.1037/h0071325), of centred units that are not scaled.
+    """Principal component analysis (Hotelling 1933, doi:10.1037/h0071325) of the units, centred but not scaled.
 
-    Fitted on the training samples (on all if none is marked so in ``obs["split"]``), applied to all.
+    It is fitted on the training samples (on all if ``obs["split"]`` marks none) and applied to all.
 
     Args:
         adata: From `embed`; it is changed in place.
-        *others: New samples, embedded by the same model and layer; they are placed on the same axes, in place.
-        components: How many. Default: as many as there are, at most 50.
+        *others: New samples, embedded by the same model and layer; they are projected too, in place.
+        components: Number of components. Default: all, at most 50.
 
     Returns:
         The same ``adata`` with ``obsm["X_pca"]`` ``(samples, components)``, ``varm["PCs"]`` ``(units, components)``,
-        ``uns["pca"]["variance"]`` and ``uns["pca"]["variance_ratio"]``, the places that scanpy uses; the others too.
+        ``uns["pca"]["variance"]`` and ``uns["pca"]["variance_ratio"]``, named as in scanpy; the others too.
 
     Raises:
-        InputError: More components than training samples or units; other units; a value that is not finite.
+        InputError: More components than training samples or units; different units; a value is not finite.
     """
     from sklearn.decomposition import PCA
 
@@ -131,7 +131,7 @@ def pca(adata: AnnData, *others: AnnData, components: int | None = None) -> AnnD
     most = int(min(rows.sum(), adata.n_vars))
     components = min(50, most) if components is None else components
     check_range("components", components, 1, most)
-    with np.errstate(invalid="ignore"):  # a layer whose units are all constant has no variance to share out
+    with np.errstate(invalid="ignore"):  # if all units are constant, the variance ratio is 0 / 0
         model = PCA(components, random_state=0).fit(x[rows])
     for each, embedding in zip((adata, *others), (x, *new), strict=True):
         each.obsm["X_pca"] = model.transform(embedding)
@@ -144,24 +144,24 @@ def pca(adata: AnnData, *others: AnnData, components: int | None = None) -> AnnD
 
 
 def umap(adata: AnnData, *others: AnnData, neighbors: int = 15, min_dist: float = 0.1, seed: int = 0) -> AnnData:
-    """UMAP in two dimensions (McInnes et al. 2018, doi:10.21105/joss.00861), the same for the same seed.
+    """UMAP in two dimensions (McInnes et al. 2018, doi:10.21105/joss.00861), reproducible for a fixed seed.
 
-    Fitted on the training samples (on all if none is marked so in ``obs["split"]``); the others are placed among them.
-    Distances between far groups, and sizes of groups, mean little in such a map.
+    It is fitted on the training samples (on all if ``obs["split"]`` marks none); the remaining samples are projected.
+    Distances between distant groups, and sizes of groups, mean little.
 
     Args:
         adata: From `embed`; it is changed in place.
-        *others: New samples, embedded by the same model and layer; they are placed on the same map, in place. What is
-            unlike all training samples is placed somewhere among them nevertheless; see `zoo.latent.outliers`.
-        neighbors: How many near samples are kept near: few show fine structure, many the whole.
-        min_dist: How close samples may lie in the map, 0 to 1.
-        seed: Of the layout.
+        *others: New samples, embedded by the same model and layer; they are projected too, in place. UMAP places even
+            outliers near training samples; use `zoo.latent.outliers` to detect them.
+        neighbors: Size of the neighbourhood: small values show local, large values global structure.
+        min_dist: Minimum distance between points in the plot, 0 to 1.
+        seed: Random seed of the layout.
 
     Returns:
         The same ``adata`` with ``obsm["X_umap"]`` ``(samples, 2)`` and ``uns["umap"]["params"]``; the others too.
 
     Raises:
-        InputError: Too few training samples for so many neighbours; other units; a value that is not finite.
+        InputError: Too few training samples for the number of neighbours; different units; a value is not finite.
 
     Example:
         >>> umap(adata, new)  # doctest: +SKIP
@@ -178,9 +178,9 @@ def umap(adata: AnnData, *others: AnnData, neighbors: int = 15, min_dist: float 
         )
     options = {"n_neighbors": neighbors, "min_dist": min_dist, "random_state": seed}
     with same_threads(), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "IProgress not found")  # of tqdm, in a notebook without ipywidgets
-        warnings.filterwarnings("ignore", "Graph is not fully connected")  # groups that lie far apart
-        warnings.filterwarnings("ignore", "Cannot cache compiled function")  # two of many are compiled each time
+        warnings.filterwarnings("ignore", "IProgress not found")  # tqdm in a notebook without ipywidgets
+        warnings.filterwarnings("ignore", "Graph is not fully connected")  # normal for well separated groups
+        warnings.filterwarnings("ignore", "Cannot cache compiled function")  # applies to two functions of UMAP
         from umap import UMAP
 
         _keep_compiled()

@@ -1,4 +1,4 @@
-"""The latent space in TensorBoard's embedding projector."""
+"""Export of a latent space to TensorBoard's embedding projector."""
 
 from pathlib import Path
 
@@ -12,27 +12,26 @@ from .projection import values
 
 
 def to_projector(adata: AnnData, folder: Path | str) -> list[Path]:
-    """Write what TensorBoard's embedding projector reads: ``tensorboard --logdir FOLDER``, tab Projector.
+    """Write the input files of TensorBoard's embedding projector; open with ``tensorboard --logdir FOLDER``.
 
-    - ``tensors.tsv``: the embedding, a sample a line.
-    - ``metadata.tsv``: the name of each sample and the columns of ``obs``, with a header (without one, if there are
-      only names, as the projector wants it). Tabs and line ends in texts become spaces; a missing value is empty.
-    - ``projector_config.pbtxt``: where both are. The two tables can also be loaded at projector.tensorflow.org.
+    - ``tensors.tsv``: the embedding, one line for each sample.
+    - ``metadata.tsv``: the name of each sample and the columns of ``obs``, with a header (no header if there are only
+      names, as the projector requires). Tabs and line ends in texts become spaces; a missing value is empty.
+    - ``projector_config.pbtxt``: the paths of both. The two tables can also be loaded at projector.tensorflow.org.
 
     Args:
         adata: From `embed`.
-        folder: Made if it does not exist. Files of these names are replaced.
+        folder: Output folder, created if it does not exist. Files of these names are replaced.
 
     Returns:
-        The files.
+        Paths of the files.
 
     Raises:
-        InputError: Fewer than two units, which the projector cannot draw; a value that is not finite; ``folder`` is a
-            file.
+        InputError: Fewer than two units, which the projector cannot draw; a value is not finite; ``folder`` is a file.
     """
     x = values(adata)
     if adata.n_vars < 2:
-        raise InputError("the projector draws embeddings of two units or more, this one has one")
+        raise InputError("the projector needs an embedding of at least two units, this one has one")
     if (folder := Path(folder)).is_file():
         raise InputError(f"{folder} is a file; name a folder to write the projector's files to")
     table = pd.DataFrame({"name": [_clean(name) or "-" for name in adata.obs_names]})
@@ -58,7 +57,7 @@ def to_projector(adata: AnnData, folder: Path | str) -> list[Path]:
 
 
 def _clean(text: str) -> str:
-    """One line without tabs."""
+    """The text in one line, with a single space for each run of white space."""
     return " ".join(str(text).split())
 
 
@@ -69,7 +68,7 @@ def _text(value: object) -> str:
 
 
 def _unused(name: str, table: pd.DataFrame) -> str:
-    """The name, with a number behind it if there is such a column."""
+    """The name, with a number appended if the table already has such a column."""
     number, free = 2, name
     while free in table:
         free, number = f"{name} {number}", number + 1

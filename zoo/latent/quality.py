@@ -1,4 +1,4 @@
-"""How good is a latent space? The same numbers for every layer of a model, and for PCA of its input."""
+"""Quality of a latent space: the same measures for every layer of a model, and for PCA of its input."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -17,22 +17,21 @@ from .measures import (
     active_units,
     batch_mixing,
     effective_dimension,
-    knn_answers,
+    knn_predictions,
     r2,
     silhouette,
-    some,
     standard_error,
+    subsample,
     trustworthiness,
 )
 from .probe import layers as all_layers
 from .projection import pca, training_rows, values
 
-# What is better the higher it is, with the value of chance; and what else is shown.
+# Measures for which higher is better, with their value for chance; and measures that are only reported.
 CHANCE = {"silhouette": 0.0, "knn_accuracy": 0.0, "knn_r2": 0.0, "trustworthiness": 0.5, "continuity": 0.5}
 HIGHER = {**CHANCE, "batch_mixing": 0.0}
 PLAIN = ("units", "active_units", "effective_dimension")
-MOST = 2000  # samples that are measured
-
+MOST = 2000  # samples measured
 
 Split = Literal["train", "validation", "test"]
 
@@ -45,70 +44,71 @@ def quality(
     k: int = 15,
     seed: int = 0,
 ) -> pd.Series:
-    """Numbers that tell how good a latent space is, measured on samples that it was not trained on.
+    """Measure the quality of a latent space on samples that the model was not trained on.
 
-    - ``units``, and how many are in use: ``active_units``, those whose variance over the training samples is above 0.01
-      (Burda et al. 2016, arXiv:1509.00519; a unit that a VAE relies on has about 1). ``effective_dimension``: the
-      participation ratio of the variances of the principal components, from 1, if all lies on a line, to ``units``.
-      Far fewer than there are units: a smaller latent space would do, or a VAE has collapsed.
-    - ``silhouette`` of the classes of the target (Rousseeuw 1987, doi:10.1016/0377-0427(87)90125-7): 1 if they lie far
-      apart, above 0.5 good, 0 if they overlap, negative if samples lie among another class.
-    - ``knn_accuracy``: share of samples whose class is the commonest among their ``k`` nearest training samples. It is
-      good if well above ``majority_accuracy``, that of always naming the commonest class. For a number ``knn_r2``, the
-      share of its variance that the mean of the neighbours explains: 1 is perfect, 0 no better than the mean.
-      ``knn_se`` is the standard error of either; a difference that is not well above it may be chance.
+    - ``units``: number of units. ``active_units``: number of units whose variance over the training samples is above
+      0.01 (Burda et al. 2016, arXiv:1509.00519; an informative unit of a VAE has about 1). ``effective_dimension``:
+      participation ratio of the variances of the principal components, from 1 (all samples on a line) to ``units``. If
+      it is far below ``units``, a smaller latent space would suffice, or the posterior of a VAE has collapsed.
+    - ``silhouette`` of the classes of the target (Rousseeuw 1987, doi:10.1016/0377-0427(87)90125-7): 1 if classes are
+      well separated (above 0.5 is good), 0 if they overlap, negative if samples lie among another class.
+    - ``knn_accuracy``: accuracy of the majority class among the ``k`` nearest training samples. Compare with
+      ``majority_accuracy``, that of always predicting the most frequent class. For a continuous target ``knn_r2``, the
+      coefficient of determination of the mean of the neighbours: 1 is perfect, 0 no better than the mean. ``knn_se``
+      is the standard error of either; smaller differences may be due to chance.
     - ``trustworthiness`` and ``continuity`` against ``reference`` (Venna and Kaski 2001, doi:10.1007/3-540-44668-0_68):
-      1 if neighbours in latent space are neighbours there too, and the other way round. Above 0.9 is good, 0.5 is
-      chance. Classes that are pulled apart on purpose cost some of it.
-    - ``batch_mixing``: mean entropy of the batches among the ``k`` nearest samples, divided by that when the batches
-      are shuffled among all samples: 1 is perfectly mixed (chance may add a little), 0 fully separate. If classes are
-      unevenly spread over batches, perfect mixing would mix classes too.
-    - ``samples``: how many were measured.
+      1 if nearest neighbours in latent space are also nearest neighbours in the reference, and vice versa. Above 0.9 is
+      good, 0.5 is chance. A latent space that separates classes has lower values.
+    - ``batch_mixing``: mean entropy of the batches among the ``k`` nearest samples, divided by its value for shuffled
+      batches: 1 is perfectly mixed (slightly larger values occur by chance), 0 fully separate. If the proportions of
+      the classes differ between batches, perfect mixing would mix classes too.
+    - ``samples``: number of samples measured.
 
     Args:
         adata: From `embed`. Without ``obs["split"]`` all samples are measured, each with all others as neighbours.
-        reference: What went in, of the same samples: ``embed(model, data, "encode")``.
-        batch: Column of ``obs``, such as a laboratory.
-        split: Samples to measure. Leave ``"test"`` for the end. Beyond 2000 as many are drawn at random by ``seed``.
-        k: Neighbours.
-        seed: Of the samples that are drawn, of the resamples behind the error, and of the shuffled batches.
+        reference: The input of the same samples: ``embed(model, data, "encode")``.
+        batch: Column of ``obs`` that holds the batch, such as a laboratory.
+        split: Samples to measure. Use ``"test"`` only after all settings are fixed. Of more than 2000 samples, 2000 are
+            drawn at random.
+        k: Number of neighbours.
+        seed: Random seed of the subsample, of the bootstrap for the standard error, and of the shuffled batches.
 
     Returns:
-        The numbers by name, as far as there is what they need (those of the target not of survival, whose times may
-        be censored); NaN where too few samples are left.
+        The measures by name. Measures without the inputs they need are absent, and so are those of a survival target,
+        whose times may be censored; NaN where too few samples are left.
 
     Raises:
-        InputError: No samples of the split; another number of samples in ``reference``; no such column, or only one
-            batch in it; a value that is not finite.
+        InputError: No samples of the split; ``reference`` has other samples; unknown column, or a column with a single
+            batch; a value is not finite.
     """
     check_range("k", k, 1)
     check_choice("split", split, Split.__args__)  # type: ignore[attr-defined]
-    x, seen = values(adata), training_rows(adata)
+    x, training = values(adata), training_rows(adata)
     rows = _rows(adata, split, seed)
     found: dict[str, float] = {
         "units": adata.n_vars,
-        "active_units": active_units(x[seen]),
-        "effective_dimension": effective_dimension(x[seen]),
+        "active_units": active_units(x[training]),
+        "effective_dimension": effective_dimension(x[training]),
     }
     if has_target(adata) and adata.uns.get("target", {}).get("kind") != "survival":  # times may be censored
         target = adata.obs["target"]
-        given = target.notna().to_numpy()
-        known, pool = rows[given[rows]], np.flatnonzero(seen & given)
+        labelled = target.notna().to_numpy()
+        known, pool = rows[labelled[rows]], np.flatnonzero(training & labelled)
         if isinstance(target.dtype, pd.CategoricalDtype) or not pd.api.types.is_numeric_dtype(target):
             codes = np.asarray(pd.Categorical(target).codes, dtype=int)
-            answers = knn_answers(x, pool, known, codes, k, classes=True)
+            predictions = knn_predictions(x, pool, known, codes, k, classes=True)
             commonest = np.bincount(codes[pool]).argmax() if len(pool) else -1
             found["silhouette"] = silhouette(x[known], codes[known])
-            right = answers == codes[known]
-            found["knn_accuracy"] = _mean(right)
-            found["knn_se"] = standard_error(lambda some: _mean(right[some]), len(known), seed)
+            correct = predictions == codes[known]
+            found["knn_accuracy"] = _mean(correct)
+            found["knn_se"] = standard_error(lambda resample: _mean(correct[resample]), len(known), seed)
             found["majority_accuracy"] = _mean(codes[known] == commonest)
         else:
             numbers = target.to_numpy(float)
-            answers = knn_answers(x, pool, known, numbers, k, classes=False)
+            predictions = knn_predictions(x, pool, known, numbers, k, classes=False)
             truth = numbers[known]
-            found["knn_r2"] = r2(answers, truth)
-            found["knn_se"] = standard_error(lambda some: r2(answers[some], truth[some]), len(known), seed)
+            found["knn_r2"] = r2(predictions, truth)
+            found["knn_se"] = standard_error(lambda rows: r2(predictions[rows], truth[rows]), len(known), seed)
     if reference is not None:
         if list(reference.obs_names) != list(adata.obs_names):
             raise InputError("the reference must have the same samples in the same order; embed the same data")
@@ -129,36 +129,36 @@ def compare(
     k: int = 15,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """The numbers of `quality` for each layer of a model, beside principal components of what goes in.
+    """Measure the `quality` of each layer of a model, and of principal components of its input as a baseline.
 
-    A latent space is worth its training if it beats as many principal components, which are learnt without one.
+    A latent space should be better than the same number of principal components.
 
     Args:
         model: A trained model.
         data: A data module, or a raw table.
-        layers: Names given by `zoo.latent.layers`. Default: all up to the latent space, without those that put out the
-            same as an earlier one.
+        layers: Names from `zoo.latent.layers`. Default: all up to the latent space, except those whose output equals
+            that of an earlier one.
         batch: As in `quality`.
         split: As in `quality`.
         k: As in `quality`.
         seed: As in `quality`.
 
     Returns:
-        One row a layer, then ``latent``, the latent space, and ``PCA of the input``: as many principal components of
-        the encoded input as the latent space has units (fewer, if there are no more).
+        One row for each layer, then ``latent``, the latent space, and ``PCA of the input``: as many principal
+        components of the encoded input as the latent space has units, or all if there are fewer.
 
     Raises:
-        InputError: As in `quality`; no such layer; the data do not fit the model.
+        InputError: As in `quality`; unknown layer; the data do not fit the model.
     """
     latent, reference = embed(model, data), embed(model, data, "encode")
-    asked = layers is not None
+    named = layers is not None
     embeddings: dict[str, AnnData] = {}
     for layer in layers if layers is not None else all_layers(model):
-        if not asked and (layer.split(".")[0] in ("head", "decoder") or layer.startswith("encode.")):
-            continue  # what comes after the latent space, and parts of the input
+        if not named and (layer.split(".")[0] in ("head", "decoder") or layer.startswith("encode.")):
+            continue  # layers after the latent space, and parts of the input
         adata = reference if layer == "encode" else embed(model, data, layer)
         same = (other.X for other in (latent, *embeddings.values()))
-        if asked or not any(np.array_equal(adata.X, x) for x in same):
+        if named or not any(np.array_equal(adata.X, x) for x in same):
             embeddings[layer] = adata
     embeddings["latent"] = latent
     most = int(min(latent.n_vars, reference.n_vars, training_rows(reference).sum()))
@@ -180,7 +180,7 @@ def _rows(adata: AnnData, split: Split, seed: int) -> np.ndarray:
         rows = np.flatnonzero(splits == split)
         if not len(rows):
             raise InputError(f"no sample has the split {split!r}; {suggest(split, splits.unique())}")
-    return np.asarray(rows[some(len(rows), MOST, seed)])
+    return np.asarray(rows[subsample(len(rows), MOST, seed)])
 
 
 def _batches(adata: AnnData, column: str) -> np.ndarray:
@@ -188,16 +188,16 @@ def _batches(adata: AnnData, column: str) -> np.ndarray:
         raise InputError(f"there is no column {column!r} in the sample table; {suggest(column, adata.obs.columns)}")
     codes, levels = pd.factorize(adata.obs[column].astype(str))
     if len(levels) < 2:
-        raise InputError(f"column {column!r} has a single batch, {levels[0]!r}; there is nothing to be mixed")
+        raise InputError(f"column {column!r} has a single batch, {levels[0]!r}; batch mixing needs at least two")
     return np.asarray(codes)
 
 
-def _mean(right: np.ndarray) -> float:
-    return float(right.mean()) if len(right) else np.nan
+def _mean(correct: np.ndarray) -> float:
+    return float(correct.mean()) if len(correct) else np.nan
 
 
 def plot_comparison(table: pd.DataFrame) -> Figure:
-    """Draw the numbers of each layer; the darker a cell, the further from chance (white) to perfect; the best is bold.
+    """Plot the measures of each layer as a table shaded from chance (white) to perfect (dark); the best are bold.
 
     Args:
         table: From `zoo.latent.compare`.
@@ -224,7 +224,7 @@ def plot_comparison(table: pd.DataFrame) -> Figure:
     )
     axis = figure.add_subplot()
     picture = colormaps["Blues"](0.75 * shade)
-    picture[:, [name in PLAIN for name in columns]] = 1.0  # neither good nor bad
+    picture[:, [name in PLAIN for name in columns]] = 1.0  # higher is not better
     axis.imshow(picture, aspect="auto")
     for (row, column), value in np.ndenumerate(shown):
         text = "-" if np.isnan(value) else _written(columns[column], value)

@@ -1,4 +1,4 @@
-"""Samples as points in two dimensions."""
+"""Scatter plots of the samples in two dimensions."""
 
 from html import escape
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -39,34 +39,32 @@ def plot(
 def plot(
     adata: AnnData, basis: str = "X_umap", colour: str | None = None, interactive: bool = False
 ) -> "Figure | go.Figure":
-    """Draw the samples in two dimensions.
+    """Scatter plot of the samples in two dimensions.
 
     Training samples are dots, validation samples triangles and test samples diamonds. If the basis has a single
-    dimension, the other axis is random, so that points do not hide each other.
+    dimension, points are jittered at random along the other axis.
 
     Args:
         adata: From `embed`, after `pca`, `umap`, `tsne` or `pacmap`.
         basis: ``"X_umap"``, ``"X_pca"`` or another entry of ``obsm``.
         colour: A column of ``obs``: categories have a legend, numbers a colour bar. Default: the target, if there is
             one.
-        interactive: A plotly figure, where the pointer shows the name, target, prediction and split of a sample.
+        interactive: Return a plotly figure that shows name, target, prediction and split of a sample on hover.
 
     Returns:
-        A matplotlib figure (``figure.savefig(path)``), or a plotly figure (``figure.write_html(path)``). Both show
-        themselves in a notebook.
+        A matplotlib figure (``figure.savefig(path)``), or a plotly figure (``figure.write_html(path)``). Both are
+        displayed automatically in a notebook.
 
     Raises:
-        InputError: No such column, or the basis was not computed.
+        InputError: Unknown column, or the basis was not computed.
     """
     if interactive:
-        pass
-
         return scatter(adata, basis, colours(adata, colour))
     return panels(adata, [basis], colour)
 
 
 def points(adata: AnnData, basis: str) -> tuple[np.ndarray, list[str]]:
-    """Coordinates ``(samples, 2)`` and the labels of both axes.
+    """Coordinates ``(samples, 2)`` and labels of both axes.
 
     Raises:
         InputError: The basis was not computed.
@@ -90,12 +88,12 @@ def _percent(share: float) -> str:
 
 
 def title(basis: str) -> tuple[str, str]:
-    """Name of a projection, and of its axes."""
+    """Names of a projection and of its axes."""
     return NAMES.get(basis, (basis.removeprefix("X_"),) * 2)
 
 
 def layer_title(adata: AnnData) -> str:
-    """Such as ``"body.relu1 (64 units)"``."""
+    """Title of a layer, such as ``"body.relu1 (64 units)"``."""
     layer = adata.uns.get("layer", "embedding")
     return f"{'latent space' if layer == 'latent' else layer} ({adata.n_vars} unit{'s' * (adata.n_vars != 1)})"
 
@@ -103,7 +101,7 @@ def layer_title(adata: AnnData) -> str:
 def panels(adata: AnnData, bases: list[str], colour: str | None) -> Figure:
     """One panel for each basis, side by side, with one legend."""
     found, groups = colours(adata, colour), splits(adata)
-    height = max(4.4, 0.22 * (len(entries(found)) + len(groups) + 4))  # of a long legend
+    height = max(4.4, 0.22 * (len(entries(found)) + len(groups) + 4))  # room for a long legend
     figure = Figure(figsize=(4.4 * len(bases) + 1.6, height), dpi=100, layout="constrained")
     axes = figure.subplots(1, len(bases), squeeze=False)[0]
     for axis, basis in zip(axes, bases, strict=True):
@@ -116,7 +114,7 @@ def panels(adata: AnnData, bases: list[str], colour: str | None) -> Figure:
 
 
 def key(figure: Figure, axes: np.ndarray, found: Colours, groups: dict[str, np.ndarray]) -> None:
-    """What colours and shapes mean: a legend right of all axes, and a colour bar of numbers."""
+    """Add the legend of colours and markers to the right of all axes, or a colour bar for numbers."""
     if found.palette is None:
         figure.colorbar(ScalarMappable(found.scale(), "viridis"), ax=axes, label=found.title, aspect=30, pad=0.02)
     shapes = [entry(f"{name or 'other'} ({len(rows)})", "#555555", shape(name)) for name, rows in groups.items()]
@@ -129,17 +127,17 @@ def shape(split: str) -> str:
 
 
 def draw(axis: Axes, adata: AnnData, basis: str, rgba: np.ndarray, groups: dict[str, np.ndarray]) -> None:
-    """The samples as points, those of each split in their own shape."""
+    """Draw the samples as points, with a marker for each split."""
     xy, labels = points(adata, basis)
     size = float(np.clip(300 / len(xy) ** 0.5, 2, 30))
     for name, rows in groups.items():
-        mixed = np.random.default_rng(0).permutation(rows)  # else the last class would lie on top of the others
+        mixed = np.random.default_rng(0).permutation(rows)  # in table order, the last class would cover the others
         x, y = xy[mixed].T
-        scale = 1.0 if name in ("train", "") else 1.5  # shapes are told apart only if large enough
+        scale = 1.0 if name in ("train", "") else 1.5  # small markers are not distinguishable
         axis.scatter(x, y, s=size * scale, c=rgba[mixed], marker=shape(name), linewidths=0, alpha=0.8)
     axis.set_xlabel(labels[0])
     axis.set_ylabel(labels[1])
-    if basis != "X_pca":  # the scale of a UMAP axis means nothing
+    if basis != "X_pca":  # the scale of UMAP axes has no meaning
         axis.set_xticks([])
     if basis != "X_pca" or labels[1] == "random":
         axis.set_yticks([])
@@ -147,7 +145,7 @@ def draw(axis: Axes, adata: AnnData, basis: str, rgba: np.ndarray, groups: dict[
 
 
 def scatter(adata: AnnData, basis: str, found: Colours) -> "go.Figure":
-    """A plotly figure; see `zoo.latent.plot`. Each category in each split is a trace, which the legend switches."""
+    """A plotly figure; see `zoo.latent.plot`. Each category in each split is a trace that the legend can hide."""
     import plotly.graph_objects as go
 
     xy, labels = points(adata, basis)
@@ -187,7 +185,7 @@ def scatter(adata: AnnData, basis: str, found: Colours) -> "go.Figure":
 
 
 def _hover(adata: AnnData) -> np.ndarray:
-    """What is shown at each point, ``shape=(samples,)``."""
+    """Hover text of each point, ``shape=(samples,)``."""
     columns = [column for column in HOVER if column in adata.obs]
     known = adata.obs[columns].map(lambda value: f"{value:.4g}" if isinstance(value, float) else str(value))
     rows = known.itertuples(index=False, name=None)

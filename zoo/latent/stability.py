@@ -1,4 +1,4 @@
-"""Would the same clusters be found in other samples? Clusterings of bootstrap resamples tell."""
+"""Stability of clusters: are the same clusters found in bootstrap resamples of the samples?"""
 
 from collections.abc import Sequence
 
@@ -9,11 +9,11 @@ from anndata import AnnData
 from ..errors import InputError, check_choice, check_range
 from .clustering import Method, labelled
 from .colours import OKABE_ITO, Figure
-from .measures import some
+from .measures import subsample
 from .projection import training_rows, values
 
 NAMES = {"kmeans": "k-means", "hdbscan": "HDBSCAN", "leiden": "Leiden"}
-MOST = 2000  # samples that are clustered
+MOST = 2000  # samples clustered
 SURE, DOUBTFUL = 0.85, 0.6  # of Hennig (2007)
 
 
@@ -25,40 +25,40 @@ def stability(
     resamples: int = 50,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """How well clusters are found again in bootstrap resamples of the training samples.
+    """Agreement between the clusters of the training samples and those of bootstrap resamples.
 
-    The training samples are clustered once, and the different samples of each resample (about 63 % of all) again. On
-    the samples that both have, two numbers compare them: the adjusted Rand index (Hubert and Arabie 1985,
-    doi:10.1007/BF01908075), 1 if both agree and 0 as if by chance; and for each cluster the highest Jaccard index with
-    a cluster of the resample (Hennig 2007, doi:10.1016/j.csda.2006.11.025), whose mean is above 0.85 for a cluster that
-    can be relied on, and below 0.6 for one that should not be trusted.
+    The training samples are clustered once, and the distinct samples of each resample (about 63 % of all) again. The
+    two clusterings are compared on the samples they share by the adjusted Rand index (Hubert and Arabie 1985,
+    doi:10.1007/BF01908075), 1 for identical clusterings and 0 for chance, and for each cluster by the highest Jaccard
+    index with a cluster of the resample (Hennig 2007, doi:10.1016/j.csda.2006.11.025). A mean Jaccard index above 0.85
+    means a stable cluster, one below 0.6 a cluster that should not be trusted.
 
-    Take the number of clusters with the highest index; of equal ones, the largest number. Stable clusters need not be
-    separate groups: an oblong cloud is always cut across its middle.
+    Choose the number of clusters with the highest index; if several are equal, the largest number. Stable clusters need
+    not be separate groups: an elongated cloud is always split across its middle.
 
     Args:
-        adata: From `embed`; it is not changed. Beyond 2000 training samples as many are drawn at random by ``seed``.
+        adata: From `embed`; it is not changed. Of more than 2000 training samples, 2000 are drawn at random.
         method: As in `zoo.latent.cluster`.
         clusters: Numbers of clusters to compare, for k-means. Default: 2 to 10.
         resolutions: Resolutions to compare, for Leiden.
-        resamples: How many.
-        seed: Of the resamples, and of k-means and Leiden.
+        resamples: Number of bootstrap resamples.
+        seed: Random seed of the resamples, of k-means and of Leiden.
 
     Returns:
-        One row for each setting: ``resolution`` (of Leiden), ``clusters`` (found among all), ``ari`` and ``ari_sd``,
-        mean and standard deviation over the resamples, ``jaccard_0``, ``jaccard_1``, ..., the mean of each cluster, of
-        which 0 is the largest, and ``samples``, the number that was clustered. Samples that HDBSCAN calls noise count
-        as a group of their own in the index, and have no Jaccard index.
+        One row for each setting: ``resolution`` (Leiden only), ``clusters`` (number of clusters of the training
+        samples), ``ari`` and ``ari_sd``, the mean and standard deviation over the resamples, ``jaccard_0``,
+        ``jaccard_1``, ..., the mean of each cluster from the largest to the smallest, and ``samples``, the number of
+        samples clustered. Noise samples of HDBSCAN count as one group in the Rand index, and have no Jaccard index.
 
     Raises:
-        InputError: Unknown method; too few samples for so many clusters; a value that is not finite.
+        InputError: Unknown method; too few samples for the number of clusters; a value is not finite.
     """
     check_choice("method", method, Method.__args__)  # type: ignore[attr-defined]
     check_range("resamples", resamples, 2)
     x = values(adata)[training_rows(adata)]
-    x = x[some(len(x), MOST, seed)]
+    x = x[subsample(len(x), MOST, seed)]
     if clusters is not None and method != "kmeans":
-        raise InputError(f"{method} finds the number of clusters itself; leave out clusters, or use kmeans")
+        raise InputError(f"{method} determines the number of clusters; leave out clusters, or use kmeans")
     if len(x) < 10:
         raise InputError(f"the stability of clusters needs at least 10 training samples, not {len(x)}")
     rng = np.random.default_rng(seed)
@@ -76,7 +76,7 @@ def stability(
         found = labelled(x, method, number, resolution, seed)
         names, counts = np.unique(found[found >= 0], return_counts=True)
         names = names[np.argsort(-counts, kind="stable")]
-        again = [labelled(x[some_rows], method, number, resolution, seed) for some_rows in drawn]
+        again = [labelled(x[resample], method, number, resolution, seed) for resample in drawn]
         index, jaccard = _compare(found, again, drawn, names)
         setting = {"resolution": resolution} if method == "leiden" else {}
         means = {f"jaccard_{rank}": value for rank, value in enumerate(jaccard)}
@@ -90,7 +90,7 @@ def stability(
 def _compare(
     found: np.ndarray, again: list[np.ndarray], drawn: list[np.ndarray], names: np.ndarray
 ) -> tuple[list[float], np.ndarray]:
-    """Adjusted Rand index of each resample, and the mean Jaccard index of each cluster over the resamples it is in."""
+    """Adjusted Rand index of each resample, and mean Jaccard index of each cluster over the resamples that hold it."""
     from sklearn.metrics import adjusted_rand_score
 
     index, best = [], np.full((len(again), len(names)), np.nan)
@@ -99,13 +99,14 @@ def _compare(
         index.append(float(adjusted_rand_score(common, labels)))
         others = [labels == other for other in np.unique(labels[labels >= 0])]
         for place, name in enumerate(names):
-            if (own := common == name).any():
-                best[number, place] = max(((own & other).sum() / (own | other).sum() for other in others), default=0.0)
+            if (members := common == name).any():
+                indices = ((members & other).sum() / (members | other).sum() for other in others)
+                best[number, place] = max(indices, default=0.0)
     return index, np.nanmean(best, 0)
 
 
 def plot_stability(table: pd.DataFrame) -> Figure:
-    """Draw the adjusted Rand index, and the Jaccard index of each cluster.
+    """Plot the adjusted Rand index, and the Jaccard index of each cluster.
 
     Args:
         table: From `stability`.
@@ -134,10 +135,10 @@ def plot_stability(table: pd.DataFrame) -> Figure:
         )
     right.set_ylabel("Jaccard index (mean)")
     right.set_title("Each cluster", fontsize=10)
-    for level, told in ((SURE, "can be relied on"), (DOUBTFUL, "not to be trusted below")):
+    for level, meaning in ((SURE, "stable above"), (DOUBTFUL, "unstable below")):
         right.axhline(level, color="#888888", linewidth=0.8, linestyle=":")
         right.annotate(
-            told, (1.01, level), xycoords=("axes fraction", "data"), fontsize=7, color="#555555", va="center"
+            meaning, (1.01, level), xycoords=("axes fraction", "data"), fontsize=7, color="#555555", va="center"
         )
     labels = [f"{value:g}" for value in table[by]]
     if by == "resolution":
@@ -146,7 +147,7 @@ def plot_stability(table: pd.DataFrame) -> Figure:
         axis.set_xticks(places, labels)
         axis.set_xlim(-0.5, len(table) - 0.5)
         axis.set_ylim(min(0.0, float((table["ari"] - table["ari_sd"]).min())) - 0.02, 1.05)
-        axis.set_xlabel("resolution (clusters)" if by == "resolution" else "clusters")
+        axis.set_xlabel("resolution (number of clusters)" if by == "resolution" else "number of clusters")
         axis.spines[["top", "right"]].set_visible(False)
-    figure.suptitle(f"Stability of clusters: {table.attrs.get('title', '')}".removesuffix(": "), fontsize=11)
+    figure.suptitle(f"Cluster stability: {table.attrs.get('title', '')}".removesuffix(": "), fontsize=11)
     return figure

@@ -1,4 +1,4 @@
-"""Walks through latent space, decoded: what does a unit stand for, what changes between two groups?"""
+"""Latent traversals and interpolations: decode points on a line in latent space to see what changes along it."""
 
 import math
 from collections.abc import Sequence
@@ -20,9 +20,9 @@ from .decoding import Decoded, check_decoder, decode
 from .embedding import embed
 from .projection import training_rows, values
 
-TOP = 10  # features of each walk
+TOP = 10  # features drawn for each line
 CHANNELS = 4  # of series
-MOST_WRITTEN = 11  # places whose values are written into the cells
+MOST_WRITTEN = 11  # with more points on the line, the values are not written into the cells
 SMALL = {"fontsize": 8}
 MOST = 6  # units drawn
 
@@ -32,12 +32,12 @@ Source: TypeAlias = Data | pd.DataFrame | AnnData
 
 @dataclass
 class Walk:
-    """Places on a straight line in latent space, and what they decode to.
+    """Points on a straight line in latent space, and their decoded values.
 
     Attributes:
-        title: What is walked along, such as ``"unit 3"``; empty, if there is but one way.
-        labels: Name of each place.
-        decoded: One entry for each place.
+        title: The unit that varies, such as ``"unit 3"``; empty for the line between two groups.
+        labels: Name of each point.
+        decoded: One entry for each point.
     """
 
     title: str
@@ -46,12 +46,12 @@ class Walk:
 
     @property
     def change(self) -> np.ndarray:
-        """Largest difference of each number along the walk, positive if it ends higher: ``(numbers,)``."""
+        """Range of each decoded feature along the line, ``(features,)``; negative if it ends below its start."""
         flat = self.decoded.encoded.reshape(len(self.labels), -1)
         return np.asarray(np.ptp(flat, axis=0) * np.where(flat[-1] < flat[0], -1, 1))
 
     def table(self) -> pd.DataFrame:
-        """One row a number, those that change most first."""
+        """One row for each decoded feature, the largest changes first."""
         flat = self.decoded.natural.reshape(len(self.labels), -1)
         table = pd.DataFrame(flat.T, pd.Index(self.decoded.names, name="feature"), self.labels)
         table.insert(0, "change", self.change)
@@ -68,26 +68,26 @@ def traverse(
     sample: str | None = None,
     covariates: dict[str, Any] | None = None,
 ) -> pd.DataFrame:
-    """What the decoder makes of each unit of the latent space as it goes from low to high.
+    """Decode each unit of the latent space from low to high values, with the other units fixed (latent traversal).
 
     Args:
-        model: With a decoder.
-        data: What the model was trained on, or its embedding by `embed`: mean and standard deviation of each unit are
-            those of the training samples.
+        model: A model with a decoder.
+        data: The data the model was trained on, or its embedding by `embed`. The mean and standard deviation of each
+            unit are those of the training samples.
         unit: One or more units, counted from 0. Default: all.
-        steps: Places on the way.
-        span: How far to go from the mean of the unit to either side, in its standard deviations.
-        sample: Name of a sample where the other units stay. Default: at their means.
-        covariates: What the decoder is told, such as ``{"batch": "b1"}``; those not named are the commonest level of a
-            category, the mean of a number.
+        steps: Number of points along each unit.
+        span: Distance from the mean of the unit to either side, in its standard deviations.
+        sample: Name of a sample whose values the other units take. Default: their means.
+        covariates: Covariates of the decoder, such as ``{"batch": "b1"}``. Default of each: its most frequent level, or
+            the mean of a continuous covariate.
 
     Returns:
-        One row for each number that is decoded, by unit, those that change most first: ``change``, its largest
-        difference along the way in standard units of the training samples (of categories and bases: in probability),
-        negative if it falls; ``measured_in``; and its value at each place in that unit.
+        One row for each decoded feature, grouped by unit, the largest changes first. ``change`` is its range along the
+        line in standard deviations of the training samples (for categories and bases: in probability), negative if it
+        decreases; ``measured_in`` is the unit of measurement of the remaining columns, its values at each point.
 
     Raises:
-        InputError: The model has no decoder; no such unit, sample or covariate; a value that is not finite.
+        InputError: The model has no decoder; unknown unit, sample or covariate; a value is not finite.
     """
     walks = _traversal(model, data, unit, steps, span, sample, covariates)
     return pd.concat({walk.title: walk.table() for walk in walks}, names=["unit"])
@@ -96,10 +96,10 @@ def traverse(
 def plot_traversal(
     model: Model, data: Source, unit: int | Sequence[int] | None = None, sample: str | None = None, **options: Any
 ) -> Figure:
-    """Draw what `traverse` finds.
+    """Plot the latent traversals of `traverse`.
 
-    Of tables and expression the ten features that change most, of images and volumes (their middle slice) the pictures
-    and where they change, of series the lines.
+    For tables and expression the ten features that change most are drawn, for images and volumes (middle slice) the
+    decoded images and a map of the change, for series the decoded curves.
 
     Args:
         model: As in `traverse`.
@@ -114,16 +114,14 @@ def plot_traversal(
     Raises:
         InputError: As in `traverse`.
     """
-    pass
-
     walks = _traversal(model, data, unit, sample=sample, **options)
-    title = f"Decoded along each unit of the latent space of {type(model).__name__}"
+    title = f"Latent traversals of {type(model).__name__}"
     if unit is None and len(walks) > MOST:
-        title += f": the {MOST} of {len(walks)} that change most"
+        title += f": the {MOST} of {len(walks)} units with the largest changes"
         strength = [float(np.square(walk.change).sum()) for walk in walks]
         walks = [walks[number] for number in np.sort(np.argsort(strength)[-MOST:])]
-    where = f"the other units as in sample {sample}" if sample else "the other units at their means"
-    return figure(walks, title, f"standard deviations from the mean of the unit, {where}")
+    where = f"other units as in sample {sample}" if sample else "other units at their means"
+    return figure(walks, title, f"distance from the mean of the unit [standard deviations], {where}")
 
 
 def path(
@@ -135,31 +133,31 @@ def path(
     steps: int = 9,
     covariates: dict[str, Any] | None = None,
 ) -> pd.DataFrame:
-    """What the decoder makes of the straight way in latent space from one group of samples to another.
+    """Decode points on the straight line in latent space from one group of samples to another (interpolation).
 
     Args:
-        model: With a decoder.
-        data: What the model was trained on, or its embedding by `embed`.
-        start: A group: the way begins at the mean of its training samples.
-        end: The group where it ends.
-        column: Column of ``obs`` that has the groups. None: ``start`` and ``end`` are names of samples.
-        steps: Places on the way, both ends included.
-        covariates: What the decoder is told, such as ``{"batch": "b1"}``; those not named are the commonest level of a
-            category, the mean of a number.
+        model: A model with a decoder.
+        data: The data the model was trained on, or its embedding by `embed`.
+        start: First group: the line starts at the mean of its training samples.
+        end: Second group: the line ends at the mean of its training samples.
+        column: Column of ``obs`` that holds the groups. None: ``start`` and ``end`` are names of samples.
+        steps: Number of points, start and end included.
+        covariates: Covariates of the decoder, such as ``{"batch": "b1"}``. Default of each: its most frequent level, or
+            the mean of a continuous covariate.
 
     Returns:
-        One row for each number that is decoded, those that change most first: ``change``, its largest difference along
-        the way in standard units of the training samples (of categories and bases: in probability), negative if it
-        falls; ``measured_in``; and its value at each place in that unit.
+        One row for each decoded feature, the largest changes first. ``change`` is its range along the line in standard
+        deviations of the training samples (for categories and bases: in probability), negative if it decreases;
+        ``measured_in`` is the unit of measurement of the remaining columns, its values at each point.
 
     Raises:
-        InputError: The model has no decoder; no such column, group, sample or covariate; a value that is not finite.
+        InputError: The model has no decoder; unknown column, group, sample or covariate; a value is not finite.
     """
     return _between(model, data, start, end, column, steps, covariates).table()
 
 
 def plot_path(model: Model, data: Source, start: str, end: str, **options: Any) -> Figure:
-    """Draw what `path` finds, as `plot_traversal` does.
+    """Plot the interpolation of `path`, in the same style as `plot_traversal`.
 
     Args:
         model: As in `path`.
@@ -174,10 +172,9 @@ def plot_path(model: Model, data: Source, start: str, end: str, **options: Any) 
     Raises:
         InputError: As in `path`.
     """
-    pass
-
     walk = _between(model, data, start, end, **options)
-    return figure([walk], f"Decoded by {type(model).__name__}, from {start} to {end}", f"way from {start} to {end}")
+    title = f"Latent interpolation of {type(model).__name__}, from {start} to {end}"
+    return figure([walk], title, f"position on the line from {start} to {end}")
 
 
 def _embedding(model: Model, data: Source) -> AnnData:
@@ -199,15 +196,15 @@ def _traversal(
     check_range("span", span, 1e-6)
     adata = _embedding(model, data)
     x = values(adata)
-    seen = x[training_rows(adata)]
-    base, spread = (x[_place(adata, sample)] if sample else seen.mean(0)), seen.std(0)
+    training = x[training_rows(adata)]
+    base, spread = (x[_place(adata, sample)] if sample else training.mean(0)), training.std(0)
     units = range(adata.n_vars) if unit is None else [unit] if isinstance(unit, int | np.integer) else unit
     shifts = np.linspace(-span, span, steps)
     walks = []
     for number in units:
         check_range("unit", number, 0, adata.n_vars - 1)
         z = np.tile(base, (steps, 1))
-        z[:, number] = seen[:, number].mean() + shifts * spread[number]
+        z[:, number] = training[:, number].mean() + shifts * spread[number]
         labels = [f"{shift:.3g} sd" for shift in shifts.round(9) + 0.0]
         walks.append(Walk(f"unit {number}", labels, decode(model, z, covariates)))
     return walks
@@ -224,17 +221,17 @@ def _between(
 ) -> Walk:
     check_range("steps", steps, 2)
     if start == end:
-        raise InputError(f"the way from {start!r} to itself has no length; name two groups, or two samples")
+        raise InputError(f"the line from {start!r} to itself has no length; name two groups, or two samples")
     adata = _embedding(model, data)
-    ends = [_centre(adata, name, column) for name in (start, end)]
+    first, last = (_centre(adata, name, column) for name in (start, end))
     shares = np.linspace(0, 1, steps)
-    z = ends[0] + shares[:, None] * (ends[1] - ends[0])
+    z = first + shares[:, None] * (last - first)
     labels = [start, *(f"{100 * share:.3g}%" for share in shares[1:-1]), end]
     return Walk("", labels, decode(model, z, covariates))
 
 
 def _centre(adata: AnnData, name: str, column: str | None) -> np.ndarray:
-    """Mean of the training samples of a group, or a sample: ``(units,)``."""
+    """Mean embedding of the training samples of a group, or embedding of one sample: ``(units,)``."""
     x = values(adata)
     if column is None:
         return np.asarray(x[_place(adata, name)])
@@ -255,12 +252,12 @@ def _place(adata: AnnData, name: str) -> int:
 
 
 def figure(walks: Sequence["Walk"], title: str, along: str) -> Figure:
-    """All walks in one figure.
+    """All lines in one figure.
 
     Args:
-        walks: What was decoded, of one model.
-        title: Of the figure.
-        along: What the places are, for the axis.
+        walks: Decoded lines of one model.
+        title: Title of the figure.
+        along: Label of the axis along the line.
     """
     decoded = walks[0].decoded
     if decoded.encoded.ndim == 2 or set(decoded.units) == {"probability"}:  # columns, or letters
@@ -269,9 +266,9 @@ def figure(walks: Sequence["Walk"], title: str, along: str) -> Figure:
 
 
 def _new(title: str, width: float, height: float) -> Figure:
-    made = Figure(figsize=(width, height), dpi=100, layout="constrained")
-    made.suptitle(title, x=0.01, ha="left", fontsize=11)
-    return made
+    canvas = Figure(figsize=(width, height), dpi=100, layout="constrained")
+    canvas.suptitle(title, x=0.01, ha="left", fontsize=11)
+    return canvas
 
 
 def _ticks(walk: "Walk") -> list[str]:
@@ -279,13 +276,13 @@ def _ticks(walk: "Walk") -> list[str]:
 
 
 def _features(walks: Sequence["Walk"], title: str, along: str) -> Figure:
-    """The features that change most: colours show how, the numbers in the cells are in the units of the data."""
+    """Heat maps of the features that change most; the values in the cells are in the units of the data."""
     steps, top = len(walks[0].labels), min(TOP, len(walks[0].decoded.names))
     columns = min(2, len(walks))
     rows = math.ceil(len(walks) / columns)
     width = columns * (2.1 + min(0.5 * steps, 6.5)) + 1.1
-    made = _new(title, max(width, 0.085 * len(title)), rows * (0.24 * top + 0.6) + 1.1)
-    axes = made.subplots(rows, columns, squeeze=False)
+    canvas = _new(title, max(width, 0.085 * len(title)), rows * (0.24 * top + 0.6) + 1.1)
+    axes = canvas.subplots(rows, columns, squeeze=False)
     shown = []
     for walk in walks:
         chosen = np.argsort(-np.abs(walk.change), kind="stable")[:top]
@@ -310,18 +307,18 @@ def _features(walks: Sequence["Walk"], title: str, along: str) -> Figure:
             axis.text(column, row, text, ha="center", va="center", fontsize=7, color="w" if dark else "k")
     for axis in axes.flat[len(walks) :]:
         axis.axis("off")
-    told = f"\nnumbers: {''.join(units)}" if len(units) == 1 and units != {""} else ""
-    made.supxlabel(along + told, fontsize=9)
+    unit = f"\nvalues in the cells: {''.join(units)}" if len(units) == 1 and units != {""} else ""
+    canvas.supxlabel(along + unit, fontsize=9)
     probability = "; probability" if "probability" in units else ""
-    label = f"difference from the mean of the row\n[standard units{probability}]"
-    bar = made.colorbar(ScalarMappable(norm, "RdBu_r"), ax=axes, aspect=25, shrink=0.8 if rows > 1 else 1.0, pad=0.01)
+    label = f"difference from the row mean\n[standard deviations{probability}]"
+    bar = canvas.colorbar(ScalarMappable(norm, "RdBu_r"), ax=axes, aspect=25, shrink=0.8 if rows > 1 else 1.0, pad=0.01)
     bar.set_label(label, fontsize=8)
     bar.ax.tick_params(labelsize=7)
-    return made
+    return canvas
 
 
 def written(row: np.ndarray) -> list[str]:
-    """Numbers of one row with as many decimals as its largest needs for three digits.
+    """Format the numbers of one row, with as many decimals as the largest needs for three significant digits.
 
     >>> written(np.array([3.04, 11.5, -0.001]))
     ['3.0', '11.5', '0.0']
@@ -340,20 +337,20 @@ def _short(name: str) -> str:
 
 
 def _lines(walks: Sequence["Walk"], title: str, along: str) -> Figure:
-    """Series, a line for each place; of many channels those that change most."""
+    """Series, one curve for each point on the line; if there are many channels, those that change most."""
     first = walks[0].decoded
     steps, (channels, length) = len(walks[0].labels), first.encoded.shape[1:]
     changes = sum(np.abs(walk.change).reshape(channels, length).mean(1) for walk in walks)
-    few = np.sort(np.argsort(-np.asarray(changes), kind="stable")[:CHANNELS])
-    more = f" ({len(few)} of {channels} channels, those that change most)" if len(few) < channels else ""
-    made = _new(title + more, max(3.4 * len(few), 5.2) + 1.2, 1.7 * len(walks) + 1.1)
-    axes = made.subplots(len(walks), len(few), squeeze=False, sharex=True, sharey="col")
+    drawn = np.sort(np.argsort(-np.asarray(changes), kind="stable")[:CHANNELS])
+    more = f" (the {len(drawn)} of {channels} channels that change most)" if len(drawn) < channels else ""
+    canvas = _new(title + more, max(3.4 * len(drawn), 5.2) + 1.2, 1.7 * len(walks) + 1.1)
+    axes = canvas.subplots(len(walks), len(drawn), squeeze=False, sharex=True, sharey="col")
     names = first.modality.get("channels") or [f"channel {place + 1}" for place in range(channels)]
     rate = first.modality.get("sampling_rate")
     times = np.arange(length) / rate if rate else np.arange(1, length + 1)
-    colours = colormaps["viridis"](np.linspace(0, 0.93, steps))  # its end is too pale for a line
+    colours = colormaps["viridis"](np.linspace(0, 0.93, steps))  # the yellow above is too pale for a line
     for row, walk in zip(axes, walks, strict=True):
-        for axis, channel in zip(row, few, strict=True):
+        for axis, channel in zip(row, drawn, strict=True):
             for line, colour in zip(walk.decoded.natural[:, channel], colours, strict=True):
                 axis.plot(times, line, color=colour, linewidth=1.3)
             unit = walk.decoded.units[channel * length]
@@ -365,16 +362,16 @@ def _lines(walks: Sequence["Walk"], title: str, along: str) -> Figure:
     for axis in axes[-1]:
         axis.set_xlabel("time [s]" if rate else "time [samples]", **SMALL)
     shades = ScalarMappable(Normalize(-0.5, steps - 0.5), ListedColormap(list(colours)))
-    bar = made.colorbar(shades, ax=axes, aspect=30, pad=0.02)
+    bar = canvas.colorbar(shades, ax=axes, aspect=30, pad=0.02)
     ticks = np.unique(np.linspace(0, steps - 1, min(steps, 9)).round().astype(int))
     bar.set_ticks(list(ticks), labels=[_ticks(walks[0])[tick] for tick in ticks])
     bar.set_label(along.replace(", ", ",\n"), fontsize=8)
     bar.ax.tick_params(labelsize=7)
-    return made
+    return canvas
 
 
 def _pictures(walks: Sequence["Walk"], title: str, along: str) -> Figure:
-    """Images, a row for each walk, and where they change from the first place to the last."""
+    """Images, one row for each line, and a map of the change from the first point to the last."""
     steps = len(walks[0].labels)
     pictures = [picture(walk.decoded.natural) for walk in walks]
     changes = [walk.decoded.encoded[-1] - walk.decoded.encoded[0] for walk in walks]
@@ -384,8 +381,8 @@ def _pictures(walks: Sequence["Walk"], title: str, along: str) -> Figure:
     low, high = min(map(np.min, pictures)), max(map(np.max, pictures))
     most = max(float(np.abs(found).max()) for found in maps) or 1.0
     size = 0.95 if len(walks) > 1 else 1.25
-    made = _new(title, max(size * (steps + 1) + 2.0, 0.085 * len(title)), size * len(walks) + 1.1)
-    axes = made.subplots(len(walks), steps + 1, squeeze=False)
+    canvas = _new(title, max(size * (steps + 1) + 2.0, 0.085 * len(title)), size * len(walks) + 1.1)
+    axes = canvas.subplots(len(walks), steps + 1, squeeze=False)
     for row, walk, shown, found in zip(axes, walks, pictures, maps, strict=True):
         for axis, image in zip(row, shown, strict=False):
             axis.imshow((image - low) / ((high - low) or 1.0), cmap="gray", vmin=0, vmax=1)
@@ -396,19 +393,19 @@ def _pictures(walks: Sequence["Walk"], title: str, along: str) -> Figure:
             axis.spines[:].set_visible(False)
     for axis, label in zip(axes[0], [*_ticks(walks[0]), "change"], strict=True):
         axis.set_title(label, **SMALL)
-    made.supxlabel(along, fontsize=9)
-    bar = made.colorbar(ScalarMappable(Normalize(-most, most), "RdBu_r"), ax=axes, aspect=20, pad=0.01)
-    bar.set_label("change [standard units]", fontsize=8)
+    canvas.supxlabel(along, fontsize=9)
+    bar = canvas.colorbar(ScalarMappable(Normalize(-most, most), "RdBu_r"), ax=axes, aspect=20, pad=0.01)
+    bar.set_label("change [standard deviations]", fontsize=8)
     bar.ax.tick_params(labelsize=7)
-    return made
+    return canvas
 
 
 def picture(images: np.ndarray) -> np.ndarray:
-    """``(places, channels, *spatial)`` as grey ``(places, height, width)``, or three channels as colours, last."""
+    """Images to draw: ``(points, channels, *spatial)`` to ``(points, height, width)``, or RGB with channels last."""
     flat = _slice(images)
     return flat.transpose(0, 2, 3, 1) if flat.shape[1] == 3 else flat.mean(1)
 
 
 def _slice(images: np.ndarray) -> np.ndarray:
-    """The middle slice of volumes; images as they are."""
+    """The middle slice of volumes; images unchanged."""
     return images[:, :, images.shape[2] // 2] if images.ndim == 5 else images

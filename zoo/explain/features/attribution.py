@@ -14,7 +14,7 @@ from ...data import Data
 from ...encode import Encoder
 from ...encode.joint import MEASURED, JointEncoder
 from ...errors import InputError, check_choice
-from ...latent.measures import some
+from ...latent.measures import subsample
 from ...models import Supervised
 from ...spec import Modality, modality_of
 from ..completeness import Gap
@@ -147,7 +147,7 @@ def attributions(model: Supervised, data: Data, split: Split, method: Method) ->
         np.random.seed(0)  # noqa: NPY002 (captum draws references by it)
         explainer = (IntegratedGradients if method == "integrated_gradients" else GradientShap)(Summed(network))
         steps = {"n_steps" if method == "integrated_gradients" else "n_samples": STEPS[method]}
-        drawn = training.content[some(len(training.rows), REFERENCES, 0)].to(model.device)
+        drawn = training.content[subsample(len(training.rows), REFERENCES, 0)].to(model.device)
         size = max(1, VALUES // (STEPS[method] * here.content.shape[1]))
         for rows in torch.arange(len(here.rows)).split(size):
             x, *also = (v[rows].to(model.device) for v in (here.content, here.measured, here.told, columns[:, None]))
@@ -209,7 +209,7 @@ def encode_split(model: Supervised, data: Data, split: Split) -> Encoded:
     rows = data.dataset.rows(split)
     if not len(rows):
         raise InputError(f"there are no {split} samples; name another split")
-    rows = rows[some(len(rows), MOST, 0)]
+    rows = rows[subsample(len(rows), MOST, 0)]
     encode = model.encode
     joint = isinstance(encode, JointEncoder)
     parts, measured = [], []

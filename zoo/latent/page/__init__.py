@@ -1,4 +1,4 @@
-"""The page of the latent explorer: one HTML file with its style, its scripts, plotly.js and the data inside."""
+"""The latent explorer page: one HTML file that includes its style, its scripts, plotly.js and the data."""
 
 import base64
 import hashlib
@@ -10,14 +10,14 @@ from jinja2.utils import htmlsafe_json_dumps
 from ...template import render
 
 HERE = Path(__file__).parent
-SCRIPTS = ("data", "state", "maps", "pointing", "legend", "selection", "start")  # in this order, as one script
+SCRIPTS = ("data", "state", "maps", "pointing", "legend", "selection", "start")  # joined in this order
 
 
 def page(content: dict[str, Any]) -> str:
-    """The whole file.
+    """The complete HTML text.
 
-    Nothing in it may load anything: a policy in its head forbids the network, and scripts other than its own two.
-    (plotly.js compiles drawing code as it goes, hence ``unsafe-eval``.)
+    The content security policy in its head forbids network access, and all scripts other than plotly.js and its own.
+    (``unsafe-eval`` is needed because plotly.js compiles drawing code at run time.)
 
     Args:
         content: From `zoo.latent.page.content.content`.

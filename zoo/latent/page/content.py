@@ -1,4 +1,4 @@
-"""What the page of the latent explorer shows, as JSON values: arrays as base64, text once for each category."""
+"""Content of the latent explorer page as JSON: arrays in base64, the text of each category only once."""
 
 import base64
 from typing import Any
@@ -14,15 +14,15 @@ from ..colours import GREY, MISSING, OTHER, Colours, colours, splits
 from ..projection import training_rows
 from ..scatter import NAMES, SYMBOLS, points, shape, title
 
-STEPS = 255  # of viridis; one more code stands for a missing number
+STEPS = 255  # colours of viridis; code 255 stands for a missing number
 FIRST = ("X_pca", "X_umap")
 
 
 def content(layers: dict[str, AnnData], heading: str) -> dict[str, Any]:
-    """All of the page.
+    """The complete content of the page.
 
     Args:
-        layers: The same samples in each, with at least one projection each.
+        layers: Layers by name, with the same samples and at least one projection in each.
         heading: Title of the page.
     """
     table = _table(layers)
@@ -31,16 +31,16 @@ def content(layers: dict[str, AnnData], heading: str) -> dict[str, Any]:
     for number, rows in enumerate(groups.values()):
         codes[rows] = number
     columns = list(table.obs.columns)
-    wanted = [column for column in ("target", "prediction", "cluster", *columns) if column in columns]
+    preferred = [column for column in ("target", "prediction", "cluster", *columns) if column in columns]
     if not columns:
-        table.obs["samples"], columns, wanted = "all", ["samples"], ["samples"]
+        table.obs["samples"], columns, preferred = "all", ["samples"], ["samples"]
     latent = [number for number, adata in enumerate(layers.values()) if adata.uns.get("layer") == "latent"]
     return {
         "title": heading,
         "names": names,
         "index": next(name for name in ("sample", "sample_name", "obs_names") if name not in columns),
         "columns": [_column(table, column) for column in columns],
-        "colour": wanted[0],
+        "colour": preferred[0],
         "layers": [_layer(name, adata) for name, adata in layers.items()],
         "layer": latent[-1] if latent else len(layers) - 1,
         "splits": [{"name": name, "symbol": SYMBOLS[shape(name)], "count": len(rows)} for name, rows in groups.items()],
@@ -52,13 +52,13 @@ def content(layers: dict[str, AnnData], heading: str) -> dict[str, Any]:
 
 
 def packed(values: np.ndarray) -> dict[str, str]:
-    """An array as its type and its bytes, little-endian."""
+    """An array as its type and its little-endian bytes in base64."""
     plain = np.ascontiguousarray(values, values.dtype.newbyteorder("<"))
     return {"type": values.dtype.name, "data": base64.b64encode(plain.tobytes()).decode()}
 
 
 def _table(layers: dict[str, AnnData]) -> AnnData:
-    """The sample table of all layers; columns of one name that differ, such as clusters, are told apart."""
+    """The sample table of all layers; if columns of one name differ, such as clusters, the layer is appended."""
     obs: dict[str, pd.Series] = {}
     uns: dict[str, Any] = {}
     for layer, adata in layers.items():
@@ -72,7 +72,7 @@ def _table(layers: dict[str, AnnData]) -> AnnData:
 
 
 def _column(table: AnnData, name: str) -> dict[str, Any]:
-    """A column with its colours: numbers as they are, categories as codes."""
+    """A column with its colours: numbers unchanged, categories as codes."""
     found, values = colours(table, name), table.obs[name]
     label = found.title if found.title.startswith(name) else f"{name}: {found.title.removesuffix(', predicted')}"
     about = {"name": name, "label": label, "title": found.title}
@@ -95,10 +95,10 @@ def _column(table: AnnData, name: str) -> dict[str, Any]:
 
 
 def _compact(values: pd.Series, found: Colours) -> np.ndarray:
-    """The smallest type that keeps every number."""
+    """The numbers in single precision if that is exact, else in double precision."""
     x = found.content  # float64, NaN where missing
-    whole = np.nan_to_num(x)
-    if values.dtype == np.float32 or ((whole == np.round(whole)) & (np.abs(whole) < 1 << 24)).all():
+    filled = np.nan_to_num(x)
+    if values.dtype == np.float32 or ((filled == np.round(filled)) & (np.abs(filled) < 1 << 24)).all():
         return x.astype(np.float32)
     return x
 
@@ -108,7 +108,9 @@ def _layer(name: str, adata: AnnData) -> dict[str, Any]:
     is_latent = adata.uns.get("layer") == "latent" and name != "latent space"
     units = f"{adata.n_vars} unit{'s' * (adata.n_vars != 1)}"
     source = f"layer “{name}”{' (the latent space)' * is_latent}" if name != "latent space" else f"the {name}"
-    meaning = f"Each point is a sample: the {units} that {source} gives for it, drawn in two dimensions."
+    meaning = (
+        f"Each point is a sample. Its position is a projection of the output of {source} ({units}) to two dimensions."
+    )
     return {
         "label": f"{name} ({adata.n_vars}){', latent space' * is_latent}",
         "notes": [meaning, *filter(None, (_note(adata, basis) for basis in bases))],
@@ -118,7 +120,7 @@ def _layer(name: str, adata: AnnData) -> dict[str, Any]:
 
 def _projection(adata: AnnData, basis: str) -> dict[str, Any]:
     xy, labels = points(adata, basis)
-    scaled = basis == "X_pca"  # the scale of a UMAP axis means nothing
+    scaled = basis == "X_pca"  # the scale of UMAP axes has no meaning
     return {
         "name": title(basis)[0],
         "labels": labels,
@@ -128,21 +130,21 @@ def _projection(adata: AnnData, basis: str) -> dict[str, Any]:
 
 
 def _note(adata: AnnData, basis: str) -> str:
-    """What the axes mean, and whose samples they were learnt from if `pca` and `umap` of the zoo did it."""
+    """Meaning of the axes, and the samples they were fitted on if the projection was computed by `zoo.latent`."""
     rows = training_rows(adata)
     count = f"{rows.sum():,} training samples" if not rows.all() else f"all {len(rows):,} samples"
-    others = "; the others were placed on that map" if not rows.all() else ""
+    others = "; the other samples were projected afterwards" if not rows.all() else ""
     if basis == "X_pca":
         own = "pca" in adata.uns and "params" not in adata.uns["pca"]
-        fitted = f" Fitted on {count}{others}; the shares of variance are theirs too." if own else ""
-        return f"PCA: the straight directions along which samples differ most, in the units of the layer.{fitted}"
+        fitted = f" PCA and its percentages of variance were fitted on {count}{others}." if own else ""
+        return f"PCA: the directions of largest variance, in the scale of the layer's outputs.{fitted}"
     if basis not in NAMES:
         return ""
     own = "n_neighbors" in adata.uns.get(basis.removeprefix("X_"), {}).get("params", {})
-    fitted = f" Fitted on {count}{others}." if own else ""
+    fitted = f" It was fitted on {count}{others}." if own else ""
     if basis == "X_tsne":
-        fitted = " Computed from all samples at once, of every split: measure nothing in it."
+        fitted = " It was computed from the samples of all splits at once, so use it for display only."
     return (
-        f"{title(basis)[0]}: a map that keeps near neighbours near. Its axes, the distances between far groups and the "
-        f"sizes of groups mean little.{fitted}"
+        f"{title(basis)[0]}: a projection that preserves local neighbourhoods. Its axes, the distances between distant "
+        f"groups and the sizes of groups mean little.{fitted}"
     )

@@ -1,4 +1,4 @@
-// What the page was given. Arrays came as base64 and are unpacked when first used.
+// The content embedded in the page. Arrays are base64 and are unpacked when first used.
 const content = JSON.parse(document.getElementById("content").textContent);
 const samples = content.names.length;
 const TYPES = {
@@ -29,14 +29,14 @@ function valueOf(column, row) {
   return Number.isNaN(value) ? null : value;
 }
 
-// For reading: four digits.
+// Value for display, with four significant digits.
 function readable(value) {
   if (value === null) return "";
   if (typeof value === "string" || Number.isInteger(value)) return String(value);
   return String(Number(value.toPrecision(4)));
 }
 
-// For a file: every digit, and of single precision no more than it has.
+// Value for the CSV file: all digits, and for single precision the fewest that identify the number.
 function exact(column, row) {
   const value = valueOf(column, row);
   if (column.values.type === "float32" && value !== null) {
@@ -53,11 +53,11 @@ function counted(number, noun) {
   return `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
 }
 
-// An element with text, never with markup: names come from the data.
+// An element with plain text, never markup, because names come from the data.
 function element(tag, text, properties) {
-  const made = document.createElement(tag);
-  if (text !== undefined) made.textContent = text;
-  return Object.assign(made, properties);
+  const node = document.createElement(tag);
+  if (text !== undefined) node.textContent = text;
+  return Object.assign(node, properties);
 }
 
 function byId(id) {

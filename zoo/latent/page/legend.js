@@ -1,4 +1,4 @@
-// The legend beside the maps, and the splits under it: what they show can be hidden.
+// The legend beside the plots, and the list of splits below it; categories and splits can be hidden.
 const MARKS = { circle: "●", "triangle-up": "▲", diamond: "◆", square: "■" };
 
 function drawLegend() {
@@ -6,10 +6,10 @@ function drawLegend() {
   const box = byId("legend").querySelector(".part");
   const focused = [...box.querySelectorAll("button")].indexOf(document.activeElement);
   box.querySelector("h2").textContent = state.column.title;
-  const made = entries.map(entryOf);
-  if (low !== undefined) made.unshift(scaleOf(low, high));
-  box.querySelector(".entries").replaceChildren(...made);
-  box.querySelector(".hint").textContent = entries.length > 1 ? "Click to hide, double-click to show alone." : "";
+  const buttons = entries.map(entryOf);
+  if (low !== undefined) buttons.unshift(scaleOf(low, high));
+  box.querySelector(".entries").replaceChildren(...buttons);
+  box.querySelector(".hint").textContent = entries.length > 1 ? "Click to hide, double-click to show only this one." : "";
   if (focused >= 0) box.querySelectorAll("button")[focused]?.focus();
 }
 
@@ -20,7 +20,7 @@ function entryOf(entry) {
   swatch.style.background = themed(colour);
   button.append(swatch, element("span", label, { className: "name" }), numberOf(count));
   button.setAttribute("aria-pressed", String(!state.hiddenCodes.has(code)));
-  // Two clicks redraw the legend twice, so a double click is told from them here and not by its own event.
+  // Each click redraws the legend, so no dblclick event occurs; the click count detects a double click.
   button.addEventListener("click", ({ detail }) => detail === 2 ? showAlone(code) : toggle(state.hiddenCodes, code));
   return button;
 }
@@ -34,7 +34,7 @@ function toggle(hidden, item) {
   refresh();
 }
 
-// The first of the two clicks has hidden or shown it; a second double click shows all again.
+// Called by the second click of a double click; if only this category is shown already, show all.
 function showAlone(code) {
   const others = colouring().entries.map((entry) => entry.code).filter((other) => other !== code);
   const alone = others.every((other) => state.hiddenCodes.has(other));

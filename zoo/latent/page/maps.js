@@ -1,5 +1,5 @@
-// The maps: one panel for each of up to two projections of a layer, drawn by plotly.
-const MOST_RINGED = 30; // so few selected samples are ringed, for they would be hard to find
+// The plots: one panel for each of up to two projections of a layer, drawn by plotly.
+const MOST_RINGED = 30; // up to so many selected samples have rings, which make few samples easier to see
 const CONFIG = { displayModeBar: false, responsive: true, scrollZoom: true, doubleClick: false };
 const maps = [];
 let panelNumber = 0, drawings = 0;
@@ -11,9 +11,9 @@ function makeMap() {
     drawing: section.querySelector(".drawing"), ring: section.querySelector(".ring"),
     title: section.querySelector("h2"), select: section.querySelector("select"),
   };
-  map.select.setAttribute("aria-label", `Projection of map ${map.number + 1}`);
+  map.select.setAttribute("aria-label", `Projection of plot ${map.number + 1}`);
   map.select.addEventListener("change", () => { map.wanted = map.select.value; refresh(); });
-  // The wheel scrolls the page unless a tool for looking around is chosen.
+  // The wheel scrolls the page unless Zoom or Pan is chosen.
   section.querySelector(".plot").addEventListener("wheel", (event) => {
     if (!["zoom", "pan"].includes(state.tool)) event.stopPropagation();
   }, { capture: true, passive: true });
@@ -30,7 +30,7 @@ function drawMaps() {
   for (const map of shown) {
     map.projection = projections.find(({ name }) => name === map.wanted) || projections[map.number];
     map.title.textContent = map.projection.name;
-    map.section.setAttribute("aria-label", `Map by ${map.projection.name}`);
+    map.section.setAttribute("aria-label", `${map.projection.name} plot`);
     map.select.hidden = projections.length < 3;
     map.title.hidden = !map.select.hidden;
     map.select.replaceChildren(...projections.map(({ name }) => element("option", name)));
@@ -98,7 +98,7 @@ function layoutOf(map) {
   };
 }
 
-// All samples, whatever is hidden, so that the axes stay while categories come and go.
+// Ranges of all samples, hidden ones included, so that the axes do not change when categories are hidden.
 function rangesOf(projection) {
   if (!projection.ranges) {
     const values = unpack(projection.values);
@@ -120,19 +120,19 @@ addEventListener("pointerup", (event) => { shift = event.shiftKey; }, true);
 
 function listen(map) {
   const rowOf = ({ curveNumber, pointNumber }) => map.rows[curveNumber][pointNumber];
-  const later = (work) => setTimeout(work); // plotly is not done with its own event
+  const later = (work) => setTimeout(work); // after plotly has finished handling the event
   map.drawing.on("plotly_hover", ({ points, event }) => point(rowOf(points[0]), event));
   map.drawing.on("plotly_unhover", () => point(null));
   map.drawing.on("plotly_relayouting", () => point(null));
-  map.drawing.on("plotly_selected", (found) => { // also comes, without a shape, when refresh() takes the shape away
+  map.drawing.on("plotly_selected", (found) => { // also fired, without a shape, when refresh() removes the selection shape
     if (found?.lassoPoints || found?.range) { const rows = found.points.map(rowOf); later(() => pick(rows, shift)); }
   });
   map.drawing.on("plotly_click", ({ points, event }) => {
     const row = rowOf(points[0]);
-    later(() => { pick([row], shift); point(row, event); }); // a finger cannot hover
+    later(() => { pick([row], shift); point(row, event); }); // shows the tip on touch screens, which have no hover
   });
-  map.drawing.on("plotly_deselect", () => later(clearSelection)); // a double click, of lasso and box
-  map.drawing.on("plotly_doubleclick", () => later(() => resetView([map]))); // of the other tools
+  map.drawing.on("plotly_deselect", () => later(clearSelection)); // double click with lasso or box
+  map.drawing.on("plotly_doubleclick", () => later(() => resetView([map]))); // double click with the other tools
 }
 
 function resetView(which) {

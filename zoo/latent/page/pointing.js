@@ -1,11 +1,11 @@
-// The sample under the pointer: a ring in every map, and what is known of it.
+// The sample under the pointer: a ring in every plot, and a tip with its values.
 function point(row, event) {
   for (const map of maps) placeRing(map, row);
   const tip = byId("tip");
   tip.hidden = row === null || !event;
   if (tip.hidden) return;
   const list = element("dl");
-  for (const column of told()) {
+  for (const column of tipColumns()) {
     const value = valueOf(column, row);
     list.append(element("dt", column.label), element("dd", value === null ? "missing" : clipped(readable(value))));
   }
@@ -17,7 +17,7 @@ function point(row, event) {
   tip.style.transform = `translate(${Math.round(left)}px, ${Math.round(top)}px)`;
 }
 
-function told() {
+function tipColumns() {
   const known = ["target", "prediction", "reconstruction_error", "split"].map(columnNamed).filter(Boolean);
   return known.includes(state.column) ? known : [...known, state.column];
 }

@@ -1,30 +1,30 @@
-// The selected samples as numbers, as a table and as a file.
-const MOST_ROWS = 200, MOST_COLUMNS = 40; // of the table on the page; the file has all
+// The selected samples: summary, table and CSV file.
+const MOST_ROWS = 200, MOST_COLUMNS = 40; // of the table on the page; the CSV file has all
 
 function drawSelection() {
-  const some = chosen.length > 0;
-  byId("count").textContent = some
+  const selected = chosen.length > 0;
+  byId("count").textContent = selected
     ? `${counted(chosen.length, "sample")} of ${samples.toLocaleString("en")}`
     : state.tool
-      ? "Draw around points in a map, click on one, or find one by name. With the shift key, more are added."
-      : "Tap on a point, find one by name, or choose Lasso or Box and draw around points in a map.";
-  byId("clear").disabled = byId("download").disabled = !some;
-  byId("table").hidden = !some;
-  byId("summary").replaceChildren(...(some ? summary() : []));
-  byId("table").replaceChildren(...(some ? [table()] : []));
+      ? "Select samples by drawing around points, clicking a point, or searching by name. Hold shift to add more."
+      : "Tap a point, search by name, or choose Lasso or Box and draw around points to select samples.";
+  byId("clear").disabled = byId("download").disabled = !selected;
+  byId("table").hidden = !selected;
+  byId("summary").replaceChildren(...(selected ? summary() : []));
+  byId("table").replaceChildren(...(selected ? [table()] : []));
   const parts = [];
   if (chosen.length > MOST_ROWS) parts.push(`the first ${MOST_ROWS} of ${counted(chosen.length, "sample")}`);
   const columns = content.columns.length;
-  if (some && columns > MOST_COLUMNS) parts.push(`the first ${MOST_COLUMNS} of ${columns} columns`);
-  byId("more").textContent = parts.length ? `Listed: ${parts.join(", ")}. The CSV file has all.` : "";
+  if (selected && columns > MOST_COLUMNS) parts.push(`the first ${MOST_COLUMNS} of ${columns} columns`);
+  byId("more").textContent = parts.length ? `The table shows ${parts.join(" and ")}. The CSV file has all.` : "";
 }
 
-// How many of each category; of numbers the median, beside that of all that are shown.
+// Counts of the categories among the selected samples; for numbers their median, and that of all visible samples.
 function summary() {
   const { codes, entries, low } = colouring();
   if (low !== undefined) {
     const shown = [...visible.keys()].filter((row) => visible[row]);
-    const text = `median ${state.column.title}: ${median(chosen)} (of all shown: ${median(shown)})`;
+    const text = `median ${state.column.title}: ${median(chosen)} (all visible samples: ${median(shown)})`;
     return [element("span", text, { className: "chip" })];
   }
   const counts = new Map();
@@ -48,7 +48,7 @@ function median(rows) {
 
 function table() {
   const columns = content.columns.slice(0, MOST_COLUMNS);
-  const made = element("table"), head = element("tr"), body = element("tbody");
+  const whole = element("table"), head = element("tr"), body = element("tbody");
   head.append(element("th", "sample", { scope: "col" }));
   for (const { label, levels } of columns) {
     head.append(element("th", label, { scope: "col", className: levels ? "" : "figure", title: label }));
@@ -66,8 +66,8 @@ function table() {
   body.addEventListener("pointerleave", () => point(null));
   const top = element("thead");
   top.append(head);
-  made.append(top, body);
-  return made;
+  whole.append(top, body);
+  return whole;
 }
 
 function clearSelection() {

@@ -1,4 +1,4 @@
-// The controls, and the first drawing.
+// The controls, and the initial drawing.
 function options(select, labels, chosenNumber) {
   select.append(...labels.map((label, number) => element("option", label, { value: number })));
   select.value = chosenNumber;
@@ -22,17 +22,17 @@ byId("clear").addEventListener("click", clearSelection);
 byId("download").addEventListener("click", download);
 document.addEventListener("scroll", () => point(null), { passive: true });
 
-// A sample of just this name, else all whose name contains it.
+// Select the sample of exactly this name, or else all whose names contain the text.
 let typing;
 const lower = content.names.map((name) => name.toLowerCase());
 byId("search").addEventListener("input", ({ target }) => {
   clearTimeout(typing);
   typing = setTimeout(() => {
-    const wanted = target.value.trim().toLowerCase();
-    const found = wanted ? [...lower.keys()].filter((row) => lower[row] === wanted) : [];
-    pick(found.length || !wanted ? found : [...lower.keys()].filter((row) => lower[row].includes(wanted)));
-    if (!wanted || chosen.length) return;
-    byId("count").textContent = `No sample that is shown has “${clipped(target.value.trim())}” in its name.`;
+    const query = target.value.trim().toLowerCase();
+    const found = query ? [...lower.keys()].filter((row) => lower[row] === query) : [];
+    pick(found.length || !query ? found : [...lower.keys()].filter((row) => lower[row].includes(query)));
+    if (!query || chosen.length) return;
+    byId("count").textContent = `No visible sample has “${clipped(target.value.trim())}” in its name.`;
   }, 200);
 });
 

@@ -1,21 +1,21 @@
-// What is shown and what is selected; every change ends in refresh().
-const MISSING_CODE = 255; // of a column of numbers, whose other codes are steps of viridis
-const order = unpack(content.order); // shuffled, else the last class would lie on top of the others
+// What is shown and what is selected; every change ends with refresh().
+const MISSING_CODE = 255; // of a column of numbers, whose other codes are colours of viridis
+const order = unpack(content.order); // shuffled, because in table order the last class would cover the others
 const splitOf = unpack(content.split);
 const state = {
   layer: content.layer,
   column: columnNamed(content.colour),
-  tool: matchMedia("(pointer: coarse)").matches ? "" : "lasso", // a finger must be able to scroll the page
+  tool: matchMedia("(pointer: coarse)").matches ? "" : "lasso", // touching a plot must be able to scroll the page
   hiddenCodes: new Set(),
   hiddenSplits: new Set(),
 };
 const picked = new Uint8Array(samples); // by lasso, box, click or search
-const visible = new Uint8Array(samples); // neither its split nor its category is hidden
+const visible = new Uint8Array(samples); // neither split nor category is hidden
 let chosen = []; // rows that are picked and visible, in the order of the table
 let visibleCount = samples;
 let dark = false;
 
-// Each sample's place in a palette, and what the legend says: {palette, codes, entries, low, high}.
+// Palette, code of each sample in it, and legend entries: {palette, codes, entries, low, high}.
 function colouring() {
   const column = state.column;
   if (!column.colouring) column.colouring = column.levels ? ofCategories(column) : ofNumbers(column);
@@ -43,7 +43,7 @@ function ofNumbers(column) {
   return { palette, codes, low, high, entries };
 }
 
-// What is black or of the darkest violet is not seen on black.
+// Black and the darkest violet are invisible on the dark background, so lighter colours replace them.
 function themed(colour) {
   return dark && colour === "#000000" ? "#FFFFFF" : colour;
 }
