@@ -23,18 +23,19 @@ class Figure(MatplotlibFigure):
         return buffer.getvalue(), {"width": round(100 * self.get_figwidth())}
 
 
-def save(figure: MatplotlibFigure, path: Path) -> Path:
+def save(figure: MatplotlibFigure, path: Path, dpi: int | None = None) -> Path:
     """Write a figure to a file beside ``path`` and rename it, so that no half-written file is left.
 
     Args:
-        figure: The figure; it is drawn with 160 dots per inch.
-        path: The file; the suffix is the format.
+        figure: The figure.
+        path: The file, whose suffix determines the format; its folder is created if it does not exist.
+        dpi: Dots per inch. Default: the resolution of the figure.
 
     Returns:
         ``path``.
     """
     with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=160)
+        figure.savefig(temporary, dpi=dpi)
     return path
 
 

@@ -31,7 +31,7 @@ from zoo.latent.measures import subsample
 from zoo.models import CNN1D, CNN2D, MLP, MultiModal, Supervised
 
 OUT = Path("runs/cnn1d_motif/pretrained/explanation")
-MISSED = "contributions miss the differences that they should sum to"
+MISSED = "the sum of contributions deviates from the difference of the outputs"
 
 
 @pytest.fixture
@@ -199,10 +199,10 @@ def test_the_gap_of_features_is_that_of_the_outputs(
         references = training.content[subsample(len(training.rows), attribution.REFERENCES, 0)]
     for lacks in (False, True):
         row = int((here.measured.all(1) != lacks).nonzero()[0])
-        told = here.told[row]
-        reference = torch.cat([references * here.measured[row], told.expand(len(references), -1)], 1)
+        presence = here.presence[row]
+        reference = torch.cat([references * here.measured[row], presence.expand(len(references), -1)], 1)
         with torch.no_grad():
-            own = model.network(torch.cat([here.content[row], told])[None])
+            own = model.network(torch.cat([here.content[row], presence])[None])
             expected = (own - model.network(reference).mean(0))[0, 0]
         assert abs(float(gap.difference[row])) == pytest.approx(abs(float(expected)), abs=1e-5)
 

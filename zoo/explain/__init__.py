@@ -1,7 +1,8 @@
-"""Why a model answers as it does: motifs, contributions, mutations, maps of images, influence of time points.
+"""Explanations of trained models.
 
-And what it answers if its input were another: perturbations. Of several modalities: which it relies on, and which
-features, in models trained independently and beside chance.
+For DNA: filter motifs, contributions of bases, effects of mutations and variants. For images, series and tables: heat
+maps, influence of time points, LIME. For expression and several modalities: importance of features and modalities, and
+its stability over independently trained models. For generative models: effects of perturbing an input.
 """
 
 from importlib import import_module
@@ -49,4 +50,4 @@ from .stability.feature_stability import feature_stability as feature_stability
 from .stability.figures import plot_feature_stability as plot_feature_stability
 
 for _module in walk_packages(__path__, f"{__name__}."):
-    import_module(_module.name)  # a folder adds its explainers
+    import_module(_module.name)  # each module registers its explainers

@@ -1,4 +1,4 @@
-"""What ``zoo explain`` writes, by modality; the folder of a modality adds its own."""
+"""Registries of the functions behind ``zoo explain``, by modality; each module adds its own functions."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,14 +18,14 @@ from ..training.tasks import task_of
 
 @dataclass
 class Request:
-    """What a user asked for.
+    """Options of one call of ``zoo explain``.
 
     Attributes:
-        data: Reads the data that the options name.
-        folder: Where to write.
-        method: How contributions are computed; None for the usual way.
-        file: Of ``--fasta`` or ``--vcf``.
-        genome: FASTA file that the positions of variants are of.
+        data: Reads the data.
+        folder: Output folder.
+        method: Attribution method; None for the default of the modality.
+        file: File given by ``--fasta`` or ``--vcf``.
+        genome: FASTA file of the reference genome of the variants.
     """
 
     data: Callable[[], Data]
@@ -35,28 +35,28 @@ class Request:
     genome: str | None = None
 
 
-Explainer = Callable[[Supervised, Request], list[Path]]  # gives the files that it has written
+Explainer = Callable[[Supervised, Request], list[Path]]  # returns the paths of the files it has written
 EXPLAINERS = Registry[Explainer]("zoo explain")
 OF_FASTA = Registry[Explainer]("zoo explain --fasta")
 OF_VCF = Registry[Explainer]("zoo explain --vcf")
 
 
 def check_takes(what: str, model: Supervised, *kinds: str) -> None:
-    """Raise an `InputError` unless a function of `zoo.explain` is for the modality of a model."""
-    hint = f"the command zoo explain writes what there is for this {type(model).__name__}"
+    """Raise an `InputError` unless a function of `zoo.explain` supports the modality of a model."""
+    hint = f"the command zoo explain writes all explanations available for this {type(model).__name__}"
     check_kind(f"zoo.explain.{what}", modality_of(model.spec)["kind"], kinds, hint)
 
 
-def check_answers(model: Supervised) -> None:
-    """Raise an `InputError` if the model predicts survival, which single samples cannot be explained for."""
+def check_not_survival(model: Supervised) -> None:
+    """Raise an `InputError` if the model predicts survival, which is not supported for single samples."""
     if task_of(model.target).needs_event:
         raise InputError(
-            "zoo explain tells of classes and numbers, not of survival; see 'zoo predict' and 'zoo explore'"
+            "zoo explain supports classes and continuous targets, not survival; use 'zoo predict' or 'zoo explore'"
         )
 
 
 def examples(data: Data) -> tuple[Tensor, pd.Index]:
-    """Raw values and names of two validation samples of each class, or of eight; of test samples without others."""
+    """Raw values and names of two samples of each class, or eight samples, of the validation (or else test) split."""
     rows = next(found for split in ("validation", "test") if len(found := data.dataset.rows(split)))
     y = data.dataset.y[rows]
     if task_of(data.spec["target"]).classified:

@@ -13,6 +13,8 @@ from .explorer import Explorer, every_layer, heading
 from .heat import heatmap
 from .scatter import panels
 
+DPI = 160  # of the files
+
 
 def explore(model: Model, data: Data | pd.DataFrame, folder: Path) -> list[Path]:
     """Write PCA, UMAP, heat map and table of the latent space; the output is reproducible.
@@ -43,8 +45,8 @@ def explore(model: Model, data: Data | pd.DataFrame, folder: Path) -> list[Path]
     for number, (name, adata) in enumerate(found.items(), 1):
         if name != "latent space":
             named = AnnData(adata.X, obs=adata.obs, obsm=dict(adata.obsm), uns={**adata.uns, "layer": name})
-            files.append(save(panels(named, _bases(named), _colour(named)), folder / f"{number}_{name}.png"))
-    files.append(save(heatmap(latent, [*filter(None, [_colour(latent)]), "cluster"]), folder / "heatmap.png"))
+            files.append(save(panels(named, _bases(named), _colour(named)), folder / f"{number}_{name}.png", DPI))
+    files.append(save(heatmap(latent, [*filter(None, [_colour(latent)]), "cluster"]), folder / "heatmap.png", DPI))
     Explorer(found, heading(model, data)).write_html(folder / "latent.html")
     with replacing(folder / "latent.h5ad") as path:
         latent.write_h5ad(path, compression="gzip")

@@ -256,7 +256,7 @@ def test_target_is_the_predicted_class_by_default() -> None:
     [
         ("one layer", "binary", {"target": "yse"}, "class 'yse' is unknown; did you mean yes"),
         ("one layer", "binary", {"target": 2}, "number of the class must be between 0 and 1, not 2"),
-        ("one layer", "regression", {"target": "yes"}, "the model predicts a number, y, which has no class 'yes'"),
+        ("one layer", "regression", {"target": "yes"}, "the target y is continuous and has no class 'yes'"),
         ("one layer", "binary", {"method": "gradients"}, "method 'gradients' is unknown; did you mean gradient"),
         ("k-mers", "binary", {"method": "deep_lift"}, "deep_lift needs the one-hot encoding of DNA; use mutagenesis"),
         ("full rank", "binary", {"method": "gradient"}, "gradient needs the one-hot encoding"),

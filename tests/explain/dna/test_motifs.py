@@ -298,7 +298,7 @@ def test_panel_names_each_motif(known, tmp_path):
 def test_figures_refuse_what_they_cannot_show(known):
     with pytest.raises(InputError, match=r"shape \(length, 4\) for A, C, G and T, not \(4, 9\)"):
         logo(np.ones((4, 9)), "wrong way round")
-    with pytest.raises(InputError, match="finite heights, but position 2 has another"):
+    with pytest.raises(InputError, match="finite heights, but position 2 has others"):
         logo(np.array([[1, 0, 0, 0], [np.nan, 0, 0, 0]]), "not a number")
     with pytest.raises(InputError, match="no motifs to draw"):
         logos([], "none")

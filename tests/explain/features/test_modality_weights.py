@@ -81,7 +81,7 @@ def test_weights_that_cancel_have_a_norm_and_no_effect_and_the_note_says_so(coho
     assert table["permutation_loss"]["rna"] > 3 * table["permutation_sd"]["rna"] > 0
     note = table.attrs["note"]
     assert "disagree most" in note
-    assert "weight norm and integrated gradients put them in another order than permutation" in note
+    assert "weight norm and integrated gradients rank the modalities differently from permutation" in note
     assert note.count(". ") == 0
     assert note.endswith("not on weight norms.")
 

@@ -307,7 +307,7 @@ def test_enrichment_is_the_hypergeometric_test_over_all_sets(message) -> None:
     assert table["genes"]["half"] == ";".join(genes[5:10])
     assert (enrichment(genes[90:93], sets, genes)["p_value"] == 1).all()
     assert "gene '5' is not in the background" in message(lambda: enrichment(["5"], sets, genes))
-    assert "are names alike" in message(lambda: enrichment([genes[0]], {"a": ["x"]}, genes))
+    assert "same kind of gene names" in message(lambda: enrichment([genes[0]], {"a": ["x"]}, genes))
     assert "no genes to test" in message(lambda: enrichment([], sets, genes))
 
 

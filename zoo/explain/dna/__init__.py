@@ -1,1 +1,1 @@
-"""Models of DNA: motifs, contributions of bases, effects of mutations and variants."""
+"""Explanations of models of DNA: motifs, contributions of bases, effects of mutations and variants."""

@@ -1,15 +1,15 @@
-"""Networks in a form in which captum's DeepLIFT is exact.
+"""Rewrite networks into an equivalent form for which captum's DeepLIFT is exact.
 
-DeepLIFT passes a sequence and its reference through a network side by side, and gives each non-linear layer the slope
-between the two in place of its gradient (the rescale rule). captum does it under four conditions that networks of the
-zoo do not meet as they are:
+DeepLIFT passes a sequence and its reference through a network together, and replaces the gradient of each non-linear
+layer by the slope between the two (the rescale rule). captum's implementation is exact under four conditions, which the
+networks of the zoo do not meet without changes:
 
-- It has a rule for the layer, found by its type; not for pools of all positions, nor for some activations.
-- The reference is in the other half of the batch; not so where both strands are read in one batch.
+- Each type of non-linear layer has a rule; global pooling and some activations have none.
+- The reference is in the second half of the batch; this fails where both strands are processed in one batch.
 - No layer is used twice.
-- The input of a non-linear layer goes nowhere else, and is not itself the output of one: captum changes the gradient of
-  that input, too late for the layer below (as in a pool after an activation) and for all that it enters (as in a
-  maximum beside an average).
+- The input of a non-linear layer is used by no other layer, and is not the output of another non-linear layer. captum
+  changes the gradient of that input: too late for the layer below (pooling after an activation), and for all layers
+  that use the input (maximum and average pooling in parallel).
 """
 
 import copy
@@ -22,7 +22,7 @@ from ...models.predict.cnn1d import BothStrands, Exponential, MaxAndAverage
 
 
 class _Copy(nn.Module):
-    """Before a non-linear layer, so that captum changes the gradient of nothing else."""
+    """Copies the input of a non-linear layer, so that captum changes no other gradient."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x.clone()
@@ -46,14 +46,14 @@ class LogOdds(nn.Module):
         self.logarithm = _Logarithm()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Log-odds."""
-        x = x - x.mean(1, keepdim=True)  # changes no odds, and keeps exponentials small
+        """Log-odds of each class."""
+        x = x - x.mean(1, keepdim=True)  # leaves the odds unchanged, and avoids overflow of the exponentials
         others = 1 - torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
         return x - self.logarithm(self.exponential(x) @ others)  # type: ignore[no-any-return]
 
 
 class _Strands(nn.Module):
-    """`BothStrands` with a copy of the network for each."""
+    """`BothStrands` with a separate copy of the network for each strand."""
 
     def __init__(self, strands: BothStrands, x: Tensor) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class _Strands(nn.Module):
 
 
 def prepared(network: nn.Module, x: Tensor) -> nn.Module:
-    """A copy of a network that meets the conditions above and has the same output.
+    """A copy of a network that meets the conditions of this module and has the same output.
 
     Args:
         network: In evaluation mode; not changed.
@@ -88,7 +88,7 @@ def prepared(network: nn.Module, x: Tensor) -> nn.Module:
     return nn.Sequential(_Copy(), new)
 
 
-KNOWN = (  # need no rule: linear in evaluation mode, or made of layers that are looked at one by one
+KNOWN = (  # need no rule: linear in evaluation mode, or containers whose layers are checked separately
     nn.Linear,
     nn.modules.conv._ConvNd,
     nn.modules.batchnorm._BatchNorm,
@@ -107,7 +107,7 @@ KNOWN = (  # need no rule: linear in evaluation mode, or made of layers that are
 
 
 def without_rule(network: nn.Module, x: Tensor) -> list[str]:
-    """Kinds of layers of a network that DeepLIFT has no rule for: neither linear, nor such that captum knows them.
+    """Types of the layers of a network that are neither linear nor have a DeepLIFT rule in captum.
 
     Args:
         network: In evaluation mode; not changed.
@@ -119,7 +119,7 @@ def without_rule(network: nn.Module, x: Tensor) -> list[str]:
 
 
 def _rules() -> tuple[type[nn.Module], ...]:
-    """Kinds of non-linear layers that captum has a rule for, with those of the zoo, which it is given here."""
+    """Types of non-linear layers with a rule in captum, after adding those of the zoo to captum's table."""
     from captum.attr._core.deep_lift import SUPPORTED_NON_LINEAR, nonlinear
 
     for kind in (Exponential, _Logarithm, nn.GELU, nn.SELU):
@@ -134,10 +134,10 @@ def multipliers(network: nn.Module, x: Tensor, references: Tensor, columns: Tens
         network: From one-hot sequences to outputs, in evaluation mode; not changed.
         x: One-hot sequences, ``shape=(batch, 4, length)``.
         references: One for each sequence, the same shape.
-        columns: Output that is meant for each sequence, ``shape=(batch,)``.
+        columns: Index of the explained output of each sequence, ``shape=(batch,)``.
 
     Returns:
-        ``shape=(batch, 4, length)``. Times ``x - references`` they sum to the difference of the outputs.
+        ``shape=(batch, 4, length)``. Multiplied by ``x - references`` they sum to the difference of the outputs.
     """
     from captum.attr import DeepLift
 

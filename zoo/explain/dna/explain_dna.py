@@ -1,4 +1,4 @@
-"""All that explains a model of DNA at once: what the command ``zoo explain`` writes."""
+"""Output of ``zoo explain`` for models of DNA: motifs, contributions of bases and effects of variants."""
 
 from pathlib import Path
 from textwrap import fill
@@ -18,12 +18,12 @@ from ...encode import to_tensor
 from ...encode.dna import dna_text
 from ...encode.one_hot import OneHotDNA
 from ...errors import InputError
-from ...figure import Figure
+from ...figure import Figure, save
 from ...files import replacing
 from ...models import Supervised
 from ...models.predict.cnn1d import CNN1D
 from ...spec import modality_of
-from ..explainers import EXPLAINERS, OF_FASTA, OF_VCF, Request, check_answers, examples
+from ..explainers import EXPLAINERS, OF_FASTA, OF_VCF, Request, check_not_survival, examples
 from .attribution import Method, attributed
 from .filters import filter_motifs
 from .logo import draw, logos
@@ -34,9 +34,10 @@ from .mutagenesis import mutagenesis, output_names
 from .variants import variant_effects
 
 SHOWN = 8  # sequences in the figure
-SHOWN_MOTIFS = 32
-WIDE = 80  # letters of a line of the title
-CHUNK = 1024  # sequences at a time
+SHOWN_MOTIFS = 32  # motifs in the figure
+WIDE = 80  # characters in a line of the title
+CHUNK = 1024  # sequences computed at once
+DPI = 160  # of the figures
 
 
 def explain(
@@ -47,34 +48,34 @@ def explain(
     folder: Path,
     method: Method = "mutagenesis",
 ) -> list[Path]:
-    """Write motifs of the filters and contributions of the bases of some sequences.
+    """Write the motifs of the filters, and the contributions of the bases of the given sequences.
 
-    - ``motifs.png``: logos of the filters of the first convolution, the most informative first, with the known motif
-      that each resembles; ``motifs.csv`` the same as a table, ``motifs.meme`` and ``motifs.jaspar`` for other tools.
-      Only of a model with filters over one-hot DNA.
-    - ``contributions.png``: logos of what each base contributes to the prediction, of the first eight sequences.
-    - ``contributions.csv``: the same of all sequences, and the effect of each mutation: ``sequence``, ``position``
-      (from 1), ``base``, ``class`` (the predicted one of several; the positive one of two), ``contribution``, and
-      ``effect_A`` to ``effect_T``, in natural logarithms of odds, or in the unit of a predicted number. Of
-      ``integrated_gradients`` and ``deep_lift`` also ``difference``, what the contributions of the sequence should sum
-      to, and ``unexplained``, the part of it that they do not sum to.
+    - ``motifs.png``: logos of the filters of the first convolution, the most informative first, with the most similar
+      known motif; ``motifs.csv``, the same as a table; ``motifs.meme`` and ``motifs.jaspar`` for other tools. Only for
+      models with filters over one-hot DNA.
+    - ``contributions.png``: logos of the contribution of each base to the prediction, for the first eight sequences.
+    - ``contributions.csv``: the same for all sequences, and the effect of each mutation: ``sequence``, ``position``
+      (from 1), ``base``, ``class`` (the positive class of two, else the predicted class), ``contribution``, and
+      ``effect_A`` to ``effect_T``, in natural log-odds, or in the unit of a continuous target. For
+      ``integrated_gradients`` and ``deep_lift`` also ``difference``, the value that the contributions of the sequence
+      should sum to, and ``unexplained``, its part that they do not explain.
 
-    Where contributions miss these differences by more than 5% of the largest one, the title of the figure says so.
+    If the contributions deviate by more than 5% of the largest difference, the title of the figure states it.
 
     Args:
         model: A trained model of DNA.
-        background: Sequences that motifs are read from, such as the training rows: uint8 ``(sequences, length)``.
+        background: Sequences from which motifs are derived, such as the training rows: uint8 ``(sequences, length)``.
         codes: Sequences to explain, uint8 ``shape=(sequences, length)``.
-        names: Of these sequences.
-        folder: Where to write; made if it does not exist.
-        method: How contributions are computed (see `attribute`).
+        names: Names of these sequences.
+        folder: Output folder, created if it does not exist.
+        method: Attribution method (see `attribute`).
 
     Returns:
-        The files, in the order of writing.
+        Paths of the files.
 
     Raises:
-        InputError: The model takes no DNA, sequences of another length, or contributions that miss the differences by
-            more than 50%; then nothing is written.
+        InputError: The model does not take DNA; sequences of another length; contributions fail the completeness check,
+            in which case no file is written.
     """
     predictions = model.predict(dna_text(codes))
     classes = model.target["classes"]
@@ -86,11 +87,12 @@ def explain(
     files = (
         _motifs(model, background, folder) if isinstance(model, CNN1D) and isinstance(model.encode, OneHotDNA) else []
     )
-    notes = [f"{name}: {told}" for name, told in zip(names[:SHOWN], _told(predictions.head(SHOWN), model), strict=True)]
+    labels = _prediction_labels(predictions.head(SHOWN), model)
+    notes = [f"{name}: {label}" for name, label in zip(names[:SHOWN], labels, strict=True)]
     figure = contribution_logos(contributions[:SHOWN].numpy(), notes, explained[:SHOWN], model.target["unit"])
     if gap is not None and gap.note:
         figure.suptitle(fill(f"{figure.get_suptitle()}: {gap.note}", WIDE), x=0.01, ha="left", fontsize=9)
-    files.append(_save(figure, folder / "contributions.png"))
+    files.append(save(figure, folder / "contributions.png", DPI))
     with replacing(folder / "contributions.csv") as path:
         for number, rows in enumerate(torch.arange(len(codes)).split(CHUNK)):
             table = _table(model, codes[rows], names[rows.numpy()], contributions[rows], explained[rows.numpy()])
@@ -104,8 +106,8 @@ def explain(
 @EXPLAINERS.add("sequence")
 @OF_FASTA.add("sequence")
 def explain_request(model: Supervised, request: Request) -> list[Path]:
-    """What ``zoo explain`` writes of DNA: of the sequences of ``--fasta``, or of some validation samples."""
-    check_answers(model)
+    """Explainer of ``zoo explain`` for DNA: the sequences of ``--fasta``, or validation samples."""
+    check_not_survival(model)
     data = request.data()
     if request.file is None:
         codes, names = examples(data)
@@ -120,10 +122,10 @@ def explain_request(model: Supervised, request: Request) -> list[Path]:
 
 @OF_VCF.add("sequence")
 def explain_variants(model: Supervised, request: Request) -> list[Path]:
-    """What ``zoo explain --vcf`` writes: effects of variants."""
-    check_answers(model)
+    """Explainer of ``zoo explain --vcf``: effects of variants."""
+    check_not_survival(model)
     if request.file is None or request.genome is None:
-        raise InputError("--vcf needs --genome, the FASTA file that its positions are of")
+        raise InputError("--vcf needs --genome, the FASTA file of the reference genome")
     effects = variant_effects(model, read_vcf(request.file), Genome(request.genome))
     with replacing(request.folder / "variants.csv") as path:
         effects.to_csv(path, index=False)
@@ -131,13 +133,13 @@ def explain_variants(model: Supervised, request: Request) -> list[Path]:
 
 
 def contribution_logos(contributions: np.ndarray, titles: list[str], explained: np.ndarray, unit: str) -> Figure:
-    """Logos of contributions below one another.
+    """Logos of contributions, one row for each sequence.
 
     Args:
-        contributions: Of A, C, G and T, ``shape=(sequences, length, 4)``.
-        titles: Of each sequence.
-        explained: What its contributions are to: a class or the name of a number.
-        unit: Of a number; ``""`` of a class, whose contributions are differences of log-odds.
+        contributions: Contributions of A, C, G and T, ``shape=(sequences, length, 4)``.
+        titles: Title of each sequence.
+        explained: The explained output of each sequence: a class, or the name of a continuous target.
+        unit: Unit of a continuous target; ``""`` for a class, whose contributions are log-odds.
     """
     count, length = contributions.shape[:2]
     figure = Figure(figsize=(min(16.0, max(6.0, 0.15 * length + 1.2)), 1.5 * count + 0.5), layout="constrained")
@@ -167,25 +169,23 @@ def _motifs(model: CNN1D, background: Source | Data, folder: Path) -> list[Path]
     write_jaspar(motifs, folder / "motifs.jaspar")
     shown = motifs[:SHOWN_MOTIFS]
     many = f", the {len(shown)} most informative of {len(motifs)}" if len(shown) < len(motifs) else ""
-    figure = logos(shown, f"Motifs of the filters of the first convolution{many}", _resemblance(shown, known))
-    picture = _save(figure, folder / "motifs.png")
+    figure = logos(shown, f"Motifs of the filters of the first convolution{many}", _match_labels(shown, known))
+    picture = save(figure, folder / "motifs.png", DPI)
     return [picture, *(folder / f"motifs.{suffix}" for suffix in ("csv", "meme", "jaspar"))]
 
 
-def _resemblance(motifs: list[Motif], known: pd.DataFrame) -> list[str]:
-    def told(name: str) -> str:
+def _match_labels(motifs: list[Motif], known: pd.DataFrame) -> list[str]:
+    def label(name: str) -> str:
         if pd.isna(known.loc[name, "target"]):
-            return "too vague to compare"
+            return "too little information to compare"
         if known.loc[name, "q_value"] > 0.05:
-            return "resembles no known motif"
-        return (
-            f"like {known.loc[name, 'target_name']} ({known.loc[name, 'target']}), q = {known.loc[name, 'q_value']:.1g}"
-        )
+            return "matches no known motif"
+        return f"{known.loc[name, 'target_name']} ({known.loc[name, 'target']}), q = {known.loc[name, 'q_value']:.1g}"
 
-    return [told(motif.name) for motif in motifs]
+    return [label(motif.name) for motif in motifs]
 
 
-def _told(predictions: pd.DataFrame, model: Supervised) -> list[str]:
+def _prediction_labels(predictions: pd.DataFrame, model: Supervised) -> list[str]:
     if not model.target["classes"]:
         return [f"predicted {value:.3g} {model.target['unit']}".rstrip() for value in predictions["prediction"]]
     return [
@@ -199,7 +199,7 @@ def _table(
 ) -> pd.DataFrame:
     effects, outputs = mutagenesis(model, codes), output_names(model.target)
     chosen = torch.as_tensor([outputs.index(name) for name in explained])
-    own = effects[torch.arange(len(codes)), :, :, chosen].flatten(0, 1).numpy()
+    of_output = effects[torch.arange(len(codes)), :, :, chosen].flatten(0, 1).numpy()
     length = codes.shape[1]
     return pd.DataFrame(
         {
@@ -208,12 +208,6 @@ def _table(
             "base": list("".join(dna_text(codes))),
             "class": np.repeat(explained, length),
             "contribution": contributions.sum(-1).flatten().numpy(),
-            **{f"effect_{base}": own[:, number] for number, base in enumerate("ACGT")},
+            **{f"effect_{base}": of_output[:, number] for number, base in enumerate("ACGT")},
         }
     )
-
-
-def _save(figure: Figure, path: Path) -> Path:
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=160)
-    return path

@@ -1,4 +1,4 @@
-"""What the filters of a first convolution look for: the sites that activate each, stacked to a motif."""
+"""Motifs of the filters of the first convolution, from the sites that activate each filter."""
 
 import numpy as np
 import torch
@@ -14,32 +14,32 @@ from ...models import Supervised
 from ...models.predict.cnn1d import CNN1D, BothStrands
 from .motif import Motif
 
-CHUNK = 2048  # sequences at a time
-MOST = 20_000  # training rows; more hardly change a motif
+CHUNK = 2048  # sequences computed at once
+MOST = 20_000  # training rows; more hardly change the motifs
 
 
 @torch.inference_mode()
 def filter_motifs(model: Supervised, codes: Source | Data, threshold: float = 0.5) -> list[Motif]:
     """A motif for each filter of the first convolution (Alipanahi et al. 2015, doi:10.1038/nbt.3300).
 
-    A site is a window of a sequence that activates the filter (after its activation function) by at least
-    ``threshold`` of the largest activation in all sequences. All sites are laid above one another and their bases
-    counted. A model that reads both strands is shown both.
+    A site is a window of a sequence for which the activation of the filter (after the activation function) is at least
+    ``threshold`` times its maximum over all sequences. The bases of all sites are counted at each position. For a model
+    of both strands, both strands are searched.
 
     Args:
         model: A trained `CNN1D` with the one-hot encoding.
         codes: Sequences to search, uint8 ``shape=(sequences, length)``, or a data module, whose training rows are
-            searched, 20,000 of them if there are more.
-        threshold: Share of a filter's largest activation, 0 to 1.
+            searched, at most 20,000 of them.
+        threshold: Fraction of the maximum activation of a filter, 0 to 1.
 
     Returns:
-        One motif a filter, ``counts`` of shape ``(4, width)``. A filter that no sequence activates has no sites.
+        One motif for each filter, ``counts`` of shape ``(4, width)``. A filter that no sequence activates has no sites.
 
     Raises:
         InputError: The model has no convolution over one-hot DNA.
     """
     if not isinstance(model, CNN1D) or not isinstance(model.encode, OneHotDNA):
-        raise InputError(f"{type(model).__name__} has no filters over one-hot DNA to read as motifs; use a CNN1D")
+        raise InputError(f"{type(model).__name__} has no filters over one-hot DNA; use a CNN1D with one-hot encoding")
     check_range("threshold", threshold, 0, 1)
     if isinstance(codes, Data):
         rows = codes.dataset.rows("train")
@@ -70,7 +70,7 @@ def filter_motifs(model: Supervised, codes: Source | Data, threshold: float = 0.
 
 
 def first_block(model: CNN1D) -> nn.Sequential:
-    """First convolution to its activation: one-hot ``(batch, 4, length) -> (batch, filters, positions)``."""
+    """The first convolution up to its activation: one-hot ``(batch, 4, length) -> (batch, filters, positions)``."""
     layers = model.body.network if isinstance(model.body, BothStrands) else model.body
     assert isinstance(layers, nn.Sequential)
     end = next(

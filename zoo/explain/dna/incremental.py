@@ -1,12 +1,13 @@
-"""Outputs of a network for mutants of a sequence, computed anew only where a mutation reaches.
+"""Outputs of a network for all mutants of a sequence, recomputed only where a mutation has an effect.
 
-A mutated base changes a window of each layer's output: a convolution widens it, a pool narrows it. Only windows are
-computed, those of many mutants in one batch; the rest of a layer is that of the sequence itself (the idea of fastISM;
-Nair et al. 2022, doi:10.1093/bioinformatics/btac135).
+A mutated base changes a window of the output of each layer: a convolution widens the window, pooling narrows it. Only
+the windows are recomputed, for many mutants in one batch; elsewhere the outputs are those of the original sequence (the
+idea of fastISM; Nair et al. 2022, doi:10.1093/bioinformatics/btac135).
 
-Where a window begins within a pool differs from position to position. Positions are therefore taken in classes that
-differ by a multiple of all pools together: within a class all windows are alike. They may jut out of their layer; what
-lies outside never reaches the inside, and is left out where positions are pooled or flattened.
+The offset of a window within the pooling windows depends on the position. Positions are therefore processed in groups
+whose positions differ by multiples of the product of all pooling sizes, so that all windows in a group have the same
+offset. Windows may extend beyond the ends of a layer; values outside never affect values inside, and are left out where
+positions are pooled or flattened.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,12 +23,12 @@ from ...models.predict.cnn1d import Exponential, MaxAndAverage
 
 DROPOUT = (nn.Dropout, nn.AlphaDropout)
 ELEMENTWISE = (*ACTIVATIONS.values(), Exponential, nn.BatchNorm1d)
-NUMBERS = {"cpu": 1 << 19}  # in the largest tensor of a batch: what stays in a processor's cache is faster
+NUMBERS = {"cpu": 1 << 19}  # values in the largest tensor of a batch; faster if it fits into the processor's cache
 NUMBERS_ELSEWHERE = 1 << 27
 
 
 def traceable(*modules: nn.Module) -> list[nn.Module] | None:
-    """Layers of networks in a row, without dropout, or None if mutations cannot be followed through one of them."""
+    """Layers of consecutive modules without dropout, or None if a layer is not supported here."""
     layers = [layer for module in modules for layer in (module if isinstance(module, nn.Sequential) else [module])]
     layers = [layer for layer in layers if not isinstance(layer, DROPOUT)]
     dense = False
@@ -49,7 +50,7 @@ def _plain_convolution(layer: nn.Module) -> bool:
 
 
 def _pools(layer: nn.Module) -> float:
-    """Positions of which a pool makes one; infinity for all, 0 for a layer that is no pool or an unusual one."""
+    """Pooling size of a layer; infinity for global pooling, 0 for other layers and unsupported pooling."""
     if isinstance(layer, MaxAndAverage):
         return _pools(layer.maximum)
     if isinstance(layer, (nn.AdaptiveMaxPool1d, nn.AdaptiveAvgPool1d)):
@@ -64,12 +65,12 @@ def _pools(layer: nn.Module) -> float:
 
 @dataclass
 class _Windows:
-    """What mutations at some positions change of one layer's output.
+    """Windows of the output of one layer that mutations at given positions change.
 
     Attributes:
-        values: With the mutations, ``shape=(sequences, positions, mutants, width, channels)``.
-        first: Where the window of the first position begins in the layer's output; may be negative.
-        step: From the window of one position to that of the next.
+        values: Values with the mutations, ``shape=(sequences, positions, mutants, width, channels)``.
+        first: Start of the window of the first position in the output of the layer; may be negative.
+        step: Distance between the windows of consecutive positions.
     """
 
     values: Tensor
@@ -78,11 +79,11 @@ class _Windows:
 
     @property
     def width(self) -> int:
-        """Positions of the layer in one window."""
+        """Positions in one window."""
         return self.values.shape[3]
 
     def unmutated(self, whole: Tensor, first: int, width: int, step: int) -> Tensor:
-        """Windows of the sequences themselves, zero outside: ``(sequences, positions, 1, width, channels)``."""
+        """Windows of the original sequences, zero outside: ``(sequences, positions, 1, width, channels)``."""
         count = self.values.shape[1]
         missing = first + step * (count - 1) + width - whole.shape[1]
         padded = F.pad(whole, (0, 0, max(0, -first), max(0, missing)))[:, max(0, first) :]
@@ -97,9 +98,9 @@ def mutant_outputs(layers: Sequence[nn.Module], x: Tensor, bases: Tensor) -> Ten
     """Output of a network for every mutant of every sequence.
 
     Args:
-        layers: As `traceable` gives them, in evaluation mode.
+        layers: From `traceable`, in evaluation mode.
         x: Encoded sequences, ``shape=(sequences, channels, length)``.
-        bases: What is put at each position in its stead, encoded, ``shape=(sequences, length, mutants, channels)``.
+        bases: Encoded replacements at each position, ``shape=(sequences, length, mutants, channels)``.
 
     Returns:
         ``shape=(sequences, length, mutants, outputs)``.
@@ -110,8 +111,8 @@ def mutant_outputs(layers: Sequence[nn.Module], x: Tensor, bases: Tensor) -> Ten
     span = step * min(at_a_time, -(-length // step))
     rows = max(1, at_a_time * step // span)
     parts = []
-    for some, new in zip(x.split(rows), bases.split(rows), strict=True):
-        wholes = _wholes(layers, some)
+    for sequences, new in zip(x.split(rows), bases.split(rows), strict=True):
+        wholes = _wholes(layers, sequences)
         part = bases.new_empty(0)
         for begin in range(0, length, span):
             for first in range(begin, min(begin + step, length)):
@@ -125,7 +126,7 @@ def mutant_outputs(layers: Sequence[nn.Module], x: Tensor, bases: Tensor) -> Ten
 
 
 def _widest(layers: Sequence[nn.Module]) -> int:
-    """Numbers that the layer with most of them computes for one mutant."""
+    """Largest number of values that any layer computes for one mutant."""
     width = widest = 1
     for layer in layers:
         if isinstance(layer, nn.Conv1d):
@@ -138,7 +139,7 @@ def _widest(layers: Sequence[nn.Module]) -> int:
 
 
 def _wholes(layers: Sequence[nn.Module], x: Tensor) -> list[Tensor]:
-    """Input of the first layer and outputs of all for the sequences themselves, channels last."""
+    """Input of the first layer and outputs of all layers for the original sequences, channels last."""
     outputs = [x]
     for layer in layers:
         outputs.append(layer(outputs[-1]))
@@ -146,7 +147,7 @@ def _wholes(layers: Sequence[nn.Module], x: Tensor) -> list[Tensor]:
 
 
 def _follow(layers: Sequence[nn.Module], wholes: Sequence[Tensor], windows: _Windows) -> Tensor:
-    """Outputs for mutated inputs: ``(sequences, positions, mutants, outputs)``."""
+    """Output of the last layer for mutated inputs: ``(sequences, positions, mutants, outputs)``."""
     for number, layer in enumerate(layers):
         before, after = wholes[number : number + 2]
         if isinstance(layer, nn.Conv1d):
@@ -161,11 +162,11 @@ def _follow(layers: Sequence[nn.Module], wholes: Sequence[Tensor], windows: _Win
             windows = _pool(layer, int(pools), before, windows)
         else:
             windows = _Windows(_apply(layer, windows.values), windows.first, windows.step)
-    raise AssertionError("no pool of all positions and no dense layer")
+    raise AssertionError("neither global pooling nor a dense layer")
 
 
 def _apply(layer: nn.Module, x: Tensor) -> Tensor:
-    """A layer that sees the channels of one position alone."""
+    """Apply a layer to each position separately."""
     output: Tensor = layer(x.reshape(-1, x.shape[-1]))
     return output.view(*x.shape[:-1], -1)
 
@@ -177,10 +178,10 @@ def _dense(layers: Sequence[nn.Module], x: Tensor) -> Tensor:
 
 
 def _convolve(layer: nn.Conv1d, before: Tensor, after: Tensor, windows: _Windows) -> _Windows:
-    """Only the change is convolved, and added to the output for the sequence itself."""
+    """Convolve only the change, and add it to the output for the original sequence."""
     (width,), (dilation,) = layer.kernel_size, layer.dilation
     span = dilation * (width - 1) + 1
-    # What a value adds to the outputs that see it, the first of which sees it with its last tap.
+    # Contribution of one input value to each output whose kernel covers it, from the last weight to the first.
     spread = layer.weight.flip(2).permute(2, 0, 1).flatten(0, 1)
     added = F.linear(windows.change(before), spread).unflatten(-1, (width, -1))
     first, wider = windows.first - span + 1, windows.width + span - 1
@@ -191,7 +192,7 @@ def _convolve(layer: nn.Conv1d, before: Tensor, after: Tensor, windows: _Windows
 
 
 def _pool(layer: nn.Module, pools: int, before: Tensor, windows: _Windows) -> _Windows:
-    """The window is widened to whole pools with values of the sequence itself."""
+    """Extend the windows to complete pooling windows with values of the original sequence, and pool them."""
     first, offset = divmod(windows.first, pools)
     width = -(-(offset + windows.width) // pools)
     left, right = (
@@ -214,14 +215,14 @@ def _ways(layer: nn.Module) -> Iterator[str]:
 
 
 def _pool_all(layer: nn.Module, before: Tensor, windows: _Windows) -> Tensor:
-    """Maximum of the window and of what lies left and right of it, or the average with what the window changes."""
+    """Global pooling: maximum of the window and the positions beside it, or average plus the change in the window."""
     length = before.shape[1]
     pooled, start = [], windows.first + windows.step * torch.arange(windows.values.shape[1], device=before.device)
     places = start[:, None] + torch.arange(windows.width, device=before.device)
     outside = ((places < 0) | (places >= length))[:, None, :, None]
     for how in _ways(layer):
         if how == "max":
-            # Maximum of the first i positions, and of those from i on.
+            # Maximum of the positions before i, and of those from i on.
             until = F.pad(before.cummax(1).values, (0, 0, 1, 0), value=-inf)
             since = F.pad(before.flip(1).cummax(1).values, (0, 0, 1, 0), value=-inf).flip(1)
             others = torch.maximum(until[:, start.clamp(0, length)], since[:, (start + windows.width).clamp(0, length)])
@@ -234,16 +235,16 @@ def _pool_all(layer: nn.Module, before: Tensor, windows: _Windows) -> Tensor:
 
 
 def _flatten(linear: nn.Linear, before: Tensor, after: Tensor, windows: _Windows) -> Tensor:
-    """Output of the dense layer for the sequence itself, and what the change of the window adds to it."""
+    """Output of the dense layer: that for the original sequence plus the contribution of the change in the window."""
     length, channels = before.shape[1:]
     (sequences, positions, mutants, width), units = windows.values.shape[:4], linear.out_features
     last = windows.first + windows.step * (positions - 1) + width
     weight = linear.weight.view(units, channels, length).permute(2, 1, 0)
-    # Zeros stand for what lies outside.
+    # Zero weights for positions outside.
     weight = F.pad(weight, (0, 0, 0, 0, max(0, -windows.first), max(0, last - length)))[max(0, windows.first) :]
-    seen = weight.contiguous().as_strided(
+    window_weights = weight.contiguous().as_strided(
         (positions, width * channels, units), (windows.step * channels * units, units, 1)
     )
     change = windows.change(before).transpose(0, 1).reshape(positions, sequences * mutants, width * channels)
-    added = torch.bmm(change, seen).view(positions, sequences, mutants, units).transpose(0, 1)
+    added = torch.bmm(change, window_weights).view(positions, sequences, mutants, units).transpose(0, 1)
     return after[:, None, None] + added

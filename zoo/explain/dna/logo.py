@@ -1,4 +1,7 @@
-"""Sequence logos: letters as tall as they matter (Schneider and Stephens 1990, doi:10.1093/nar/18.20.6097)."""
+"""Sequence logos: stacked letters whose heights are information or contributions.
+
+Paper: Schneider and Stephens 1990, doi:10.1093/nar/18.20.6097.
+"""
 
 from collections.abc import Sequence
 from functools import cache
@@ -14,10 +17,10 @@ from ...errors import InputError, check_range
 from ...figure import Figure
 from .motif import Motif
 
-# Okabe and Ito (2008), https://jfly.uni-koeln.de/color/: told apart by the colour-blind.
+# Okabe and Ito (2008), https://jfly.uni-koeln.de/color/: safe for colour-blind readers.
 COLOURS = {"A": "#009E73", "C": "#0072B2", "G": "#E69F00", "T": "#D55E00"}
-GAP = 0.06  # between neighbouring letters, of the width of a position
-ROW = 100  # positions in a row of a long logo; with more, letters are too narrow to be read
+GAP = 0.06  # between neighbouring letters, as a fraction of the width of a position
+ROW = 100  # positions in a row of a long logo; with more, letters are too narrow to read
 
 
 @cache
@@ -25,14 +28,14 @@ def _letter(base: str) -> tuple[np.ndarray, np.ndarray]:
     """Outline of a letter that fills the unit square: vertices ``shape=(points, 2)`` and their codes."""
     outline = TextPath((0, 0), base, size=100, prop=FontProperties(family="DejaVu Sans", weight="bold"))
     box, vertices = outline.get_extents(), np.asarray(outline.vertices)
-    # Where a letter ends, matplotlib ignores the vertex; one far from the others would spoil the extents.
+    # matplotlib ignores the coordinates of closing vertices, but they would enlarge the extents.
     closing = np.asarray(outline.codes) == Path.CLOSEPOLY
     vertices = np.where(closing[:, None], np.roll(vertices, 1, 0), vertices)
     return (vertices - box.min) / box.size, np.asarray(outline.codes)
 
 
 def _boxes(heights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where each letter begins (nearer to zero) and ends, ``shape=(length, 4)``; the larger stand farther out."""
+    """Inner and outer edge of each letter, ``shape=(length, 4)``; larger letters are stacked farther from zero."""
     starts, ends = np.zeros_like(heights), np.zeros_like(heights)
     for part in (np.maximum(heights, 0), np.minimum(heights, 0)):
         order = np.abs(part).argsort(1, kind="stable")
@@ -51,24 +54,24 @@ def _heights(content: Motif | np.ndarray) -> np.ndarray:
         raise InputError(f"a logo needs heights of the shape (length, 4) for A, C, G and T, not {heights.shape}")
     if not np.isfinite(heights).all():
         position = int((~np.isfinite(heights)).any(1).argmax()) + 1
-        raise InputError(f"a logo needs finite heights, but position {position} has another; 0 leaves it blank")
+        raise InputError(f"a logo needs finite heights, but position {position} has others; use 0 to leave it blank")
     return heights
 
 
 def draw(axes: Axes, content: Motif | np.ndarray, first: int = 1) -> PathCollection:
-    """Draw a logo into axes, and set their limits to fit.
+    """Draw a logo into axes, and set their limits.
 
-    At each position positive letters are stacked upwards from zero and negative ones, upside down, downwards; the
-    larger stand farther out.
+    At each position positive letters are stacked upwards from zero, and negative ones downwards and upside down; larger
+    letters are farther from zero.
 
     Args:
-        axes: Of any figure; labels and ticks are left to the caller.
-        content: A motif, drawn from 0 to 2 bits; or heights of A, C, G and T, ``shape=(length, 4)``, of which zeros
-            are left blank.
+        axes: Axes of any figure; labels and ticks are left to the caller.
+        content: A motif, drawn from 0 to 2 bits; or heights of A, C, G and T, ``shape=(length, 4)``, where zeros are
+            left blank.
         first: Number of the first position.
 
     Returns:
-        One path for each of A, C, G and T, with all letters of that base: drawn many times faster than one by one.
+        One path for each of A, C, G and T that holds all letters of that base, which is faster than separate letters.
 
     Raises:
         InputError: Heights of another shape, or not finite.
@@ -100,13 +103,14 @@ def logo(content: Motif | np.ndarray, title: str, label: str = "", first: int = 
     """The logo of a motif, or of the contributions of the bases of a sequence.
 
     Args:
-        content: As `draw`. Beyond 100 positions it is continued in further rows of one scale.
-        title: Above it.
-        label: Of the vertical axis, with its unit; by default ``"information [bits]"`` of a motif.
+        content: As in `draw`. More than 100 positions are drawn in several rows with a common scale.
+        title: Title of the figure.
+        label: Label of the vertical axis, with its unit. Default: ``"information [bits]"`` for a motif, or
+            ``"contribution"``.
         first: Number of the first position.
 
     Raises:
-        InputError: As `draw`.
+        InputError: As in `draw`.
     """
     heights = _heights(content)
     label = label or ("information [bits]" if isinstance(content, Motif) else "contribution")
@@ -128,16 +132,16 @@ def logo(content: Motif | np.ndarray, title: str, label: str = "", first: int = 
 
 
 def logos(motifs: Sequence[Motif], title: str, notes: Sequence[str] | None = None, columns: int = 4) -> Figure:
-    """A panel of the logos of many motifs, all of one scale.
+    """Logos of many motifs in a grid with a common scale.
 
     Args:
-        motifs: Shown row by row, each with its name and number of sites.
-        title: Above the panel.
+        motifs: Motifs, drawn row by row with their names and numbers of sites.
+        title: Title of the figure.
         notes: A second line for each motif, such as the known motif that it matches.
-        columns: Logos side by side.
+        columns: Number of logos in a row.
 
     Raises:
-        InputError: No motifs, no columns, or another number of notes than of motifs.
+        InputError: No motifs, no columns, or the numbers of notes and motifs differ.
     """
     if not motifs:
         raise InputError("there are no motifs to draw")
@@ -147,7 +151,7 @@ def logos(motifs: Sequence[Motif], title: str, notes: Sequence[str] | None = Non
     columns = min(columns, len(motifs))
     rows = -(-len(motifs) // columns)
     longest = max(motif.counts.shape[1] for motif in motifs)
-    # Inches. A layout engine would draw everything twice.
+    # Sizes in inches; set here because a layout engine would draw the figure twice.
     left, right, top, bottom, between, wide, tall = 0.55, 0.1, 0.3, 0.5, 0.25, max(2.2, 0.11 * longest), 0.62
     above = 0.18 + 0.13 * (1 + (notes is not None))
     width = left + columns * (wide + between) - between + right
@@ -172,7 +176,7 @@ def logos(motifs: Sequence[Motif], title: str, notes: Sequence[str] | None = Non
 
 
 def _finish(axes: Axes, first: int, length: int, size: int, below: bool = True, beside: bool = True) -> None:
-    """Spines, and numbers of round positions."""
+    """Set spines and ticks; only round positions are numbered."""
     axes.spines[["top", "right"]].set_visible(False)
     step = 1 if length <= 12 else 5 if length <= 60 else 10
     axes.set_xticks([place for place in range(first, first + length) if place % step == 0 or place == first])

@@ -1,4 +1,4 @@
-"""Which known motif a motif resembles."""
+"""Comparison of motifs with a database of known motifs."""
 
 from collections.abc import Sequence
 
@@ -11,10 +11,10 @@ from ...threads import same_threads
 from .motif import Motif
 from .motif_files import jaspar
 
-CHANCE = 1.5 / np.log(2)  # bits that one site shows by chance, n sites 1/n of it (Schneider et al. 1986)
-FLANK = 0.25  # bits beyond chance that the outer positions of a motif need to be compared
-LEAST = 4.0  # bits beyond chance in all, as two certain bases have; the least of JASPAR 2024 has 6
-MEAN = 0.5  # bits beyond chance of a position, on average; 877 of the 879 motifs of JASPAR 2024 have 0.6
+CHANCE = 1.5 / np.log(2)  # bits expected by chance for one site; 1/n of it for n sites (Schneider et al. 1986)
+FLANK = 0.25  # bits above chance below which outer positions are cut off
+LEAST = 4.0  # bits above chance in total, as two invariant bases have; the minimum in JASPAR 2024 is 6
+MEAN = 0.5  # mean bits above chance of a position; 877 of the 879 motifs of JASPAR 2024 have at least 0.6
 WIDEST = 60  # positions; memory grows with the fourth power
 COLUMNS = ["motif", "target", "target_name", "p_value", "q_value", "offset", "overlap", "strand"]
 
@@ -22,29 +22,31 @@ COLUMNS = ["motif", "target", "target_name", "p_value", "q_value", "offset", "ov
 def match(motifs: Sequence[Motif], database: Sequence[Motif] | None = None, best: int = 1) -> pd.DataFrame:
     """Nearest known motifs by Tomtom (Gupta et al. 2007, doi:10.1186/gb-2007-8-2-r24), as implemented by memelite.
 
-    Outer positions of less than 0.25 bits beyond chance (3 / (2 ln 2 n) bits of n sites; Schneider et al. 1986,
-    doi:10.1016/0022-2836(86)90165-8) are left out: they are so near to those of some known motifs that any filter
-    would seem to match. Those between informative positions are kept, and make p-values too small if there are many.
+    Outer positions with less than 0.25 bits above chance (3 / (2 ln 2 n) bits for n sites; Schneider et al. 1986,
+    doi:10.1016/0022-2836(86)90165-8) are cut off: they are so similar to positions of some known motifs that any filter
+    would seem to match. Uninformative positions between informative ones are kept; if there are many, p-values are too
+    small.
 
-    The first call on a computer compiles for about a minute; the result is kept for later ones.
+    The first call on a computer compiles for about a minute; the compiled code is cached.
 
     Args:
-        motifs: Such as those of filters.
-        database: Known motifs; by default `jaspar`. Their positions are the background of the p-values, which fewer
-            than about 50 motifs make unreliable.
-        best: How many known motifs to tell of each.
+        motifs: Motifs to compare, such as those of filters.
+        database: Known motifs. Default: `jaspar`. Their positions are the background of the p-values, which are
+            unreliable for fewer than about 50 motifs.
+        best: Number of known motifs reported for each motif.
 
     Returns:
-        ``best`` rows a motif, nearest first, in the order of ``motifs``:
+        ``best`` rows for each motif, most similar first, in the order of ``motifs``:
 
         - ``motif``; ``target`` and ``target_name``, name and title of the known motif.
-        - ``p_value`` that an unrelated motif is as near, on either strand and at any offset; ``q_value``, its
-          false-discovery rate among all pairs (Benjamini and Hochberg 1995, doi:10.1111/j.2517-6161.1995.tb02031.x).
-        - ``offset``, the position of the known motif (0 is its first) that the first of ``motif`` is laid on;
-          ``overlap``, positions that are compared; ``strand``, ``"-"`` if the known motif was reversed for it.
+        - ``p_value``, probability that an unrelated motif is as similar, on either strand and at any offset;
+          ``q_value``, false-discovery rate over all pairs (Benjamini and Hochberg 1995,
+          doi:10.1111/j.2517-6161.1995.tb02031.x).
+        - ``offset``, the position of the known motif (from 0) aligned to the first position of ``motif``; ``overlap``,
+          number of positions compared; ``strand``, ``"-"`` if the known motif was reverse-complemented.
 
-        A motif of less than 4 bits beyond chance in all, or of less than 0.5 bits a position, resembles anything that
-        is long and vague itself: it has one row, of p and q 1 and no target.
+        A motif with less than 4 bits above chance in total, or less than 0.5 bits for a position on average, would
+        match any long motif of low information: it has one row, with p and q of 1 and no target.
 
     Raises:
         InputError: The database is empty, ``best`` is not between 1 and its size, or a motif has more than 60
@@ -77,7 +79,7 @@ def match(motifs: Sequence[Motif], database: Sequence[Motif] | None = None, best
 
 
 def _informative(motif: Motif) -> slice:
-    """Positions without the uninformative outer ones; none of a motif that is not worth comparing."""
+    """Range of positions without uninformative outer ones; empty for a motif with too little information."""
     bits = motif.information - CHANCE / max(motif.sites, 1)
     kept = np.flatnonzero(bits >= FLANK)
     if bits[kept].sum() < LEAST or bits[kept[0] : kept[-1] + 1].mean() < MEAN:
@@ -86,16 +88,16 @@ def _informative(motif: Motif) -> slice:
 
 
 def _tomtom(queries: list[np.ndarray], known: list[np.ndarray]) -> list[np.ndarray]:
-    """p, q, offsets, overlaps, and whether the other strand is nearer, each of ``shape=(queries, known)``."""
+    """p, q, offsets, overlaps, and whether the other strand is more similar, each of ``shape=(queries, known)``."""
     if not queries:
         return [np.empty((0, len(known)))] * 5
-    from memelite import tomtom  # takes a second
+    from memelite import tomtom  # imported here because it takes a second
 
-    # Each strand is a target of its own, because memelite calls a match reversed where both are equally near.
+    # Each strand is a separate target, because memelite reports the reverse strand if both are equally similar.
     targets = known + [target[::-1, ::-1] for target in known]
     with same_threads():
         forward, backward = np.split(tomtom(queries, targets, n_target_bins=None, reverse_complement=False), 2, axis=2)
     reverse = backward[1] > forward[1]
     p, _, offsets, overlaps, _ = np.where(reverse, backward, forward)
-    p = np.clip(p * (2 - p), 0, 1)  # of the nearer of two strands
+    p = np.clip(p * (2 - p), 0, 1)  # correction for the choice of the more similar strand
     return [p, false_discovery_control(p, axis=None).reshape(p.shape), offsets, overlaps, reverse]

@@ -1,4 +1,4 @@
-"""Motifs: how often each base occurs at each position of a set of aligned sites."""
+"""Motifs: counts of each base at each position of a set of aligned sites."""
 
 from dataclasses import dataclass, field
 
@@ -6,22 +6,22 @@ import numpy as np
 
 from ...errors import InputError
 
-PSEUDOCOUNT = 1.0  # sites in all, a quarter of one for each base
-CLEAR = 0.5  # share of the sites that makes a base the consensus
+PSEUDOCOUNT = 1.0  # sites added in total, a quarter for each base
+CLEAR = 0.5  # fraction of the sites from which a base is the consensus
 
 
 @dataclass(frozen=True, eq=False)
 class Motif:
-    """Sites of a transcription factor, a filter or a pattern, counted base by base.
+    """Base counts of the aligned sites of a transcription factor, a filter or a pattern.
 
     Attributes:
-        name: Such as ``"MA0139.2"`` or ``"filter3"``; unique within a file.
-        counts: Sites that have A, C, G and T at each position, ``shape=(4, width)``; need not be whole numbers.
-        sites: How many sites were aligned.
+        name: Identifier, such as ``"MA0139.2"`` or ``"filter3"``; unique within a file.
+        counts: Number of sites with A, C, G and T at each position, ``shape=(4, width)``; need not be integers.
+        sites: Number of aligned sites.
         title: A second name, such as ``"CTCF"``.
 
     Raises:
-        InputError: Counts of another shape, negative or not finite, or a negative number of sites.
+        InputError: Counts with another shape, negative or not finite; a negative number of sites.
 
     Example:
         >>> motif = Motif("m", np.array([[8, 0, 2], [0, 4, 2], [0, 4, 2], [0, 0, 2]]), 8)
@@ -49,24 +49,23 @@ class Motif:
 
     @property
     def frequencies(self) -> np.ndarray:
-        """Share of the sites that have each base, ``shape=(4, width)``; 0.25 where nothing was counted."""
+        """Fraction of the sites with each base, ``shape=(4, width)``; 0.25 at positions without counts."""
         total = self.counts.sum(0)
         result: np.ndarray = np.where(total > 0, self.counts / np.where(total > 0, total, 1), 0.25)
         return result
 
     @property
     def probabilities(self) -> np.ndarray:
-        """Probability of each base, ``shape=(4, width)``, never zero: one site is added, shared among the bases."""
+        """Probability of each base, ``shape=(4, width)``, never zero: a pseudocount of 0.25 is added for each base."""
         result: np.ndarray = (self.counts + 0.25 * PSEUDOCOUNT) / (self.counts.sum(0) + PSEUDOCOUNT)
         return result
 
     @property
     def information(self) -> np.ndarray:
-        """Information of each position against equally frequent bases, 0 to 2 bits, ``shape=(width,)``.
+        """Information content of each position for a uniform background, 0 to 2 bits, ``shape=(width,)``.
 
-        Of the frequencies as they are, without the correction of Schneider and Stephens (1990,
-        doi:10.1093/nar/18.20.6097) for small samples, so that it agrees with the logos of JASPAR: of n sites, about
-        2.2/n bits are chance.
+        The small-sample correction of Schneider and Stephens (1990, doi:10.1093/nar/18.20.6097) is not applied, as in
+        the logos of JASPAR: for n sites, about 2.2/n bits are expected by chance.
         """
         shares = self.frequencies
         logarithms = np.log2(shares, where=shares > 0, out=np.zeros_like(shares))
@@ -75,7 +74,7 @@ class Motif:
 
     @property
     def heights(self) -> np.ndarray:
-        """Height of each letter of the logo in bits, frequency times information: ``shape=(width, 4)``."""
+        """Height of each letter in the logo [bits], frequency times information: ``shape=(width, 4)``."""
         result: np.ndarray = (self.frequencies * self.information).T
         return result
 
@@ -87,11 +86,11 @@ class Motif:
         return "".join("ACGT"[base] if share >= CLEAR else "N" for base, share in zip(best, shares.max(0), strict=True))
 
     def reverse_complement(self) -> "Motif":
-        """The same sites, read on the other strand."""
+        """The motif of the same sites on the other strand."""
         return Motif(self.name, self.counts[::-1, ::-1], self.sites, self.title)
 
     def trimmed(self, bits: float = 0.25) -> "Motif":
-        """Without the outer positions of less information than ``bits``; unchanged if no position has as much."""
+        """The motif without outer positions of less information than ``bits``; unchanged if all positions have less."""
         kept = np.flatnonzero(self.information >= bits)
         if not len(kept):
             return self

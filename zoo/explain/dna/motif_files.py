@@ -1,4 +1,4 @@
-"""Motifs in files: the format of JASPAR, the minimal format of MEME, and the packaged motifs of JASPAR."""
+"""Reading and writing of motifs in JASPAR and minimal MEME format, and the packaged motifs of JASPAR."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -12,27 +12,28 @@ from ...errors import InputError
 from .motif import Motif
 
 PACKAGED = Path(__file__).parent / "jaspar2024_vertebrates"
-UNTOLD_SITES = 20  # of a MEME motif without nsites=, by the definition of the format
-ROUNDING = 0.01  # by which probabilities of a position may miss one
+DEFAULT_SITES = 20  # for a MEME motif without nsites=, as the format defines
+ROUNDING = 0.01  # by which the probabilities of a position may deviate from a sum of 1
 Lines = Iterator[tuple[int, str]]
 
 
 def read_motifs(path: Path | str) -> list[Motif]:
-    """Motifs of a file of JASPAR, or of MEME in its minimal format (version 4 or later).
+    """Read motifs from a file in JASPAR format, or in minimal MEME format (version 4 or later).
 
-    `Bio.motifs` reads both too, but names no line of a damaged file, leaves out a motif that is cut off without a word,
-    takes probabilities that do not sum to 1, needs MEME's optional background, rounds probabilities to whole sites, and
-    drops the second name of MEME.
+    `Bio.motifs` is not used because it does not name the line of an error, silently drops a truncated motif, accepts
+    probabilities that do not sum to 1, requires the optional background of MEME, rounds probabilities to whole sites,
+    and drops the second name of MEME motifs.
 
     Args:
-        path: The format is told by the first line.
+        path: The file; its first line determines the format.
 
     Returns:
-        In the order of the file. Of JASPAR, ``sites`` is the largest sum of a position; of MEME, counts are
-        probabilities times ``nsites``.
+        Motifs in the order of the file. For JASPAR, ``sites`` is the largest sum of counts at a position; for MEME,
+        counts are probabilities times ``nsites``.
 
     Raises:
-        InputError: No such file, neither format, no motifs, or a damaged one (its line and name are told).
+        InputError: The file does not exist, has neither format, has no motifs, or is damaged (the message names the
+            line and the motif).
     """
     path = Path(path)
     try:
@@ -40,7 +41,7 @@ def read_motifs(path: Path | str) -> list[Motif]:
     except FileNotFoundError:
         raise InputError(f"{path}: no such file of motifs") from None
     except UnicodeDecodeError:
-        raise InputError(f"{path}: not a text file; give motifs in the format of JASPAR or MEME") from None
+        raise InputError(f"{path}: not a text file; motifs must be in JASPAR or MEME format") from None
     lines = iter([(number, line.strip()) for number, line in enumerate(text.splitlines(), 1) if line.strip()])
     number, first = next(lines, (1, ""))
     if first.startswith(">"):
@@ -96,9 +97,9 @@ def _read_meme(path: Path, lines: Lines) -> Iterator[Motif]:
 
 def _matrix(names: list[str], header: str, lines: Lines, path: Path, number: int) -> Motif:
     where = f"{path}, line {number}: motif {names[0]!r}"
-    told = dict(re.findall(r"(\w+)=\s*(\S+)", header))
+    attributes = dict(re.findall(r"(\w+)=\s*(\S+)", header))
     try:
-        width, sites = int(told["w"]), round(float(told.get("nsites", UNTOLD_SITES)))
+        width, sites = int(attributes["w"]), round(float(attributes.get("nsites", DEFAULT_SITES)))
     except (KeyError, ValueError, OverflowError):
         raise InputError(f"{where}: expected 'w= WIDTH nsites= SITES', found {header[26:66]!r}") from None
     rows = []
@@ -129,7 +130,7 @@ def _motif(names: list[str], counts: np.ndarray, sites: int | None, where: str) 
 
 
 def write_jaspar(motifs: Sequence[Motif], path: Path | str) -> None:
-    """Counts in the format of JASPAR; blanks in names become ``_``, which both formats need."""
+    """Write counts in JASPAR format; spaces in names become ``_``, as both formats require."""
     with files.replacing(Path(path)) as temporary:
         temporary.write_text("".join(map(_jaspar_text, motifs)), encoding="utf-8")
 
@@ -141,7 +142,7 @@ def _jaspar_text(motif: Motif) -> str:
 
 
 def write_meme(motifs: Sequence[Motif], path: Path | str) -> None:
-    """Frequencies in the minimal format of MEME, for its tools; blanks in names become ``_``."""
+    """Write frequencies in minimal MEME format; spaces in names become ``_``."""
     header = "MEME version 4\n\nALPHABET= ACGT\n\nstrands: + -\n\nBackground letter frequencies\n"
     with files.replacing(Path(path)) as temporary:
         temporary.write_text(
@@ -165,7 +166,7 @@ def jaspar() -> list[Motif]:
     """The packaged motifs of transcription factors: JASPAR 2024 CORE, vertebrates (doi:10.1093/nar/gkad1059).
 
     Raises:
-        InputError: The file is not the one that its card describes.
+        InputError: The checksum of the file differs from that in its card.
     """
     return list(_packaged())
 

@@ -1,4 +1,4 @@
-"""What every single mutation of a sequence does to a prediction."""
+"""In-silico saturation mutagenesis: the effect of every single-base mutation on a prediction."""
 
 import torch
 from torch import Tensor
@@ -13,38 +13,37 @@ from ...spec import Target, modality_of
 from ..explainers import check_takes
 from .incremental import mutant_outputs, traceable
 
-BASES = 1 << 14  # of whole sequences at a time
-MUTANTS = 1024  # at a time, where they are computed in full
+BASES = 1 << 14  # bases of original sequences computed at once
+MUTANTS = 1024  # mutants computed at once, if each is computed in full
 
 
 def mutagenesis(model: Supervised, codes: Source) -> Tensor:
-    """Effect of each base at each position on a prediction: in-silico saturation mutagenesis.
+    """Effect of each base at each position on a prediction.
 
-    An effect is the log-odds (see `log_odds`) of the mutant minus those of the sequence as it is. That of the base that
-    is there already is exactly 0. Where the sequence has an N or another letter of IUPAC, all four effects are relative
-    to that letter.
+    The effect is the log-odds (see `log_odds`) of the mutant minus those of the original sequence; it is exactly 0 for
+    the original base. At an N or another IUPAC code, all four effects are relative to that code.
 
-    In a `CNN1D` over one-hot DNA only what a mutation reaches is computed, and effects equal those of a full
-    computation up to rounding. Other networks and encodings compute every mutant in full.
+    For a `CNN1D` over one-hot DNA only the affected parts of the network are recomputed, with the same results up to
+    rounding. For other networks and encodings every mutant is computed in full.
 
     Paper: Zhou and Troyanskaya 2015, doi:10.1038/nmeth.3547.
 
     Args:
-        model: A model of DNA; stays on its device.
+        model: A model of DNA; it stays on its device.
         codes: Sequences, uint8 ``shape=(sequences, length)``.
 
     Returns:
-        float32 on the CPU, ``shape=(sequences, length, 4, outputs)``: bases A, C, G and T, outputs as `output_names`.
-        In natural logarithms of odds, or in the unit of a regression target.
+        float32 on the CPU, ``shape=(sequences, length, 4, outputs)``: bases A, C, G and T, outputs as in
+        `output_names`, in natural log-odds, or in the unit of a continuous target.
 
     Raises:
-        InputError: The model takes no sequences, or these are of another length.
+        InputError: The model does not take DNA, or sequences have another length.
     """
     check_codes(model, codes, "mutagenesis")
     (length,) = modality_of(model.spec)["shape"]
     rows = torch.arange(len(codes)).split(max(1, BASES // length))
     with evaluating(model):
-        parts = [_effects(model, codes[some].to(model.device)).float().cpu() for some in rows]
+        parts = [_effects(model, codes[part].to(model.device)).float().cpu() for part in rows]
     return torch.cat(parts)
 
 
@@ -54,7 +53,7 @@ def check_dna(model: Supervised, what: str = "check_dna") -> None:
 
 
 def check_codes(model: Supervised, codes: Source, what: str) -> None:
-    """Raise an `InputError` unless this is a model of DNA, and these are sequences that it takes."""
+    """Raise an `InputError` unless this is a model of DNA, and the sequences have its dtype and length."""
     check_dna(model, what)
     (length,) = modality_of(model.spec)["shape"]
     if not len(codes):
@@ -64,27 +63,27 @@ def check_codes(model: Supervised, codes: Source, what: str) -> None:
         shape = ", ".join(map(str, (len(codes), *first.shape[1:])))
         raise InputError(
             f"codes are {str(first.dtype).removeprefix('torch.')} of shape ({shape}), the model takes uint8 of shape "
-            f"(sequences, {length}); zoo.encode.dna.dna_codes makes them of text"
+            f"(sequences, {length}); zoo.encode.dna.dna_codes converts text to codes"
         )
 
 
 def output_names(target: Target) -> list[str]:
-    """What `log_odds` are of: the positive one of two classes, each one of more, or the number itself."""
+    """Names of the outputs of `log_odds`: the positive class of two, each of more classes, or a continuous target."""
     if not target["classes"]:
         return [target["name"]]
     return target["classes"] if len(target["classes"]) > 2 else target["classes"][-1:]
 
 
 def log_odds(model: Supervised, output: Tensor) -> Tensor:
-    """Raw outputs as log-odds, log p / (1 - p), of each output in `output_names`.
+    """Convert raw outputs to log-odds, log(p / (1 - p)), of each output in `output_names`.
 
-    Of two classes they are the raw output itself: log-odds of the positive class. Of more classes each stands against
-    all others together, so that its log-odds change by the same number in whatever way the others share the rest. A
-    number is given in its unit, less the mean of the training rows.
+    For two classes the raw output is the log-odds of the positive class. For more classes each is compared with all
+    others together, so its log-odds do not depend on how the remaining probability is divided among the others. A
+    continuous value is returned in its unit, minus the mean of the training rows.
 
     Args:
-        model: Model that the outputs are from.
-        output: ``shape=(..., 1 or classes)``.
+        model: The model that computed the outputs.
+        output: Raw outputs, ``shape=(..., 1 or classes)``.
 
     Returns:
         The same shape.
@@ -93,13 +92,13 @@ def log_odds(model: Supervised, output: Tensor) -> Tensor:
         return output * model.target_head.task.effect_scale(model.target_head)
     if len(model.target["classes"]) == 2:
         return output
-    own = torch.eye(output.shape[-1], dtype=torch.bool, device=output.device)
-    others = output[..., None, :].masked_fill(own, -torch.inf).logsumexp(-1)
+    same_class = torch.eye(output.shape[-1], dtype=torch.bool, device=output.device)
+    others = output[..., None, :].masked_fill(same_class, -torch.inf).logsumexp(-1)
     return output - others
 
 
 def _effects(model: Supervised, codes: Tensor) -> Tensor:
-    """Effects for sequences on the model's device."""
+    """Effects for sequences that are on the device of the model."""
     known = codes[..., None] < 4
     count = 3 if known.all() else 4
     numbers = torch.arange(count, device=codes.device)
@@ -120,17 +119,17 @@ def _outputs(model: Supervised, codes: Tensor, bases: Tensor) -> Tensor:
     if not isinstance(body, BothStrands):
         layers = traceable(body, head)
         return mutant_outputs(layers, x, new) if layers else _in_full(model, codes, bases)
-    # The head is linear: the average may as well be taken after it, which spares flattened positions.
+    # The head is linear, so averaging after it is equivalent, and the positions need not be flattened before.
     layers = traceable(body.network, head) if body.how == "average" else traceable(body.network)
     if not layers:
         return _in_full(model, codes, bases)
-    # Channels turned around are the complement.
+    # Reversing the channels A, C, G, T gives the complement.
     this, other = mutant_outputs(layers, x, new), mutant_outputs(layers, x.flip(1, 2), new.flip(1, 3)).flip(1)
     return (this + other) / 2 if body.how == "average" else head(torch.maximum(this, other))
 
 
 def _in_full(model: Supervised, codes: Tensor, bases: Tensor) -> Tensor:
-    """The same for any network."""
+    """As `_outputs`, for any network: each mutant is computed in full."""
     positions = torch.arange(codes.shape[1], device=codes.device).repeat_interleave(bases.shape[2])
     outputs = []
     for sequence, new in zip(codes, bases.flatten(1).to(codes.dtype), strict=True):

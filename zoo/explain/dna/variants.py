@@ -1,4 +1,4 @@
-"""What genetic variants do to a prediction."""
+"""Effects of genetic variants on a prediction."""
 
 import numpy as np
 import pandas as pd
@@ -17,38 +17,39 @@ from .mutagenesis import check_dna, log_odds, output_names
 
 COLUMNS = ["chromosome", "position", "reference", "alternative"]
 SEQUENCES = ["reference_sequence", "alternative_sequence"]
-BASES = 1 << 20  # of sequences at a time
-SHOWN = 20  # bases of an allele in an error
+BASES = 1 << 20  # bases computed at once
+SHOWN = 20  # bases of an allele in an error message
 
 
 def variant_effects(model: Supervised, variants: pd.DataFrame, genome: Genome) -> pd.DataFrame:
     """Effect of each variant: log-odds of each class with the alternative allele minus those with the reference.
 
-    Both alleles are seen in a window of the model's length, in which the first base of the allele, the one that
-    ``position`` names, has ``length // 2`` bases on its left. What follows is the rest of the allele and then the
-    genome behind the reference allele, up to the end of the window: an insertion pushes bases out of the window on the
-    right, a deletion brings new ones in, and nothing on the left is moved. What lies beyond the ends of a chromosome is
-    N, and so much of an allele as the window has no room for is not seen.
+    Both alleles are placed in a window of the model's input length, with ``length // 2`` bases to the left of the first
+    base of the allele, at ``position``. The rest of the allele follows, and then the genome after the reference allele
+    up to the end of the window: an insertion shifts bases out of the window on the right, a deletion shifts bases in,
+    and the left side does not change. Positions beyond the ends of a chromosome are N; alleles are cut at the end of
+    the window.
 
     Args:
-        model: A model of DNA; stays on its device.
-        variants: One allele a row, as of `zoo.data.sequence.vcf.read_vcf`: ``chromosome``, ``position`` (of the
-            first base of the reference allele, counted from 1), ``reference`` and ``alternative`` (one base or more).
-        genome: The genome that the positions are of.
+        model: A model of DNA; it stays on its device.
+        variants: One allele in each row, as from `zoo.data.sequence.vcf.read_vcf`: ``chromosome``, ``position`` (of the
+            first base of the reference allele, from 1), ``reference`` and ``alternative`` (one base or more).
+        genome: The reference genome of the positions.
 
     Returns:
         The variants with the columns of `allele_effects`.
 
     Raises:
-        InputError: A column is missing, no such chromosome, a position outside of it, an allele that is no bases, or
-            reference bases that are not those of the genome. All variants are checked before anything is computed.
+        InputError: A column is missing; unknown chromosome; a position outside its chromosome; an allele with other
+            letters than bases; a reference allele that differs from the genome. All variants are checked before the
+            computation.
     """
     check_dna(model, "variant_effects")
     check_features(variants, COLUMNS, "the table of variants")
     names = [f"{chromosome}:{position}" for chromosome, position in variants[COLUMNS[:2]].to_numpy()]
     reference, alternative = ([str(allele) for allele in variants[name]] for name in COLUMNS[2:])
     for alleles in (reference, alternative):
-        dna_codes(alleles, 1, names, "variants")  # letters are checked before they are cut
+        dna_codes(alleles, 1, names, "variants")  # checks all letters, before alleles are cut to the window
     chromosomes = genome.numbers(variants["chromosome"].astype(str))
     starts, sizes = variants["position"].to_numpy(np.int64) - 1, np.array([len(allele) for allele in reference])
     _check_reference(genome, chromosomes, starts, reference, names)
@@ -66,20 +67,20 @@ def variant_effects(model: Supervised, variants: pd.DataFrame, genome: Genome) -
 
 
 def allele_effects(model: Supervised, frame: pd.DataFrame) -> pd.DataFrame:
-    """Effect of each variant, given as two sequences: log-odds of the alternative minus those of the reference.
+    """Effect of each variant given as two sequences: log-odds of the alternative minus those of the reference.
 
     Args:
-        model: A model of DNA; stays on its device.
-        frame: One variant a row: ``reference_sequence`` and ``alternative_sequence``, each of the model's length.
+        model: A model of DNA; it stays on its device.
+        frame: One variant in each row: ``reference_sequence`` and ``alternative_sequence``, each of the input length of
+            the model.
 
     Returns:
-        The table with three more columns for each class (the positive one of two), or for the predicted number:
-        ``forward_CLASS``, difference of log-odds (natural logarithm) read from the strand that is given, or difference
-        of the number in its unit; ``reverse_CLASS``, the same read from the other strand; and ``effect_CLASS``, the
-        mean of both.
+        The table with three more columns for each class (the positive one of two), or for a continuous target:
+        ``forward_CLASS``, difference of the natural log-odds (or of the continuous value in its unit) on the given
+        strand; ``reverse_CLASS``, the same on the reverse complement; ``effect_CLASS``, the mean of both.
 
     Raises:
-        InputError: A column is missing, or a sequence is of another length or no DNA.
+        InputError: A column is missing, or a sequence has another length or is not DNA.
     """
     check_dna(model, "allele_effects")
     check_features(frame, SEQUENCES, "the table of alleles")
@@ -93,7 +94,7 @@ def allele_effects(model: Supervised, frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _effects(model: Supervised, reference: Tensor, alternative: Tensor) -> Tensor:
-    """Differences on either strand: float32 ``(2, variants, outputs)``."""
+    """Differences on the forward and the reverse strand: float32 ``(2, variants, outputs)``."""
     reference, alternative = reference.to(model.device), alternative.to(model.device)
     with evaluating(model):
         strands = [
@@ -113,7 +114,7 @@ def _columns(model: Supervised, parts: list[Tensor]) -> dict[str, np.ndarray]:
 def _check_reference(
     genome: Genome, chromosomes: np.ndarray, starts: np.ndarray, reference: list[str], names: list[str]
 ) -> None:
-    """Raise an `InputError` that names the first variant whose reference allele is not what the genome has."""
+    """Raise an `InputError` that names the first variant whose reference allele differs from the genome."""
     lengths = np.array([len(allele) for allele in reference])
     ends = np.array(list(genome.sizes.values()))[chromosomes]
     outside = (starts < 0) | (starts + lengths > ends)
@@ -125,21 +126,21 @@ def _check_reference(
     if not wrong.any():
         return
     at = int(wrong.argmax())
-    said = reference[at][:SHOWN] + ("..." if lengths[at] > SHOWN else "")
+    allele = reference[at][:SHOWN] + ("..." if lengths[at] > SHOWN else "")
     if outside[at]:
         raise InputError(
-            f"variant {names[at]}: reference {said} does not lie inside its chromosome, which has {ends[at]} bases in "
-            f"{genome.path.name}; use the genome on which the variants were called"
+            f"variant {names[at]}: reference {allele} does not lie inside its chromosome, which has {ends[at]} bases "
+            f"in {genome.path.name}; use the genome on which the variants were called"
         )
     (found_text,) = dna_text(genome.fetch(chromosomes[at : at + 1], starts[at : at + 1], min(int(lengths[at]), SHOWN)))
     raise InputError(
-        f"variant {names[at]}: reference is {said}, but {genome.path.name} has {found_text} there; use the genome on "
+        f"variant {names[at]}: reference is {allele}, but {genome.path.name} has {found_text} there; use the genome on "
         "which the variants were called, and positions counted from 1"
     )
 
 
 def _padded(genome: Genome, chromosomes: np.ndarray, starts: np.ndarray, length: int) -> Tensor:
-    """Windows of the genome, N beyond the ends of a chromosome: uint8 ``(windows, length)``."""
+    """Windows of the genome, with N beyond the ends of a chromosome: uint8 ``(windows, length)``."""
     ends = np.array(list(genome.sizes.values()))[chromosomes]
     codes = torch.full((len(starts), length), UNKNOWN, dtype=torch.uint8)
     inside = (starts >= 0) & (starts + length <= ends)

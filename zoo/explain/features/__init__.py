@@ -1,1 +1,1 @@
-"""Models of expression and of several modalities: which features and modalities they rely on."""
+"""Importance of features and modalities in models of expression and of several modalities."""

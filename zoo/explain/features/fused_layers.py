@@ -1,4 +1,4 @@
-"""Where a network puts modalities side by side: found by changing one after the other, whatever the model."""
+"""Find the layers where a network concatenates modalities, by changing one modality after the other."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-ROWS = 256  # samples that the network is watched on
-SAME = 1e-5  # share of the largest value that is no change
+ROWS = 256  # samples used
+SAME = 1e-5  # smaller changes, relative to the largest value, are rounding errors
 
 
 @dataclass
@@ -17,9 +17,9 @@ class Fused:
     """A layer whose inputs each depend on one modality.
 
     Attributes:
-        layer: The first such layer.
-        blocks: Numbers of its inputs that depend on each modality; modalities that it does not read are left out.
-        of_input: It reads the encoded samples themselves.
+        layer: The layer.
+        blocks: Indices of the inputs that depend on each modality; modalities without such inputs are left out.
+        of_input: Whether the input of the layer is the encoded samples.
     """
 
     layer: nn.Module
@@ -28,18 +28,18 @@ class Fused:
 
 
 def fused_layers(network: nn.Module, encoded: Tensor, places: Mapping[str, slice]) -> tuple[Fused | None, Fused | None]:
-    """The first linear layer, and the first layer behind the encoding, that read modalities side by side.
+    """Find the first linear layer, and the first layer behind the encoding, whose input concatenates modalities.
 
-    Each modality in turn is shuffled among samples, and the inputs of all layers are compared. A layer counts if it
-    reads at least two modalities, and each of its inputs depends on one of them at most.
+    Each modality in turn is exchanged between samples, and the inputs of all layers are compared. A layer qualifies if
+    its input depends on at least two modalities, and each input value on at most one.
 
     Args:
         network: From encoded samples to outputs, in evaluation mode.
-        encoded: At least two samples, ``shape=(samples, numbers)``.
-        places: Where each modality is among the numbers.
+        encoded: At least two samples, ``shape=(samples, values)``.
+        places: Position of each modality among the values.
 
     Returns:
-        Of early fusion the first linear layer, and None; None where there is no such layer.
+        The two layers, each None if there is none. For early fusion the second is None.
     """
     encoded = encoded[:ROWS]
     before = _inputs(network, encoded)
@@ -66,7 +66,7 @@ def fused_layers(network: nn.Module, encoded: Tensor, places: Mapping[str, slice
 
 @contextmanager
 def watched(network: nn.Module, see: Callable[[nn.Module, Tensor], Tensor | None]) -> Iterator[None]:
-    """Let a function see, or replace, what each layer reads: tables of one row a sample."""
+    """Call a function with each layer and its input ``(samples, values)``; a returned tensor replaces the input."""
 
     def hook(layer: nn.Module, inputs: tuple[Any, ...]) -> Any:
         if not inputs or not isinstance(inputs[0], Tensor) or inputs[0].ndim != 2:
@@ -78,13 +78,13 @@ def watched(network: nn.Module, see: Callable[[nn.Module, Tensor], Tensor | None
     try:
         yield
     finally:
-        for one in hooks:
-            one.remove()
+        for handle in hooks:
+            handle.remove()
 
 
 @torch.no_grad()
 def _inputs(network: nn.Module, encoded: Tensor) -> dict[nn.Module, Tensor]:
-    """What each layer reads first, in the order in which they are called."""
+    """First input of each layer, in the order of the calls."""
     found: dict[nn.Module, Tensor] = {}
 
     def note(layer: nn.Module, x: Tensor) -> None:

@@ -1,4 +1,4 @@
-"""Which modalities does a model rely on? Five answers side by side, and where they contradict each other."""
+"""Importance of the modalities of a fusion model by five measures, and where the measures disagree."""
 
 import logging
 from itertools import combinations
@@ -17,19 +17,19 @@ from ...latent.probe import evaluating
 from ...models import Supervised
 from ...registry import JOINT
 from ...report.style import CLASS_COLOURS, legend_outside, new_figure
-from ..dna.attribution import _explained
+from ..dna.attribution import explained_network
 from ..explainers import check_takes
 from .attribution import Encoded, Split, attributions, encode_split
 from .fused_layers import Fused, fused_layers, watched
 
 MEASURES = {
     "weights": "weight norm",
-    "latent": "contribution of its latent",
+    "latent": "latent contribution",
     "integrated_gradients": "integrated gradients",
     "permutation": "permutation",
     "ablation": "ablation",
 }
-CLEAR = 0.1  # difference of two shares that is worth a word
+CLEAR = 0.1  # difference between two shares that the note reports
 
 log = logging.getLogger("zoo")
 
@@ -37,42 +37,44 @@ log = logging.getLogger("zoo")
 def modality_weights(
     model: Supervised, data: Data, split: Split = "validation", shuffles: int = 20, seed: int = 0
 ) -> pd.DataFrame:
-    """How much a model relies on each modality, by five measures that need not agree.
+    """Measure the importance of each modality in five ways, which need not agree.
 
-    The first three look at the model, the last two at what happens to its predictions. All averages are over all
-    samples of the split with a known target; a modality that few of them have counts for little.
+    The first three measures are computed from the model, the last two from the loss of its predictions. All are means
+    over the samples of the split with a known target, so a modality that few samples have gets low values.
 
-    - ``weights``: Norm of the weights that read the modality, in the first linear layer that reads several (of early
-      fusion their encoded values, else their latent spaces), divided by the square root of the number of its inputs,
-      so that no modality counts for being wide. It does not tell what predictions depend on: weights that read noise
-      have a norm too. Late fusion has none.
-    - ``latent``: Mean change of the output (log-odds, number or log hazard) if the latent space of the modality, where
-      several are put side by side, is replaced by its mean over training samples. Early fusion has none.
-    - ``integrated_gradients``: Sum of the sizes of the contributions of its encoded values, see `feature_importance`;
-      none where on average they miss the difference that they explain by more than 50%.
-    - ``permutation``: Mean rise of the loss if the modality is shuffled among the samples that have it (Breiman 2001,
-      doi:10.1023/A:1010933404324).
-    - ``ablation``: Rise of the loss if the modality counts as not measured, in samples that have another one.
+    - ``weights``: Norm of the weights of the modality, in the first linear layer whose input concatenates modalities
+      (encoded values in early fusion, else latent spaces), divided by the square root of the number of its inputs to
+      correct for their number. It does not show what predictions depend on: weights of uninformative inputs have a norm
+      too. Late fusion has none.
+    - ``latent``: Mean change of the output (log-odds, continuous value or log hazard) if the latent space of the
+      modality, at its concatenation with others, is replaced by its mean over training samples. Early fusion has none.
+    - ``integrated_gradients``: Sum of the absolute contributions of its encoded values, see `feature_importance`; none
+      if the contributions fail the completeness check.
+    - ``permutation``: Mean increase of the loss if the modality is permuted among the samples that have it (Breiman
+      2001, doi:10.1023/A:1010933404324).
+    - ``ablation``: Increase of the loss if the modality is treated as not measured, in samples that have another one.
 
-    Two modalities that tell the same share what they tell: permutation and ablation may call either dispensable.
+    If two modalities are redundant, permutation and ablation may show low importance for both.
 
     Args:
         model: A trained model of several modalities.
-        data: What it was trained on.
-        split: Samples to look at; beyond 2000 as many are drawn at random. Leave ``"test"`` for the end.
-        shuffles: Of each modality.
-        seed: Of the shuffles.
+        data: The data it was trained on.
+        split: Samples to use; of more than 2000, 2000 are drawn at random. Use ``"test"`` only after all settings are
+            fixed.
+        shuffles: Number of permutations of each modality.
+        seed: Random seed of the permutations.
 
     Returns:
-        One row a modality: the five measures as shares that sum to 1 (a loss that falls counts as 0; NaN if the model
-        has no such layer, no loss rises, or integrated gradients are too far off); ``permutation_loss`` and
-        ``permutation_sd``, mean and standard deviation over the shuffles of the rise of the loss, ``ablation_loss``,
-        and ``samples`` that have the modality.
-        ``attrs["note"]`` says in a sentence where the measures disagree, and in another if integrated gradients are
-        inexact (see `feature_importance`); ``attrs["title"]`` what was measured.
+        One row for each modality: the five measures as shares that sum to 1 (a decrease of the loss counts as 0; NaN if
+        the model has no such layer, no loss increases, or integrated gradients fail the completeness check);
+        ``permutation_loss`` and ``permutation_sd``, mean and standard deviation of the increase of the loss over the
+        permutations, ``ablation_loss``, and ``samples``, the number of samples that have the modality.
+        ``attrs["note"]`` states where the measures disagree, and whether integrated gradients are inexact (see
+        `feature_importance`); ``attrs["title"]`` is a title for figures.
 
     Raises:
-        InputError: A model of one modality or of other data; no sample with a known target in the split.
+        InputError: The model has a single modality or was trained on other data; no sample of the split has a known
+            target.
     """
     encode = model.encode
     check_takes("modality_weights", model, JOINT)
@@ -81,18 +83,19 @@ def modality_weights(
     places, names = encode.places, list(encode.places)
     here = _known(encode_split(model, data, split), data, split)
     training = encode_split(model, data, "train")
-    x = torch.cat([here.content, here.told], 1).to(model.device)
-    seen = torch.cat([training.content, training.told], 1).to(model.device)
+    x = torch.cat([here.content, here.presence], 1).to(model.device)
+    training_x = torch.cat([training.content, training.presence], 1).to(model.device)
     has = torch.stack([here.measured[:, places[name].start] for name in names], 1)
     table = pd.DataFrame(np.nan, pd.Index(names, name="modality"), [*MEASURES])
-    explained = _explained(model)
-    reading, fused = fused_layers(explained, seen, places)
-    if reading is not None:
-        weight = reading.layer.get_parameter("weight").detach()
-        for name, columns in reading.blocks.items():
+    explained = explained_network(model)
+    linear, fused = fused_layers(explained, training_x, places)
+    if linear is not None:
+        weight = linear.layer.get_parameter("weight").detach()
+        for name, columns in linear.blocks.items():
             table.loc[name, "weights"] = float(weight[:, columns].square().mean().sqrt())
     if fused is not None:
-        for name, change in _latent_changes(explained, fused, seen, x, dict(zip(names, has.T, strict=True))).items():
+        by_name = dict(zip(names, has.T, strict=True))
+        for name, change in _latent_changes(explained, fused, training_x, x, by_name).items():
             table.loc[name, "latent"] = change
     found, shown, gap = attributions(model, data, split, "integrated_gradients")
     if not gap.refusal:
@@ -107,22 +110,22 @@ def modality_weights(
     if gap.note:
         log.warning("%s", gap.note)
         table.attrs["note"] += f" {gap.note[0].upper()}{gap.note[1:]}."
-    table.attrs["title"] = f"What {type(model).__name__} relies on, {len(x)} {split} samples"
+    table.attrs["title"] = f"Importance of modalities in {type(model).__name__}, {len(x)} {split} samples"
     return table
 
 
 def plot_modality_weights(table: pd.DataFrame) -> Figure:
-    """Draw the shares of the modalities, one group of bars for each measure.
+    """Bar plot of the shares of the modalities, one group of bars for each measure.
 
     Args:
         table: From `modality_weights`.
 
     Returns:
-        A matplotlib figure; its title says where the measures disagree.
+        A matplotlib figure; its title states where the measures disagree.
     """
     width = 0.8 / len(table)
     figure, axes = new_figure(
-        "", "measure (line: standard deviation over shuffles)", "share of all modalities", (8, 4.2)
+        "", "measure (error bars: standard deviation over permutations)", "share of the sum over modalities", (8, 4.2)
     )
     title = [table.attrs.get("title", ""), fill(table.attrs.get("note", ""), 88)]
     axes.set_title("\n".join(filter(None, title)), loc="left", fontsize=9)
@@ -138,7 +141,7 @@ def plot_modality_weights(table: pd.DataFrame) -> Figure:
         if table[name].isna().all():
             axes.text(place, 0.02, "none", ha="center", fontsize=8, color="#666666")
     labels = [
-        label.replace(" of its ", "\nof its ").replace("integrated ", "integrated\n") for label in MEASURES.values()
+        label.replace("latent ", "latent\n").replace("integrated ", "integrated\n") for label in MEASURES.values()
     ]
     axes.set_xticks(range(len(MEASURES)), labels, fontsize=8)
     axes.set(xlim=(-0.5, len(MEASURES) - 0.5), ylim=(0, None))
@@ -147,18 +150,18 @@ def plot_modality_weights(table: pd.DataFrame) -> Figure:
 
 
 def _known(found: Encoded, data: Data, split: Split) -> Encoded:
-    """Those with a known target."""
+    """The samples with a known target."""
     known = data.dataset.labelled(found.rows)
     if not known.any():
         raise InputError(f"no {split} sample has a known target; name another split")
-    return Encoded(found.rows[known], found.content[known], found.told[known], found.measured[known])
+    return Encoded(found.rows[known], found.content[known], found.presence[known], found.measured[known])
 
 
 @torch.no_grad()
 def _latent_changes(
     network: nn.Module, fused: Fused, training: Tensor, x: Tensor, has: dict[str, Tensor]
 ) -> dict[str, float]:
-    """Mean change of the output if the latent space of a modality is that of the mean training sample."""
+    """Mean change of the output if the latent space of a modality is replaced by its mean over training samples."""
     means: list[Tensor] = []
 
     def note(layer: nn.Module, z: Tensor) -> None:
@@ -186,7 +189,7 @@ def _latent_changes(
 def _rises(
     model: Supervised, x: Tensor, has: Tensor, y: Tensor, shuffles: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Rise of the loss by each shuffle ``(modalities, shuffles)``, and without each modality ``(modalities,)``."""
+    """Increase of the loss by permutation ``(modalities, shuffles)``, and by ablation ``(modalities,)``."""
     encode, rng = model.encode, np.random.default_rng(seed)
     assert isinstance(encode, JointEncoder)
     y = y.to(model.device)
@@ -204,8 +207,8 @@ def _rises(
                 changed = x.clone()
                 changed[rows, place] = x[rows[torch.from_numpy(rng.permutation(len(rows)))], place]
                 rises[number, turn] = loss(changed) - before
-            changed, others = x.clone(), has.sum(1) > 1
-            rows = (has[:, number] & others).nonzero()[:, 0]
+            changed, has_others = x.clone(), has.sum(1) > 1
+            rows = (has[:, number] & has_others).nonzero()[:, 0]
             changed[rows, place] = 0.0
             if name not in encode.imputed:
                 changed[rows, len(x[0]) - len(encode.places) + number] = 0.0
@@ -214,10 +217,12 @@ def _rises(
 
 
 def _note(table: pd.DataFrame) -> str:
-    """One sentence about the measures that can be told."""
+    """One sentence on the agreement of the measures that were computed."""
     shares = table[[name for name in MEASURES if table[name].notna().any()]]
     if "permutation" not in shares:
-        return "No loss rises when a modality is shuffled: predictions of these samples depend on none, or are no good."
+        return (
+            "Permuting a modality increases no loss: predictions for these samples depend on no modality, or are poor."
+        )
     order = {name: list(column.sort_values(ascending=False, kind="stable").index) for name, column in shares.items()}
     gap, modality, high, low = max(
         (abs(row[a] - row[b]), str(name), *((a, b) if row[a] > row[b] else (b, a)))
@@ -226,14 +231,14 @@ def _note(table: pd.DataFrame) -> str:
         if np.isfinite(row[a]) and np.isfinite(row[b])
     )
     others = [MEASURES[str(name)] for name in order if order[name] != order["permutation"]]
-    told = "all put the modalities in the same order"
+    ranking = "all rank the modalities in the same order"
     if others:
-        told = f"{' and '.join(others)} put{'s' * (len(others) == 1)} them in another order than permutation"
+        ranking = f"{' and '.join(others)} rank{'s' * (len(others) == 1)} the modalities differently from permutation"
     if gap < CLEAR:
-        return f"The measures agree to {gap:.2f} in all shares; {told}."
-    norms = ", not on weight norms" if "weights" in shares else ""
+        return f"The measures agree to within {gap:.2f} in all shares; {ranking}."
+    norms = ", not by weight norms" if "weights" in shares else ""
     return (
-        f"The measures disagree most on {modality}, {table.loc[modality, high]:.2f} by {MEASURES[high]} against "
-        f"{table.loc[modality, low]:.2f} by {MEASURES[low]}, and {told}; predictions depend on what permutation and "
-        f"ablation tell{norms}."
+        f"The measures disagree most on {modality}: {table.loc[modality, high]:.2f} by {MEASURES[high]}, "
+        f"{table.loc[modality, low]:.2f} by {MEASURES[low]}; {ranking}. The dependence of predictions on modalities is "
+        f"shown by permutation and ablation{norms}."
     )

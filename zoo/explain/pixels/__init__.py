@@ -1,1 +1,1 @@
-"""Models of images, series and tables: which pixels, time points and conditions decide for a sample."""
+"""Explanations of single predictions for images, series and tables: heat maps, influence of time points, LIME."""

@@ -1,4 +1,4 @@
-"""Which pixels of an image speak for a class, and which against it."""
+"""Heat maps: the pixels of an image that are evidence for or against a class."""
 
 from typing import Literal
 
@@ -13,13 +13,13 @@ from ...models import Supervised
 from ...models.layers import ACTIVATIONS
 from ...spec import modality_of
 from ..completeness import Gap
-from ..dna.attribution import _column, _explained
+from ..dna.attribution import _column, explained_network
 from ..explainers import check_takes
 
 HeatMethod = Literal["grad_cam", "hires_cam", "occlusion", "integrated_gradients"]
-STEPS = 64  # of an integral, and hidden windows at a time
-CAMS = ("grad_cam", "hires_cam")  # read from a layer
-PARTS = 8  # windows along a side
+STEPS = 64  # steps of the integral, and occluded windows computed at once
+CAMS = ("grad_cam", "hires_cam")  # methods that use the output of a layer
+PARTS = 8  # occlusion windows along a side
 
 
 def heat_map(
@@ -29,41 +29,42 @@ def heat_map(
     method: HeatMethod = "grad_cam",
     layer: str | None = None,
 ) -> Tensor:
-    """Importance of each pixel of the encoded images for the log-odds of a class, or for a predicted number.
+    """Importance of each pixel of the encoded images for the log-odds of a class, or for a continuous target.
 
-    All maps have a sign: what is positive speaks for the class, what is negative against it. Methods:
+    Positive values are evidence for the class, negative values evidence against it. Methods:
 
-    - ``grad_cam``: maps of a convolution, each weighted by its mean gradient, and scaled up to the size of the image
-      (Selvaraju et al. 2017, arXiv:1610.02391), by captum. It has no unit. The ReLU of the paper is left out: of two
-      classes, what speaks against one speaks for the other; ``map.clamp(min=0)`` is the map of the paper. The map is
-      read behind normalisation and activation, as in the paper. A mean gradient knows nothing of places: where a
-      network flattens its last map in place of pooling all of it, this can point at the wrong place, or turn the sign.
-    - ``hires_cam``: the same maps, each pixel weighted by its own gradient (Draelos and Carin 2020, arXiv:2011.08891),
-      by captum. The same as ``grad_cam`` where all of the last map is pooled by its average, and right where it is not.
-    - ``occlusion``: what the log-odds lose where a window of an eighth of each side is hidden (Zeiler and Fergus 2014,
-      doi:10.1007/978-3-319-10590-1_53), mean over the windows that cover a pixel, by captum. For every model.
-    - ``integrated_gradients``: share of each pixel in the difference from the reference (Sundararajan et al. 2017,
-      arXiv:1703.01365), summed over channels, by captum. If the sum of the shares misses what it should be by
-      more than 5% of the largest difference, this is logged as a warning; more than 50% are an error.
+    - ``grad_cam``: feature maps of a convolution, weighted by their mean gradients and upsampled to the size of the
+      image (Selvaraju et al. 2017, arXiv:1610.02391), by captum. It has no unit. The ReLU of the paper is left out,
+      because evidence against one of two classes is evidence for the other; ``map.clamp(min=0)`` is the map of the
+      paper. The feature maps are taken after normalisation and activation, as in the paper. Mean gradients have no
+      spatial information: if the network flattens its last feature maps instead of pooling them globally, the map can
+      highlight the wrong region, or have the wrong sign.
+    - ``hires_cam``: the same feature maps, with each pixel weighted by its own gradient (Draelos and Carin 2020,
+      arXiv:2011.08891), by captum. Equal to ``grad_cam`` for global average pooling, and correct without it.
+    - ``occlusion``: decrease of the log-odds if a window of an eighth of each side is occluded (Zeiler and Fergus 2014,
+      doi:10.1007/978-3-319-10590-1_53), averaged over the windows that cover a pixel, by captum. For every model.
+    - ``integrated_gradients``: contribution of each pixel to the difference from the reference (Sundararajan et al.
+      2017, arXiv:1703.01365), summed over channels, by captum. A deviation of the sum of contributions above 5% of the
+      largest difference is logged as a warning, one above 50% is an error.
 
-    The last two compare with a reference: an image that is everywhere the mean of the training images (0 in standard
-    units), and for a Gramian angular field that of a constant series.
+    The reference of the last two is the mean of the training images in every pixel (0 after standardisation), and for a
+    Gramian angular field that of a constant series.
 
     Args:
-        model: A model of images or series; stays on its device.
+        model: A model of images or series; it stays on its device.
         x: Raw images or series, ``shape=(samples, *shape)``.
-        target: Class, by name or number; by default the positive one of two, and of more the most probable one of each
-            sample.
-        method: How importance is computed.
-        layer: Which layer ``grad_cam`` reads, such as ``"body.convolution2"``; the last convolution by default.
+        target: Class, by name or number. Default: the positive class of two, or the most probable of more classes for
+            each sample.
+        method: Attribution method.
+        layer: Layer for ``grad_cam`` and ``hires_cam``, such as ``"body.convolution2"``. Default: the last convolution.
 
     Returns:
-        float32 on the CPU, ``shape=(samples, *spatial)``, spatial axes as of ``model.encode.out_shape``. But for
-        ``grad_cam`` and ``hires_cam`` in natural logarithms of odds, or in the unit of a predicted number.
+        float32 on the CPU, ``shape=(samples, *spatial)``, with the spatial axes of ``model.encode.out_shape``, in
+        natural log-odds or in the unit of a continuous target, except for ``grad_cam`` and ``hires_cam``.
 
     Raises:
-        InputError: No such class, method or layer; a model of tables, DNA or masks; samples of another shape; a network
-            without convolutions (``grad_cam``) or gradients; shares that are far from summing to what they should.
+        InputError: Unknown class, method or layer; a model of tables, DNA or masks; samples of another shape; a network
+            without convolutions (``grad_cam``) or gradients; contributions fail the completeness check.
     """
     check_samples("heat_map", model, x, "image", "series")
     maps, gap = channel_maps(model, x, target, method, layer)
@@ -75,31 +76,32 @@ def heat_map(
 def channel_maps(
     model: Supervised, x: Source, target: int | str | None, method: HeatMethod, layer: str | None = None
 ) -> tuple[Tensor, Gap | None]:
-    """As `heat_map`, each channel on its own if the method tells them apart: ``(samples, 1 or channels, *spatial)``.
+    """As `heat_map`, separately for each channel if the method permits: ``(samples, 1 or channels, *spatial)``.
 
-    And of integrated gradients how far they are from summing to what they should, which is not checked yet.
+    Also returns the completeness gap of integrated gradients, which is not checked here.
     """
     check_choice("method", method, HeatMethod.__args__)  # type: ignore[attr-defined]
     column, sign = _column(model, target)
     unit = model.target_head.task.effect_scale(model.target_head)
-    explained = _explained(model)
+    explained = explained_network(model)
     place = _place(model, explained, layer) if method in CAMS else None
     parts, gaps = [], []
     with torch.inference_mode(False):
         for rows in torch.arange(len(x)).split(max(1, model.rows_at_once // STEPS)):
-            some = x[rows].to(model.device)
+            samples = x[rows].to(model.device)
             with torch.no_grad():
-                encoded = model.encode(some)
+                encoded = model.encode(samples)
                 outputs = explained(encoded)
                 columns = outputs.argmax(1) if column is None else torch.full_like(outputs[:, 0], column).long()
             if method == "occlusion":
-                part = _occlusion(model, explained, encoded, _reference(model, some, encoded), columns)
+                part = _occlusion(model, explained, encoded, _reference(model, samples, encoded), columns)
             elif not explained(encoded.requires_grad_()).requires_grad:
                 raise InputError(f"{method} needs gradients, and {type(model).__name__} has none; use occlusion")
             elif place is not None:
                 part = _activation_map(explained, place, encoded, columns, method)
             else:
-                part, gap = _integrated_gradients(model, explained, encoded, _reference(model, some, encoded), columns)
+                reference = _reference(model, samples, encoded)
+                part, gap = _integrated_gradients(model, explained, encoded, reference, columns)
                 gaps.append(gap)
             parts.append(sign * unit * part.detach().float().cpu())
     if not gaps:
@@ -110,11 +112,11 @@ def channel_maps(
 
 
 def check_samples(what: str, model: Supervised, x: Source, *kinds: str) -> None:
-    """Raise an `InputError` unless this is a model of such a kind with one answer a sample, and takes these samples."""
+    """Raise an `InputError` unless the model has this modality and one prediction per sample, and takes the samples."""
     modality, name = modality_of(model.spec), type(model).__name__
     check_takes(what, model, *kinds)
     if model.target_head.task.per_pixel:
-        raise InputError(f"{name} answers for each pixel: its mask is its explanation; this needs one answer an image")
+        raise InputError(f"{name} predicts each pixel, so its mask is its explanation; use a model of whole images")
     if not len(x):
         raise InputError(f"there are no samples to explain: no {modality['kind']}")
     if (found := tuple(x[torch.arange(1)].shape[1:])) != (shape := tuple(modality["shape"])):
@@ -122,7 +124,7 @@ def check_samples(what: str, model: Supervised, x: Source, *kinds: str) -> None:
 
 
 def _place(model: Supervised, explained: nn.Module, layer: str | None) -> nn.Module:
-    """The layer in the copy whose output Grad-CAM reads."""
+    """The layer in the copied network whose output Grad-CAM uses."""
     known = dict(model.named_modules())
     if layer is not None and layer not in known:
         raise InputError(f"{type(model).__name__} has no layer {layer!r}; {suggest(layer, filter(None, known))}")
@@ -130,18 +132,18 @@ def _place(model: Supervised, explained: nn.Module, layer: str | None) -> nn.Mod
     name = next((name for name, module in model.network.named_modules() if module is found), None)
     if name is None:
         raise InputError(
-            f"a map is read from the last convolution over images, and {type(model).__name__} has none; use occlusion "
-            "or integrated_gradients"
+            f"this method needs a convolution over images, and {type(model).__name__} has none; use occlusion or "
+            "integrated_gradients"
             if layer is None
-            else f"layer {layer!r} is no part of the network behind the encoding"
+            else f"layer {layer!r} is not a part of the network after the encoding"
         )
     if layer is not None:
         return explained.get_submodule(name)
-    parent, _, own = name.rpartition(".")
+    parent, _, child = name.rpartition(".")
     siblings = list(explained.get_submodule(parent).named_children())
-    behind = siblings[[sibling for sibling, _ in siblings].index(own) :]
-    place = behind[0][1]
-    for _, module in behind[1:]:
+    from_here = siblings[[sibling for sibling, _ in siblings].index(child) :]
+    place = from_here[0][1]
+    for _, module in from_here[1:]:
         if not isinstance(module, (nn.modules.batchnorm._BatchNorm, *ACTIVATIONS.values())):
             break
         place = module
@@ -167,9 +169,7 @@ def _activation_map(
     else:
         coarse = LayerGradientXActivation(explained, place).attribute(encoded, columns).sum(1, keepdim=True)
     if coarse.ndim != encoded.ndim:
-        raise InputError(
-            f"{method} needs a layer that gives maps, such as a convolution; this one gives single numbers"
-        )
+        raise InputError(f"{method} needs a layer with spatial output, such as a convolution; this layer has none")
     mode = {3: "linear", 4: "bilinear", 5: "trilinear"}[encoded.ndim]
     return F.interpolate(coarse.detach(), encoded.shape[2:], mode=mode)
 
@@ -188,19 +188,19 @@ def _occlusion(model: Supervised, explained: nn.Module, encoded: Tensor, referen
         target=columns,
         perturbations_per_eval=min(STEPS, max(1, model.rows_at_once // len(encoded))),
     )
-    return found[:, :1]  # all channels are hidden together
+    return found[:, :1]  # the same in all channels, which are occluded together
 
 
 def _integrated_gradients(
     model: Supervised, explained: nn.Module, encoded: Tensor, reference: Tensor, columns: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Maps; the difference that they must sum to, and the part that they do not sum to: ``(samples, 2)``."""
+    """Maps; and the difference they should sum to with its part that they do not explain: ``(samples, 2)``."""
     from captum.attr import IntegratedGradients
 
     maps = IntegratedGradients(explained).attribute(
         encoded, reference, columns, n_steps=STEPS, internal_batch_size=max(model.rows_at_once, len(encoded))
     )
     with torch.no_grad():
-        ends = [explained(x).gather(1, columns[:, None])[:, 0] for x in (encoded, reference)]
-    wanted = ends[0] - ends[1]
-    return maps, torch.stack([wanted, wanted - maps.flatten(1).sum(1)], 1).detach().float().cpu()
+        outputs = [explained(x).gather(1, columns[:, None])[:, 0] for x in (encoded, reference)]
+    difference = outputs[0] - outputs[1]
+    return maps, torch.stack([difference, difference - maps.flatten(1).sum(1)], 1).detach().float().cpu()

@@ -1,4 +1,4 @@
-"""LIME: a linear model of what a model does in the neighbourhood of one sample.
+"""LIME: a local linear approximation of a model around one sample.
 
 Paper: Ribeiro et al. 2016, doi:10.1145/2939672.2939778; package lime, and scikit-image for superpixels.
 """
@@ -23,37 +23,37 @@ from ..dna.mutagenesis import log_odds
 from ..explainers import check_takes
 from .heat_maps import check_samples
 
-SIDE, KERNEL = 112, 2  # pixels: images are cut into superpixels at one size, so that large and small ones get as many
-CONDITIONS = 10  # of each sample that are kept
+SIDE, KERNEL = 112, 2  # pixels; images are resized for the segmentation, so the number of superpixels is similar
+CONDITIONS = 10  # conditions returned for each sample
 
 
 def lime_image(
     model: Supervised, image: Tensor, target: int | str | None = None, samples: int = 1000, seed: int = 0
 ) -> Tensor:
-    """Weight of each superpixel of an image: what its presence adds to the log-odds of a class.
+    """Weight of each superpixel of an image: the effect of its presence on the log-odds of a class.
 
-    The image is cut into superpixels by quickshift (Vedaldi and Soatto 2008, doi:10.1007/978-3-540-88693-8_52), random
-    sets of which are hidden under the mean of the training images; the weights are those of a linear model of the
-    log-odds of the results.
+    The image is segmented into superpixels by quickshift (Vedaldi and Soatto 2008, doi:10.1007/978-3-540-88693-8_52).
+    Random sets of superpixels are replaced by the mean of the training images, and a linear model is fitted to the
+    resulting log-odds, whose coefficients are the weights.
 
     Args:
-        model: A model of images in two dimensions; stays on its device.
-        image: Raw, ``shape=(channels, height, width)``.
-        target: Class, by name or number; by default the positive one of two, the most probable one of more.
-        samples: Images with hidden superpixels.
-        seed: Of what is hidden; the same seed gives the same weights.
+        model: A model of two-dimensional images; it stays on its device.
+        image: Raw image, ``shape=(channels, height, width)``.
+        target: Class, by name or number. Default: the positive class of two, or the most probable of more classes.
+        samples: Number of perturbed images.
+        seed: Random seed of the perturbed images.
 
     Returns:
-        float32 on the CPU, ``shape=(height, width)``: each pixel has the weight of its superpixel, in natural
-        logarithms of odds, or in the unit of a predicted number.
+        float32 on the CPU, ``shape=(height, width)``: the weight of the superpixel of each pixel, in natural log-odds,
+        or in the unit of a continuous target.
 
     Raises:
-        InputError: No such class; no model of images, or of volumes; the package is absent.
+        InputError: Unknown class; not a model of two-dimensional images; a package is not installed.
     """
     check_samples("lime_image", model, image[None], "image")
     if image.ndim != 3:
         raise InputError(
-            f"lime explains tables and images in two dimensions; {type(model).__name__} takes samples of the shape "
+            f"lime supports tables and two-dimensional images; {type(model).__name__} takes samples of shape "
             f"{tuple(image.shape)}; use occlusion"
         )
     module = _lime("lime_image")
@@ -64,14 +64,14 @@ def lime_image(
         chosen = int(whole.argmax()) if column is None else column
         superpixels = _superpixels(encoded[0].float().cpu())
 
-        def answers(images: np.ndarray) -> np.ndarray:
+        def predict(images: np.ndarray) -> np.ndarray:
             x = torch.from_numpy(images).movedim(-1, 1).to(encoded)
             return sign * log_odds(model, model.network(x))[:, [chosen]].float().cpu().numpy()
 
-        with patch.object(module, "tqdm", iter):  # no bar
+        with patch.object(module, "tqdm", iter):  # without a progress bar
             explanation = module.LimeImageExplainer(random_state=seed).explain_instance(
                 encoded[0].movedim(0, -1).float().cpu().numpy(),
-                answers,
+                predict,
                 labels=(0,),
                 top_labels=None,
                 hide_color=0,
@@ -94,29 +94,30 @@ def lime_table(
     samples: int = 5000,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """What conditions on the features of a sample add to the log-odds of a class.
+    """Weights of conditions on the features of a sample: their effects on the log-odds of a class.
 
-    Around each sample, rows are drawn from the distribution of each feature in the training rows, on its own; the
-    weights are those of a linear model of their log-odds, near rows counting most. Numbers are cut at the quartiles of
-    the training rows. A missing number is taken for the mean of the training rows, a missing level for an unknown one.
+    For each sample, rows are drawn from the distributions of the features in the training rows, independently for each
+    feature. A linear model, weighted by proximity to the sample, is fitted to their log-odds. Numbers are discretised
+    at the quartiles of the training rows. A missing number is replaced by the mean of the training rows, a missing
+    level by an unknown one.
 
     Args:
-        model: A model of a table; stays on its device.
-        background: Training rows, or the data module that has them; one without any gives all its rows.
+        model: A model of tables; it stays on its device.
+        background: Training rows, or the data module that has them; all its rows if it has no training rows.
         x: Raw rows to explain, ``shape=(samples, features)``.
-        names: Of these rows; counted from 1 by default.
-        target: Class, by name or number; by default the positive one of two, and of more the most probable one of each
-            row.
-        samples: Rows drawn around each.
-        seed: Of the draw; the same seed gives the same weights.
+        names: Names of these rows. Default: numbers from 1.
+        target: Class, by name or number. Default: the positive class of two, or the most probable of more classes for
+            each row.
+        samples: Number of rows drawn around each sample.
+        seed: Random seed of the rows.
 
     Returns:
-        The ten conditions with the largest weights of each row, the largest first: ``sample``, ``class`` (or the name
-        of the predicted number), ``feature``, ``condition``, and ``weight`` in natural logarithms of odds, or in the
-        unit of the number.
+        The ten conditions with the largest weights for each row, the largest first: ``sample``, ``class`` (or the name
+        of a continuous target), ``feature``, ``condition``, and ``weight``, in natural log-odds, or in the unit of a
+        continuous target.
 
     Raises:
-        InputError: No such class; no model of a table, or rows with other features; the package is absent.
+        InputError: Unknown class; not a model of tables, or rows with other features; a package is not installed.
     """
     check_takes("lime_table", model, "table")
     modality, (column, sign) = modality_of(model.spec), _column(model, target)
@@ -141,32 +142,32 @@ def lime_table(
 
     explainer = lime_tabular.LimeTabularExplainer(
         torch.where(rows.isnan(), mean, rows).double().numpy(),
-        mode="regression",  # of log-odds
+        mode="regression",  # on log-odds
         feature_names=features,
         categorical_features=list(levels),
         categorical_names=levels,
         random_state=seed,
     )
     names = pd.RangeIndex(1, len(x) + 1) if names is None else names
-    told = model.target["classes"] or [model.target["name"]]
+    output_labels = model.target["classes"] or [model.target["name"]]
     found = []
     with evaluating(model):
         for name, row in zip(names, torch.where(x.isnan(), mean, x).double().numpy(), strict=True):
-            explainer.random_state.seed(seed)  # what is said of a row depends on no other row
+            explainer.random_state.seed(seed)  # so that the result for a row does not depend on other rows
             chosen = int(outputs(row[None]).argmax()) if column is None else column
 
-            def answers(values: np.ndarray, chosen: int = chosen) -> np.ndarray:
+            def predict(values: np.ndarray, chosen: int = chosen) -> np.ndarray:
                 return sign * outputs(values)[:, chosen].double().numpy()
 
-            explanation = explainer.explain_instance(row, answers, num_features=CONDITIONS, num_samples=samples)
-            of = told[chosen] if len(told) > 2 else told[-1 if sign > 0 else 0]
+            explanation = explainer.explain_instance(row, predict, num_features=CONDITIONS, num_samples=samples)
+            of = output_labels[chosen] if len(output_labels) > 2 else output_labels[-1 if sign > 0 else 0]
             for (number, weight), (condition, _) in zip(explanation.local_exp[1], explanation.as_list(), strict=True):
                 found.append((name, of, features[number], condition, weight))
     return pd.DataFrame(found, columns=["sample", "class", "feature", "condition", "weight"])
 
 
 def _superpixels(image: Tensor) -> np.ndarray:
-    """Number of the superpixel of each pixel, from 0 without gaps: ``(channels, height, width) -> (height, width)``."""
+    """Index of the superpixel of each pixel, from 0 without gaps: ``(channels, height, width) -> (height, width)``."""
     from skimage.segmentation import quickshift
 
     low, high = image.amin(), image.amax()
@@ -182,7 +183,7 @@ def _superpixels(image: Tensor) -> np.ndarray:
 
 
 def _lime(module: str) -> Any:
-    """A module of the package lime."""
+    """Import a module of the package lime."""
     from importlib import import_module
 
     try:

@@ -1,4 +1,4 @@
-"""Figures of explanations: maps on images and slices, series coloured by influence, bars of conditions."""
+"""Figures of explanations: heat maps over images and slices, series coloured by influence, bar plots of conditions."""
 
 import math
 from dataclasses import dataclass
@@ -15,32 +15,32 @@ from ...report.style import CLASS_COLOURS
 from ...spec import Modality
 
 AGAINST, FOR = CLASS_COLOURS[0], CLASS_COLOURS[4]
-# The middle is grey, not white, so that a line without influence is still seen.
+# Zero is grey, not white, so that a line without influence is visible.
 SIGNED = LinearSegmentedColormap.from_list("signed", [AGAINST, "#c4c4c4", FOR])
-PAIRS = 4  # of image and map beside one another
-CHANNELS, ROWS = 6, 24  # channels of each series, and lines, that are shown
+PAIRS = 4  # pairs of image and map in a row
+CHANNELS, ROWS = 6, 24  # channels drawn of each series, and lines in total
 SMALL = {"fontsize": 8}
 
 
 @dataclass
 class Samples:
-    """What figures show.
+    """Samples and texts of a figure.
 
     Attributes:
         x: Raw images or series, ``shape=(samples, channels, *spatial)``.
-        titles: Of each sample.
-        what: What the colours mean, for the colour bar.
-        title: Of the figure.
+        titles: Title of each sample.
+        label: Label of the colour bar.
+        title: Title of the figure.
     """
 
     x: np.ndarray
     titles: list[str]
-    what: str
+    label: str
     title: str
 
 
 def image_figure(samples: Samples, maps: np.ndarray) -> Figure:
-    """Each image, and beside it its map over it; colours mean the same in all of them.
+    """Each image, and beside it the image with its map as an overlay, on a common colour scale.
 
     Args:
         samples: Images, ``shape=(samples, channels, height, width)``.
@@ -58,12 +58,12 @@ def image_figure(samples: Samples, maps: np.ndarray) -> Figure:
         plain.imshow(picture, cmap="gray")
         plain.set_title(samples.titles[number], loc="left", **SMALL)
         _cover(covered, picture, found, norm)
-    _colour_bar(figure, norm, samples.what)
+    _colour_bar(figure, norm, samples.label)
     return figure
 
 
 def volume_figure(samples: Samples, maps: np.ndarray) -> Figure:
-    """Three slices of each volume through the voxel of the largest influence, and beside them the map over them.
+    """Three slices of each volume through the voxel with the largest absolute value, and their overlays.
 
     Args:
         samples: Volumes, ``shape=(samples, channels, depth, height, width)``.
@@ -85,34 +85,33 @@ def volume_figure(samples: Samples, maps: np.ndarray) -> Figure:
                 axes.axis("off")
             row[3 + axis].set_title(f"{name} {voxel[axis] + 1}", loc="left", **SMALL)
         row[0].set_title(title, loc="left", **SMALL)
-    _colour_bar(figure, norm, f"{samples.what}; + is the voxel of the largest one")
+    _colour_bar(figure, norm, f"{samples.label}; + marks the voxel with the largest absolute value")
     return figure
 
 
 def series_figure(
     samples: Samples, influence: np.ndarray, modality: Modality, fields: np.ndarray | None, maps: np.ndarray | None
 ) -> Figure:
-    """Each channel as a line coloured by its influence; beside it the Gramian field and the map over it.
+    """Each channel as a line coloured by its influence, beside the Gramian angular field and its overlay.
 
-    Of many channels the six with the most influence are shown, and of many lines some samples, evenly spread.
+    At most six channels are drawn, those with the largest influence, and at most 24 lines, of evenly spaced samples.
 
     Args:
         samples: Series, ``shape=(samples, channels, length)``.
         influence: The same shape.
         modality: Names and units of the channels, and the sampling rate.
-        fields: Gramian angular fields, ``shape=(samples, channels, size, size)``, if the model reads them.
-        maps: Of the fields, ``shape=(samples, channels or 1, size, size)``.
+        fields: Gramian angular fields, ``shape=(samples, channels, size, size)``, if the model uses them.
+        maps: Heat maps of the fields, ``shape=(samples, channels or 1, size, size)``.
     """
     rate, units = modality.get("sampling_rate"), modality.get("units", {})
     names = modality.get("channels") or [f"channel {number + 1}" for number in range(samples.x.shape[1])]
-    few = np.sort(np.abs(influence).mean((0, 2)).argsort()[::-1][:CHANNELS])
-    more = f" ({len(few)} of {len(names)} channels, those with the most influence)" if len(few) < len(names) else ""
-    shown = np.unique(np.linspace(0, len(influence) - 1, max(1, min(len(influence), ROWS // len(few)))).round())
-    places = [(int(sample), int(channel)) for sample in shown for channel in few]
+    drawn = np.sort(np.abs(influence).mean((0, 2)).argsort()[::-1][:CHANNELS])
+    more = f" (the {len(drawn)} most influential of {len(names)} channels)" if len(drawn) < len(names) else ""
+    shown = np.unique(np.linspace(0, len(influence) - 1, max(1, min(len(influence), ROWS // len(drawn)))).round())
+    places = [(int(sample), int(channel)) for sample in shown for channel in drawn]
     norm = _norm(influence)
-    figure = _figure(
-        samples.title + more, (8.4 if fields is None else 10.4, (1.5 if len(few) == 1 else 1.0) * len(places) + 1.0)
-    )
+    height = (1.5 if len(drawn) == 1 else 1.0) * len(places) + 1.0
+    figure = _figure(samples.title + more, (8.4 if fields is None else 10.4, height))
     wide = [1.0, *([0.26] if fields is not None else []), *([0.26] if maps is not None else [])]
     grid = figure.subplots(len(places), len(wide), squeeze=False, width_ratios=wide, sharex="col")
     for (sample, channel), (axes, *beside) in zip(places, grid, strict=True):
@@ -121,14 +120,14 @@ def series_figure(
         _line(axes, times, samples.x[sample, channel, :length], influence[sample, channel, :length], norm)
         unit = units.get(names[channel])
         axes.set_ylabel(f"{names[channel]} [{unit}]" if unit else names[channel], **SMALL)
-        if channel == few[0]:
+        if channel == drawn[0]:
             axes.set_title(samples.titles[sample], loc="left", **SMALL)
         if fields is not None:
-            ends = (0.0, float(times[-1]), float(times[-1]), 0.0)
-            beside[0].imshow(fields[sample, channel], cmap="gray", extent=ends)
+            extent = (0.0, float(times[-1]), float(times[-1]), 0.0)
+            beside[0].imshow(fields[sample, channel], cmap="gray", extent=extent)
             if maps is not None:
                 found = maps[sample, min(channel, maps.shape[1] - 1)]
-                _cover(beside[1], fields[sample, channel], found, _norm(maps), ends)
+                _cover(beside[1], fields[sample, channel], found, _norm(maps), extent)
             for picture in beside:
                 picture.tick_params(labelsize=6)
     axis = "time [s]" if rate else "time [samples]"
@@ -138,18 +137,18 @@ def series_figure(
         grid[0, 1].set_title("Gramian field", loc="left", **SMALL)
     if maps is not None:
         grid[0, 2].set_title(f"map (±{np.abs(maps).max():.2g})", loc="left", **SMALL)
-    _colour_bar(figure, norm, samples.what)
+    _colour_bar(figure, norm, samples.label)
     return figure
 
 
 def condition_figure(table: pd.DataFrame, titles: list[str], title: str, unit: str) -> Figure:
-    """Bars of the weight of each condition, sample by sample.
+    """Bar plots of the weights of the conditions, one panel for each sample.
 
     Args:
-        table: As `zoo.explain.lime_table` gives it.
-        titles: Of each sample.
-        title: Of the figure.
-        unit: Of a predicted number; ``""`` of a class.
+        table: From `zoo.explain.lime_table`.
+        titles: Title of each sample.
+        title: Title of the figure.
+        unit: Unit of a continuous target; ``""`` for a class.
     """
     groups = [rows for _, rows in table.groupby("sample", sort=False)]
     wide = min(2, len(groups))
@@ -158,12 +157,12 @@ def condition_figure(table: pd.DataFrame, titles: list[str], title: str, unit: s
     grid = figure.subplots(math.ceil(len(groups) / wide), wide, squeeze=False, sharex=True)
     for axes in grid.flat[len(groups) :]:
         axes.axis("off")
-    for axes, rows, told in zip(grid.flat, groups, titles, strict=False):
+    for axes, rows, heading in zip(grid.flat, groups, titles, strict=False):
         weights = rows["weight"].to_numpy()
         axes.barh(rows["condition"], weights, color=[FOR if weight > 0 else AGAINST for weight in weights], height=0.7)
         axes.invert_yaxis()
         axes.axvline(0, color="black", linewidth=0.8)
-        axes.set_title(told, loc="left", **SMALL)
+        axes.set_title(heading, loc="left", **SMALL)
         axes.set_xlabel(f"weight for {rows['class'].iloc[0]} [{unit or 'log-odds'}]", **SMALL)
         axes.tick_params(labelsize=7, labelbottom=True)
         axes.spines[["top", "right"]].set_visible(False)
@@ -177,13 +176,13 @@ def _figure(title: str, size: tuple[float, float]) -> Figure:
 
 
 def _norm(values: np.ndarray) -> Normalize:
-    """Symmetric about 0."""
+    """Colour scale that is symmetric about 0."""
     most = float(np.abs(values).max()) or 1.0
     return Normalize(-most, most)
 
 
 def _picture(image: np.ndarray) -> np.ndarray:
-    """Luminance of three channels, the mean of any other number: ``(channels, *spatial) -> (*spatial)``."""
+    """Grey image: luminance of three channels, else the mean of channels: ``(channels, *spatial) -> (*spatial)``."""
     weights = np.array([0.299, 0.587, 0.114]) if len(image) == 3 else np.full(len(image), 1 / len(image))
     picture: np.ndarray = np.tensordot(weights, image.astype(np.float64), 1)
     return picture
@@ -196,7 +195,7 @@ def _cover(
     norm: Normalize,
     extent: tuple[float, float, float, float] | None = None,
 ) -> None:
-    """A pale picture under a map, which is the more opaque the more influence there is."""
+    """Draw a pale image with the map as an overlay, whose opacity increases with the absolute value."""
     low, high = float(picture.min()), float(picture.max())
     axes.imshow(picture, cmap="gray", vmin=low - 1.2 * (high - low or 1.0), vmax=high, extent=extent)
     share = np.abs(found) / (norm.vmax or 1.0)
@@ -204,9 +203,10 @@ def _cover(
 
 
 def _line(axes: Axes, times: np.ndarray, series: np.ndarray, influence: np.ndarray, norm: Normalize) -> None:
+    """Draw a series with the colour of each time point from half-way to the previous to half-way to the next."""
     points = np.stack([times, series], 1)
-    ends = np.concatenate([points[:1], (points[1:] + points[:-1]) / 2, points[-1:]])  # half-way: a time point, a colour
-    segments = np.stack([ends[:-1], points, ends[1:]], 1)
+    halves = np.concatenate([points[:1], (points[1:] + points[:-1]) / 2, points[-1:]])
+    segments = np.stack([halves[:-1], points, halves[1:]], 1)
     axes.add_collection(LineCollection(list(segments), array=influence, cmap=SIGNED, norm=norm, linewidth=2.2))
     axes.plot(times, series, color="#666666", linewidth=0.5, zorder=0)
     axes.margins(x=0.01)
@@ -214,7 +214,7 @@ def _line(axes: Axes, times: np.ndarray, series: np.ndarray, influence: np.ndarr
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _colour_bar(figure: Figure, norm: Normalize, what: str) -> None:
+def _colour_bar(figure: Figure, norm: Normalize, label: str) -> None:
     inch = 1 / figure.get_figheight()
     bar = figure.colorbar(
         ScalarMappable(norm, SIGNED),
@@ -226,4 +226,4 @@ def _colour_bar(figure: Figure, norm: Normalize, what: str) -> None:
     )
     bar.ax.locator_params(nbins=5)
     bar.ax.tick_params(labelsize=7)
-    bar.set_label(what, fontsize=8)
+    bar.set_label(label, fontsize=8)
