@@ -81,7 +81,7 @@ def test_coordinates_and_splits(obs):
     np.testing.assert_array_equal(array(projection["values"]).reshape(-1, 2), adata.obsm["X_pca"][:, :2])
     assert re.fullmatch(r"PC 1 \(.*% of variance\)", projection["labels"][0])
     assert [(split["name"], split["count"]) for split in content["splits"]] == [("train", 6), ("test", 2)]
-    assert "Fitted on 6 training samples; the others were placed" in layer["notes"][1]
+    assert "fitted on 6 training samples; the other samples were projected" in layer["notes"][1]
     assert content["names"] == list(obs.index)
 
 
@@ -115,7 +115,7 @@ def test_no_sample_table():
 def test_what_cannot_be_explored(obs, mlp, message):
     adata = made(obs)
     assert message(lambda: explorer({})) == "there is no layer to explore"
-    assert "model needs data" in message(lambda: explorer(mlp))
+    assert "data are missing" in message(lambda: explorer(mlp))
     bare = AnnData(adata.X, obs=obs)
     assert "layer 'b' has no projection; call pca(adata)" in message(lambda: explorer({"a": adata, "b": bare}))
     other = "the samples of layer 'b' are not those of 'a'"

@@ -55,7 +55,7 @@ def test_new_samples_of_another_model(message: Callable[..., str]) -> None:
     adata, other = blobs(), blobs()
     other.var_names = [f"body:{unit}" for unit in range(4)]
     assert "embed both by the same model and layer" in message(lambda: umap(adata, other))
-    assert "other samples must be AnnData, not 15" in message(lambda: umap(adata, 15))
+    assert "new samples must be AnnData, not 15" in message(lambda: umap(adata, 15))
     assert "X_umap" not in adata.obsm
     broken = blobs()
     broken.X[3, 1] = np.inf

@@ -98,7 +98,7 @@ def test_slopes_of_a_linear_decoder_are_its_weights(pima, message: Callable[...,
     components = decoder_loadings(model, pca(adata), "X_pca")
     direct = weights @ (adata.varm["PCs"] * np.sqrt(adata.uns["pca"]["variance"]))
     np.testing.assert_allclose(components.to_numpy(), direct, rtol=0.01, atol=1e-4)
-    assert "MLP cannot decode" in message(lambda: decoder_loadings(mlp, embed(mlp, pima)))
+    assert "MLP has no decoder" in message(lambda: decoder_loadings(mlp, embed(mlp, pima)))
     hidden = embed(model, pima, "encode")
     assert "not 'encode'" in message(lambda: decoder_loadings(model, hidden))
 
@@ -113,5 +113,5 @@ def test_figure_shows_the_strongest_first(planted) -> None:
     assert len(first.patches) == 8
     assert [label.get_text() for label in second.get_yticklabels()][-1] == "bmi"
     assert not constant.patches
-    assert figure.get_suptitle() == "Strongest of 13 features"
+    assert figure.get_suptitle() == "Largest loadings of 13 features"
     assert figure.get_supxlabel() == "Spearman correlation"

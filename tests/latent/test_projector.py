@@ -71,7 +71,7 @@ def test_names_alone_have_no_header(tmp_path: Path) -> None:
 
 def test_what_the_projector_cannot_draw(tmp_path: Path, message: Callable[..., str]) -> None:
     adata = AnnData(np.zeros((4, 1), np.float32))
-    assert "two units or more" in message(lambda: to_projector(adata, tmp_path / "a"))
+    assert "at least two units" in message(lambda: to_projector(adata, tmp_path / "a"))
     adata = AnnData(np.full((4, 2), np.nan, np.float32))
     assert "not finite" in message(lambda: to_projector(adata, tmp_path / "a"))
     assert not (tmp_path / "a").exists()

@@ -177,7 +177,7 @@ def test_images_are_rows_of_pictures(shape: list[int], places: tuple[int, ...]) 
     assert len(pictures) == 6 * 4  # six units that change most; the last column is the change
     assert pictures[0].images[0].get_array().shape == places
     assert [axis.get_title() for axis in pictures[:4]] == ["-2", "0", "2", "change"]
-    assert "the 6 of 8 that change most" in figure.get_suptitle()
+    assert "the 6 of 8 units with the largest changes" in figure.get_suptitle()
     assert ("middle slice" in figure.get_suptitle()) == (len(shape) == 4)
     only = plot_path(model, adata, "a", "b", steps=4)
     assert [axis.get_title() for axis in only.axes if axis.images] == ["a", "33.3%", "66.7%", "b", "change"]
@@ -201,7 +201,7 @@ def test_figure_of_a_table_writes_values_in_the_units_of_the_data(model, pima) -
     table = traverse(model, pima, unit=0, steps=3).loc["unit 0"]
     assert [text.get_text() for text in axis.texts[:3]] == [f"{v:.0f}" for v in table.iloc[0, 2:]]
     assert axis.get_title(loc="left") == "unit 0"
-    assert "the other units at their means" in figure.get_supxlabel()
+    assert "other units at their means" in figure.get_supxlabel()
     way = plot_path(model, pima, "neg", "pos", steps=12)
     (axis,) = (axis for axis in way.axes if axis.images)
     assert not axis.texts  # too many places for numbers
@@ -215,7 +215,7 @@ def test_what_cannot_be_walked(model, pima, mlp, message: Callable[..., str]) ->
     assert "no sample 'x'" in message(lambda: traverse(model, adata, sample="x"))
     assert "steps must be at least 2" in message(lambda: traverse(model, adata, steps=1))
     assert "span must be at least" in message(lambda: traverse(model, adata, span=0))
-    assert "a decoder reads the latent space, not 'encode'" in message(
+    assert "a decoder takes the latent space, not 'encode'" in message(
         lambda: traverse(model, embed(model, pima, "encode"))
     )
     other = AnnData(np.zeros((9, 5), np.float32), uns={"layer": "latent"})

@@ -76,7 +76,7 @@ def decode(model: Model, z: np.ndarray, covariates: dict[str, Any] | None = None
         except InputError:  # an encoding without an inverse
             raw = None
     numbers = encoded.float().cpu().numpy()
-    names, units, natural = _labels(modality, encode, numbers.shape[1:]), ["standard units"], numbers
+    names, units, natural = _labels(modality, encode, numbers.shape[1:]), ["standard deviations"], numbers
     if numbers.ndim == 2:
         natural, units = _columns(modality, names, numbers, raw)
     elif encode.letters:
@@ -108,7 +108,7 @@ def _columns(
     Without an inverse encoding (``raw`` is None) all columns remain standardised.
     """
     if raw is None:
-        return numbers, ["standard units"]
+        return numbers, ["standard deviations"]
     levels, ordered = modality.get("levels", {}), modality.get("ordered", [])
     natural, units = numbers.copy(), []
     for column, name in enumerate(names):

@@ -83,7 +83,7 @@ def test_weights_that_cancel_have_a_norm_and_no_effect_and_the_note_says_so(coho
     assert "disagree most" in note
     assert "weight norm and integrated gradients rank the modalities differently from permutation" in note
     assert note.count(". ") == 0
-    assert note.endswith("not on weight norms.")
+    assert note.endswith("not by weight norms.")
 
 
 def test_shares_sum_to_one_and_early_fusion_has_no_latent_space(cohort) -> None:
@@ -174,7 +174,7 @@ def test_the_model_stays_as_it_was_and_answers_repeat(cohort) -> None:
 def test_a_model_that_relies_on_nothing_is_told(cohort) -> None:
     table = modality_weights(linear(cohort(), [0] * 6, [0] * 4), cohort())
     assert table["permutation"].isna().all()
-    assert table.attrs["note"].startswith("No loss rises")
+    assert table.attrs["note"].startswith("Permuting a modality increases no loss")
     plot_modality_weights(table)
 
 

@@ -12,7 +12,7 @@ from scipy import stats
 from zoo import explain
 from zoo.data import TableData
 from zoo.data.simulated.drugs import DRUGS, FEATURES, drugs, planted_pairs
-from zoo.explain.perturbation.statistics import bayes_factor, benjamini_hochberg, chance, cumulative_evidence, vote
+from zoo.explain.perturbation.statistics import bayes_factor, benjamini_hochberg, cumulative_evidence, empirical_p, vote
 from zoo.models import MLP, VAE, Autoencoder
 from zoo.models.autoencoders.base import Unsupervised
 
@@ -116,7 +116,7 @@ def test_statistics_equal_those_of_scipy() -> None:
     expected = [0.101 / 2, 0.301 / 3, 0.001, 0.801 / 4]
     np.testing.assert_allclose(cumulative_evidence(rising, 10**6, np.ones(4)), expected)
     null = np.array([0.5, -2.0, 1.0])
-    np.testing.assert_allclose(chance(np.array([-3.0, 1.0, 0.1]), null), [1 / 4, 3 / 4, 1.0])
+    np.testing.assert_allclose(empirical_p(np.array([-3.0, 1.0, 0.1]), null), [1 / 4, 3 / 4, 1.0])
 
 
 def test_vote_asks_half_of_the_models_in_three_of_four_sizes() -> None:

@@ -158,7 +158,7 @@ def test_nothing_is_found_where_nothing_is_to_be_found(cohort) -> None:
     assert len(found.consensus) <= 1
     assert found.table["p_value"].min() >= 1 / (1 + 4 * 60)
     few = feature_stability(fit, cohort(effect=0.0), models=2, permutations=1, top=10, fdr=0.01)
-    assert "fewer than 132 together cannot be told from chance" in few.note
+    assert "fewer than 132 features cannot be significant" in few.note
 
 
 def test_models_that_stop_early_on_permuted_labels_are_told(cohort, caplog: pytest.LogCaptureFixture) -> None:

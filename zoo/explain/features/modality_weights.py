@@ -239,6 +239,6 @@ def _note(table: pd.DataFrame) -> str:
     norms = ", not by weight norms" if "weights" in shares else ""
     return (
         f"The measures disagree most on {modality}: {table.loc[modality, high]:.2f} by {MEASURES[high]}, "
-        f"{table.loc[modality, low]:.2f} by {MEASURES[low]}; {ranking}. The dependence of predictions on modalities is "
+        f"{table.loc[modality, low]:.2f} by {MEASURES[low]}; {ranking}; the dependence of predictions on modalities is "
         f"shown by permutation and ablation{norms}."
     )

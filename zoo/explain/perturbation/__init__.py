@@ -1,1 +1,1 @@
-"""What a generative model predicts when an input is changed in all samples."""
+"""In-silico perturbation: changes in the reconstructions of a generative model when an input is changed."""

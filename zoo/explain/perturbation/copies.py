@@ -1,4 +1,4 @@
-"""Copies of columns that mean nothing: what a perturbation finds in them, it finds by chance."""
+"""Random copies of columns without effects, whose perturbation gives a null distribution."""
 
 import copy
 from collections.abc import Sequence
@@ -14,48 +14,48 @@ from ...errors import InputError, check_range, suggest
 from ...spec import Modality, Spec, modality_of
 from .shifts import check_table
 
-ADJUSTED = "copies adjusted for"  # entry of data.samples.attrs: columns that the copies were drawn by
+ADJUSTED = "copies adjusted for"  # entry of data.samples.attrs: columns that the copies are conditioned on
 
 
 def copy_names(name: str, features: Sequence[str]) -> list[str]:
-    """Those of the features that are copies of this column."""
+    """The features that are copies of a column."""
     return [feature for feature in features if feature.startswith(f"{name} (copy ") and feature.endswith(")")]
 
 
 def with_copies(
     data: TableData, columns: Sequence[str], adjust: Sequence[str] = (), count: int = 2, seed: int = 0
 ) -> TableData:
-    """The same data with copies of some columns, which keep what explains a column, and nothing of what it explains.
+    """Add randomised copies of columns, which have the same confounders as the columns but no effects.
 
-    A copy is drawn anew for each sample from what the column is expected to be, given ``adjust`` and the other
-    ``columns``: a category by its probability (logistic regression), a number as its prediction (linear regression)
-    and the residual of another sample. So a copy of a drug is confounded by age as the drug is, if age is in
-    ``adjust``, but does nothing to any feature. An autoencoder that is trained on data with copies learns some
-    dependence on them, by chance and by overfitting; `perturb` takes that as its yardstick.
+    The value of a copy is drawn for each sample from the conditional distribution of the column given ``adjust`` and
+    the other ``columns``: a category by its probability (logistic regression), a number as its prediction (linear
+    regression) plus the residual of a random sample. A copy of a drug is thus associated with age like the drug itself,
+    if age is in ``adjust``, but affects no feature. An autoencoder trained on data with copies learns some dependence
+    on them by chance and by overfitting, which `perturb` uses as the null distribution.
 
-    This is the conditional randomisation of Candes et al. 2018 (doi:10.1111/rssb.12265), learnt from training rows.
+    This is the conditional randomisation of Candes et al. 2018 (doi:10.1111/rssb.12265), fitted on training rows.
 
     Args:
-        data: A table; it is left as it is.
+        data: A table; it is not changed.
         columns: Columns to be copied, such as all drugs.
-        adjust: Columns that may drive them, such as age, sex and centre. The features that are to be found must not be
-            among them, else the copies would learn the effects of the drugs from them.
-        count: Copies of each column. Two are enough for ten columns; a single one needs five to ten, for no p value is
-            below one by the number of shifts by copies.
-        seed: Of the draws.
+        adjust: Possible confounders, such as age, sex and centre. Features whose shifts are to be tested must not be
+            among them, because copies would then reproduce the effects of the drugs on them.
+        count: Copies of each column. Two are enough for ten columns; a single column needs five to ten, because p
+            values cannot be below one divided by the number of shifts by copies.
+        seed: Random seed of the copies.
 
     Returns:
         Data whose last features are ``"NAME (copy 1)"``, ``"NAME (copy 2)"``, ...; the split is the same.
 
     Raises:
-        InputError: No such column, no column to copy, or a target or covariate among them.
+        InputError: Unknown column; no column to copy; a target or covariate among the columns.
     """
     check_range("count", count, 1)
     check_table(data)
     modality = modality_of(data.spec)
     features = modality["features"]
     if not columns:
-        raise InputError("name the columns that are to be copied")
+        raise InputError("no columns to copy; name at least one")
     for name in [*columns, *adjust]:
         if name not in features:
             raise InputError(f"there is no feature {name!r}; {suggest(name, features)}")
@@ -69,12 +69,12 @@ def with_copies(
     drawn = []
     for place, name in enumerate(columns):
         random = np.random.default_rng([seed, place])
-        given = [other for other in dict.fromkeys([*adjust, *columns]) if other != name]
-        conditions = encoded(x, modality, given, training)
-        own = x[:, features.index(name)].double().numpy()
+        conditions = [other for other in dict.fromkeys([*adjust, *columns]) if other != name]
+        predictors = encoded(x, modality, conditions, training)
+        column = x[:, features.index(name)].double().numpy()
         category = name in modality.get("levels", {})
         draw = _categories if category else _numbers
-        drawn += draw(own, conditions, training.numpy(), count, random)
+        drawn += draw(column, predictors, training.numpy(), count, random)
     names = {f"{name} (copy {number})": name for name in columns for number in range(1, count + 1)}
     result = copy.copy(data)
     for cached in ("training", "_standardised"):
@@ -88,7 +88,7 @@ def with_copies(
 
 
 def _extended(modality: Modality, names: dict[str, str]) -> Modality:
-    """The same with copies; ``names`` says of what."""
+    """The modality with copies; ``names`` maps each copy to its original."""
     result = copy.deepcopy(modality)
     result["features"] = [*modality["features"], *names]
     result["shape"] = [len(result["features"])]
@@ -103,7 +103,7 @@ def _extended(modality: Modality, names: dict[str, str]) -> Modality:
 
 
 def encoded(x: Tensor, modality: Modality, names: list[str], training: Tensor) -> np.ndarray:
-    """Columns as numbers without gaps, standardised by training rows: ``(samples, numbers)``."""
+    """Encoded columns without missing values, standardised by the training rows: ``(samples, values)``."""
     if not names:
         return np.zeros((len(x), 1))
     part = Modality(
@@ -113,39 +113,40 @@ def encoded(x: Tensor, modality: Modality, names: list[str], training: Tensor) -
         levels={name: levels for name, levels in modality.get("levels", {}).items() if name in names},
         ordered=[name for name in modality.get("ordered", []) if name in names],
     )
-    layer, own = TableEncoder(part), x[:, [modality["features"].index(name) for name in names]]
-    layer.fit(own[training])
-    result: np.ndarray = layer(own).double().numpy()
+    layer, columns = TableEncoder(part), x[:, [modality["features"].index(name) for name in names]]
+    layer.fit(columns[training])
+    result: np.ndarray = layer(columns).double().numpy()
     return result
 
 
 def _categories(
-    own: np.ndarray, conditions: np.ndarray, training: np.ndarray, count: int, random: np.random.Generator
+    column: np.ndarray, predictors: np.ndarray, training: np.ndarray, count: int, random: np.random.Generator
 ) -> list[np.ndarray]:
-    """Codes drawn by their probability; missing where the column is."""
+    """Codes drawn by their predicted probabilities; missing where the column is missing."""
     from sklearn.linear_model import LogisticRegression
 
-    known = training[np.isfinite(own[training])]
-    if len(np.unique(own[known])) < 2:
-        return [own] * count
-    model = LogisticRegression(max_iter=1000).fit(conditions[known], own[known])
-    edges = model.predict_proba(conditions).cumsum(1)
+    known = training[np.isfinite(column[training])]
+    if len(np.unique(column[known])) < 2:
+        return [column] * count
+    model = LogisticRegression(max_iter=1000).fit(predictors[known], column[known])
+    edges = model.predict_proba(predictors).cumsum(1)
     copies = []
     for _ in range(count):
-        place = (random.random(len(own))[:, None] > edges).sum(1).clip(max=len(model.classes_) - 1)
-        copies.append(np.where(np.isfinite(own), model.classes_[place], np.nan))
+        place = (random.random(len(column))[:, None] > edges).sum(1).clip(max=len(model.classes_) - 1)
+        copies.append(np.where(np.isfinite(column), model.classes_[place], np.nan))
     return copies
 
 
 def _numbers(
-    own: np.ndarray, conditions: np.ndarray, training: np.ndarray, count: int, random: np.random.Generator
+    column: np.ndarray, predictors: np.ndarray, training: np.ndarray, count: int, random: np.random.Generator
 ) -> list[np.ndarray]:
-    """Predictions with the residual of another sample; missing where the column is."""
+    """Predictions plus the residuals of random training samples; missing where the column is missing."""
     from sklearn.linear_model import RidgeCV
 
-    known = training[np.isfinite(own[training])]
+    known = training[np.isfinite(column[training])]
     if len(known) < 2:
-        return [own] * count
-    predicted = RidgeCV(np.logspace(-3, 3, 7)).fit(conditions[known], own[known]).predict(conditions)
-    residuals = (own - predicted)[known]
-    return [np.where(np.isfinite(own), predicted + random.choice(residuals, len(own)), np.nan) for _ in range(count)]
+        return [column] * count
+    predicted = RidgeCV(np.logspace(-3, 3, 7)).fit(predictors[known], column[known]).predict(predictors)
+    residuals = (column - predicted)[known]
+    copies = (predicted + random.choice(residuals, len(column)) for _ in range(count))
+    return [np.where(np.isfinite(column), copy, np.nan) for copy in copies]

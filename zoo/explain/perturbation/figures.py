@@ -1,4 +1,4 @@
-"""Figures of a perturbation: a map of all shifts, and the shifts by one feature against their significance."""
+"""Figures of perturbations: heat map of all shifts, and volcano plot of the shifts by one feature."""
 
 import numpy as np
 import pandas as pd
@@ -9,25 +9,25 @@ from ...figure import Figure
 from ...report.style import CLASS_COLOURS, new_figure
 from ..pixels.pictures import SIGNED
 
-MOST, NAMED = 60, 12  # features of a map, and names in a volcano
+MOST, NAMED = 60, 12  # features in the heat map, and labels in the volcano plot
 RISE, FALL, NONE = CLASS_COLOURS[4], CLASS_COLOURS[0], "#b3b3b3"
 
 
 def shift_map(table: pd.DataFrame, title: str = "") -> Figure:
-    """Draw shifts as colours, one row a perturbed feature; a dot marks those that are significant.
+    """Heat map of shifts, one row for each perturbed feature; dots mark significant shifts.
 
-    If there are more than 60 features, those that are significant nowhere are left out, then those of the smallest
-    shifts. A feature stands below the row in which it shifts most.
+    If there are more than 60 features, features without significant shifts are left out first, then those with the
+    smallest shifts. Features are ordered by the row of their largest shift.
 
     Args:
         table: From `perturb` or `univariate`.
-        title: Above the figure; how many features are shown is added.
+        title: Title of the figure, to which the number of features is added.
 
     Returns:
-        A matplotlib figure; colours end at the largest shift.
+        A matplotlib figure; the colour scale is limited by the largest shift.
 
     Raises:
-        InputError: An empty table.
+        InputError: The table is empty.
     """
     if table.empty:
         raise InputError("there are no shifts to draw")
@@ -50,8 +50,8 @@ def shift_map(table: pd.DataFrame, title: str = "") -> Figure:
     axes.scatter(x, y, s=9, color="black", linewidths=0)
     axes.set_xticks(range(columns), list(size.columns), rotation=90, fontsize=7)
     axes.set_yticks(range(rows), list(size.index), fontsize=8)
-    itself = " (white: the perturbed one itself)" if size.isna().any(axis=None) else ""
-    axes.set(xlabel=f"feature{itself}", ylabel="perturbed")
+    itself = " (white: not tested)" if size.isna().any(axis=None) else ""
+    axes.set(xlabel=f"feature{itself}", ylabel="perturbed feature")
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     figure.colorbar(image, label="shift [standard deviations]", aspect=15, pad=0.02)
@@ -62,20 +62,20 @@ def shift_map(table: pd.DataFrame, title: str = "") -> Figure:
 
 
 def volcano(table: pd.DataFrame, perturbed: str | None = None, title: str = "") -> Figure:
-    """Draw the shift of each feature against its evidence; the strongest significant ones are named.
+    """Volcano plot: shift of each feature against its significance; the most significant features are labelled.
 
-    Evidence is -log10 of the p value, or the size of the Bayes factor, where there is no p value.
+    Significance is -log10 of the p value, or the absolute Bayes factor if there are no p values.
 
     Args:
         table: From `perturb` or `univariate`.
-        perturbed: Which perturbed feature, if the table has several.
-        title: Above the figure.
+        perturbed: The perturbed feature, if the table has several.
+        title: Title of the figure.
 
     Returns:
         A matplotlib figure.
 
     Raises:
-        InputError: No such perturbed feature.
+        InputError: Unknown perturbed feature.
     """
     known = list(table["perturbed"].unique())
     perturbed = perturbed if perturbed is not None or len(known) != 1 else known[0]
@@ -85,18 +85,19 @@ def volcano(table: pd.DataFrame, perturbed: str | None = None, title: str = "") 
     bayes = rows["p_value"].isna().all()
     rows = rows if bayes else rows[rows["p_value"].notna()]
     height = rows["bayes_factor"].abs() if bayes else -np.log10(rows["p_value"].clip(lower=1e-300))
-    label = "evidence, size of the Bayes factor" if bayes else "evidence, -log10 p"
+    label = "absolute Bayes factor" if bayes else "-log10(p value)"
     figure, axes = new_figure(title or str(perturbed), "shift [standard deviations]", label, (6.4, 4.4))
     axes.axvline(0, color="#dddddd", linewidth=1, zorder=0)
     groups = {
-        "rises": (rows["significant"] & (rows["shift_sd"] > 0), RISE, "^"),
-        "falls": (rows["significant"] & (rows["shift_sd"] <= 0), FALL, "v"),
+        "increase": (rows["significant"] & (rows["shift_sd"] > 0), RISE, "^"),
+        "decrease": (rows["significant"] & (rows["shift_sd"] <= 0), FALL, "v"),
         "not significant": (~rows["significant"], NONE, "o"),
     }
-    for name, (own, colour, marker) in groups.items():
+    for name, (members, colour, marker) in groups.items():
         size = 12 if marker == "o" else 30
-        label = f"{name} ({int(own.sum())})"
-        axes.scatter(rows["shift_sd"][own], height[own], s=size, color=colour, marker=marker, linewidths=0, label=label)
+        label = f"{name} ({int(members.sum())})"
+        x, y = rows["shift_sd"][members], height[members]
+        axes.scatter(x, y, s=size, color=colour, marker=marker, linewidths=0, label=label)
     reach, top = 1.7 * max(rows["shift_sd"].abs().max(), 1e-9), 1.08 * max(height.max(), 1e-9)
     axes.set(xlim=(-reach, reach), ylim=(-0.03 * top, top))
     _name(axes, rows[rows["significant"]].assign(height=height))
@@ -105,19 +106,19 @@ def volcano(table: pd.DataFrame, perturbed: str | None = None, title: str = "") 
 
 
 def _name(axes: Axes, rows: pd.DataFrame) -> None:
-    """Names beside the strongest points; one that would lie on another moves down, and a line leads to it."""
+    """Label the most significant points; a label that would overlap another is moved down and connected by a line."""
     strongest = rows.sort_values(["height", "shift_sd"], key=np.abs, ascending=False)[:NAMED]
     taken: list[tuple[float, float, float]] = []  # left and right end and height, as shares of the axes
     for name, x, y in strongest[["feature", "shift_sd", "height"]].itertuples(index=False):
         across, up = ((at - low) / (high - low) for at, (low, high) in ((x, axes.get_xlim()), (y, axes.get_ylim())))
         side, length = (1 if x > 0 else -1), 0.017 * len(name)
-        ends = sorted([across, across + side * (0.02 + length)])
+        begin, end = sorted([across, across + side * (0.02 + length)])
         place = up
-        while any(abs(place - other) < 0.035 and ends[0] < right and left < ends[1] for left, right, other in taken):
+        while any(abs(place - other) < 0.035 and begin < right and left < end for left, right, other in taken):
             place -= 0.036
-        if place < 0.02:  # there is no room
+        if place < 0.02:  # no space is left
             continue
-        taken.append((ends[0], ends[1], place))
+        taken.append((begin, end, place))
         line = {"arrowstyle": "-", "color": "#888888", "linewidth": 0.5, "shrinkA": 0, "shrinkB": 2}
         axes.annotate(
             name,

@@ -1,4 +1,4 @@
-"""What an autoencoder builds otherwise when one of its inputs is set to another value."""
+"""Shifts in the reconstructions of autoencoders when one input is changed."""
 
 import re
 from dataclasses import dataclass
@@ -17,20 +17,20 @@ from ...models.autoencoders.base import Unsupervised
 from ...registry import check_kind
 from ...spec import Modality, modality_of
 
-DRAWS = 10  # of the reconstruction of the samples as they are, for a t-test
+DRAWS = 10  # reconstructions of the unchanged samples that a t-test averages
 Value = str | float
 
 
 @dataclass
 class Columns:
-    """What is reconstructed, in the order in which it is reported.
+    """Reconstructed columns, in the order in which they are reported.
 
     Attributes:
-        names: A number by its name, a category as ``"NAME=LEVEL"``: the last of two levels, or each of more.
-        features: The feature that each belongs to.
-        at: Its place in the encoded content.
-        scale: Units of the data in one encoded unit.
-        deviation: Standard deviation among training rows, in encoded units.
+        names: Name of each column; for a category ``"NAME=LEVEL"``, with the second of two levels, or each of more.
+        features: Feature of each column.
+        at: Position of each column in the encoded values.
+        scale: Size of one encoded unit in the unit of the data.
+        deviation: Standard deviation over training rows, in encoded units.
     """
 
     names: list[str]
@@ -42,13 +42,13 @@ class Columns:
 
 @dataclass
 class Shift:
-    """How reconstructions change, of each model and column: ``shape=(models, columns)``.
+    """Changes in the reconstructions of each model and column: ``shape=(models, columns)``.
 
     Attributes:
-        mean: Mean over samples, in encoded units.
-        rising: Share of the samples whose reconstruction rises.
-        p: Of a paired t-test over samples, where it was asked for.
-        samples: How many were changed.
+        mean: Mean change over samples, in encoded units.
+        rising: Fraction of the samples whose reconstruction increases.
+        p: p values of a paired t-test over samples, if requested.
+        samples: Number of perturbed samples.
     """
 
     mean: np.ndarray
@@ -58,15 +58,15 @@ class Shift:
 
 
 def check_table(data: Data) -> None:
-    """Raise an `InputError` unless these data are a table."""
+    """Raise an `InputError` unless the data are a table."""
     check_kind("a perturbation of single features", modality_of(data.spec)["kind"], ("table",))
 
 
 def check_models(models: list[Model], data: Data) -> list[Unsupervised]:
-    """The models, all of which can reconstruct these data.
+    """Check that all models can reconstruct the data, and return them.
 
     Raises:
-        InputError: None, one without a decoder, or one that was trained on other columns, levels or units.
+        InputError: No models; a model without a decoder, or trained on other columns, levels or units.
     """
     if isinstance(models, Model) or not models:
         raise InputError("give a list of trained models, such as those of zoo.explain.ensemble")
@@ -77,9 +77,9 @@ def check_models(models: list[Model], data: Data) -> list[Unsupervised]:
             raise InputError(f"model {number} is a {type(model).__name__}, which has no decoder; train a VAE")
         theirs, ours = modality_of(model.spec), modality_of(data.spec)
         if theirs != ours:
-            odd = [name for name in ours["features"] if name not in theirs.get("features", [])]
-            odd = odd or [name for name in theirs.get("features", []) if name not in ours["features"]]
-            what = f"{odd[0]!r} is in one of them only" if odd else "levels, covariates or units differ"
+            differing = [name for name in ours["features"] if name not in theirs.get("features", [])]
+            differing = differing or [name for name in theirs.get("features", []) if name not in ours["features"]]
+            what = f"{differing[0]!r} is in one of them only" if differing else "levels, covariates or units differ"
             raise InputError(f"model {number} was trained on other data: {what}")
         if not model.encode.fitted:
             raise InputError(f"model {number} is not trained")
@@ -88,13 +88,13 @@ def check_models(models: list[Model], data: Data) -> list[Unsupervised]:
 
 
 def columns_of(encode: TableEncoder, x: Tensor) -> Columns:
-    """What is reconstructed of encoded tables; ``x`` are raw training rows."""
+    """The reconstructed columns of a table encoder; ``x`` are raw training rows."""
     modality = encode.modality
-    content = encode.feature_names[: encode.out_features - encode.covariates]
+    names_in_order = encode.feature_names[: encode.out_features - encode.covariates]
     numbers = [modality["features"][place] for place in encode.numeric.tolist()]
     scales = dict(zip(numbers, encode.scale.tolist(), strict=True))
     levels = {at for start, count in encode.levels_of.items() for at in range(start, start + count)}
-    found = [(name, name, at, scales[name], 1.0) for at, name in enumerate(content) if at not in levels]
+    found = [(name, name, at, scales[name], 1.0) for at, name in enumerate(names_in_order) if at not in levels]
     with torch.inference_mode():
         encoded = encode(x.to(encode.mean.device)).double().cpu()
     for start, count in encode.levels_of.items():
@@ -103,7 +103,7 @@ def columns_of(encode: TableEncoder, x: Tensor) -> Columns:
         for at in known[-1:] if len(known) == 2 else known:
             share = float(counts[at - start] / counts.sum())
             spread = (share * (1 - share)) ** 0.5 or 1.0
-            found.append((content[at], modality["features"][int(encode.of[at])], at, 1.0, spread))
+            found.append((names_in_order[at], modality["features"][int(encode.of[at])], at, 1.0, spread))
     order = {name: place for place, name in enumerate(modality["features"])}
     found.sort(key=lambda column: order[column[1]])
     names, features, at_, scale, deviation = zip(*found, strict=True)
@@ -119,17 +119,17 @@ def positions(data: Data, split: str | None) -> Tensor:
 
 
 def check_feature(data: Data, name: str) -> int:
-    """Place of a feature among the raw values.
+    """Position of a feature among the raw values.
 
     Raises:
-        InputError: No such feature, or a covariate or the target.
+        InputError: Unknown feature, or a covariate or the target.
     """
     modality = modality_of(data.spec)
     if name == data.spec["target"]["name"] and name:
-        raise InputError(f"{name!r} is the target, which the models do not read; name a feature")
+        raise InputError(f"{name!r} is the target, which is not an input of the models; name a feature")
     if name in modality.get("covariates", []):
         raise InputError(
-            f"{name!r} is a covariate, which decoders are told; take it out of data.covariates, and train again"
+            f"{name!r} is a covariate, which decoders take as input; remove it from data.covariates, and train again"
         )
     if name not in modality["features"]:
         raise InputError(f"there is no feature {name!r}; {suggest(name, modality['features'])}")
@@ -137,7 +137,7 @@ def check_feature(data: Data, name: str) -> int:
 
 
 def step_of(value: Value) -> float | None:
-    """Standard deviations that a value such as ``"+1 sd"`` asks to go; None for a value to go to."""
+    """Change in standard deviations for a value such as ``"+1 sd"``; None for an absolute value."""
     found = re.fullmatch(r"([+-]\d*\.?\d+) ?sd", value.strip()) if isinstance(value, str) else None
     return float(found[1]) if found else None
 
@@ -146,7 +146,7 @@ def code_of(modality: Modality, name: str, value: Value) -> float:
     """Raw value of a level or a number.
 
     Raises:
-        InputError: No such level, or no number.
+        InputError: Unknown level, or not a number.
     """
     if levels := modality.get("levels", {}).get(name):
         if str(value) not in levels:
@@ -159,12 +159,12 @@ def code_of(modality: Modality, name: str, value: Value) -> float:
 
 
 def changed(data: Data, name: str, value: Value, split: str | None) -> tuple[Tensor, Tensor]:
-    """Raw values as they are and with the change, of the samples that it changes: two ``(samples, features)``.
+    """Raw values before and after the perturbation, two tensors of ``shape=(samples, features)``.
 
-    Samples whose value is missing or is that one already are left out.
+    Samples whose value is missing, or would not change, are left out.
 
     Raises:
-        InputError: No such feature or level, or nobody to be changed.
+        InputError: Unknown feature or level, or no sample would change.
     """
     place, modality = check_feature(data, name), modality_of(data.spec)
     before = data.dataset.x[positions(data, split)]
@@ -175,8 +175,8 @@ def changed(data: Data, name: str, value: Value, split: str | None) -> tuple[Ten
     elif name in modality.get("levels", {}):
         raise InputError(f"{name!r} is a category; set it to one of its levels, not {value!r}")
     else:
-        own = data.training_inputs()[:, place]
-        after[:, place] += step * own[own.isfinite()].std(correction=0)
+        training = data.training_inputs()[:, place]
+        after[:, place] += step * training[training.isfinite()].std(correction=0)
     rows = before[:, place].isfinite() & (before[:, place] != after[:, place])
     if not rows.any():
         raise InputError(f"there is no sample whose {name!r} is known and would change to {value!r}")
@@ -184,32 +184,32 @@ def changed(data: Data, name: str, value: Value, split: str | None) -> tuple[Ten
 
 
 def shift(models: list[Unsupervised], columns: Columns, before: Tensor, after: Tensor, test: bool = False) -> Shift:
-    """Change of the reconstructions; ``test`` also compares them with what the models make of the same samples anew."""
+    """Changes in the reconstructions; ``test`` adds a paired t-test between sampled reconstructions."""
     mean, rising, p = [], [], []
     for number, model in enumerate(models):
         parts = torch.arange(len(before)).split(model.rows_at_once)
         with evaluating(model):
-            one = torch.cat([_built(model, before[rows]) for rows in parts])
-            two = torch.cat([_built(model, after[rows]) for rows in parts])
+            one = torch.cat([_reconstruction(model, before[rows]) for rows in parts])
+            two = torch.cat([_reconstruction(model, after[rows]) for rows in parts])
             difference = (two - one).numpy()[:, columns.at]
             mean.append(difference.mean(0, dtype=np.float64))
             rising.append((difference > 0).mean(0))
             if test:
                 generator = torch.Generator(model.device).manual_seed(number)
-                again = torch.stack([_drawn(model, before, parts, generator) for _ in range(DRAWS)]).mean(0)
-                drawn = _drawn(model, after, parts, generator)
-                p.append(ttest_rel(drawn.numpy()[:, columns.at], again.numpy()[:, columns.at]).pvalue)
+                unchanged = torch.stack([_sampled(model, before, parts, generator) for _ in range(DRAWS)]).mean(0)
+                perturbed = _sampled(model, after, parts, generator)
+                p.append(ttest_rel(perturbed.numpy()[:, columns.at], unchanged.numpy()[:, columns.at]).pvalue)
     return Shift(np.array(mean), np.array(rising), np.nan_to_num(p, nan=1.0) if test else None, len(before))
 
 
-def _built(model: Unsupervised, x: Tensor) -> Tensor:
+def _reconstruction(model: Unsupervised, x: Tensor) -> Tensor:
     x = x.to(model.device)
     return model.decode(model.embed(x), model.covariates_of(x)).double().cpu()
 
 
-def _drawn(model: Unsupervised, x: Tensor, parts: tuple[Tensor, ...], generator: torch.Generator) -> Tensor:
-    """As `_built`, but z is drawn where the encoder gives a distribution, as in training."""
-    built = []
-    for some in (x[rows].to(model.device) for rows in parts):
-        built.append(model.decode(model.draw(some, generator), model.covariates_of(some)).double().cpu())
-    return torch.cat(built)
+def _sampled(model: Unsupervised, x: Tensor, parts: tuple[Tensor, ...], generator: torch.Generator) -> Tensor:
+    """As `_reconstruction`, but z is sampled if the encoder outputs a distribution, as in training."""
+    outputs = []
+    for samples in (x[rows].to(model.device) for rows in parts):
+        outputs.append(model.decode(model.draw(samples, generator), model.covariates_of(samples)).double().cpu())
+    return torch.cat(outputs)

@@ -1,4 +1,4 @@
-"""From shifts to decisions: Bayes factors, a vote of t-tests, comparison with copies; and false discoveries."""
+"""Statistics of perturbations: Bayes factors, combined t-tests, empirical p values and false discovery rates."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from scipy.stats import false_discovery_control
 
 
 def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
-    """False discovery rate at which each of these p values is a discovery, ``shape=(tests,)``; NaN stays NaN.
+    """Smallest false discovery rate at which each test is significant (q value), ``shape=(tests,)``; NaN stays NaN.
 
     Paper: Benjamini and Hochberg 1995, doi:10.1111/j.2517-6161.1995.tb02031.x.
 
@@ -20,10 +20,10 @@ def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
 
 
 def bayes_factor(rising: np.ndarray, count: int) -> np.ndarray:
-    """Bayes factor log p - log(1 - p) of the probability that a difference is above 0.
+    """Logarithmic Bayes factor log(p) - log(1 - p), where p is the probability that a difference is positive.
 
     Args:
-        rising: Share of ``count`` differences that are above 0; a share of 0 or 1 counts as half a difference less.
+        rising: Fraction of positive differences, clipped half a difference away from 0 and 1.
         count: Number of differences.
     """
     p = rising.clip(0.5 / count, 1 - 0.5 / count)
@@ -32,10 +32,10 @@ def bayes_factor(rising: np.ndarray, count: int) -> np.ndarray:
 
 
 def cumulative_evidence(rising: np.ndarray, count: int, size: np.ndarray) -> np.ndarray:
-    """False discovery rate if all features up to one are discoveries: the mean of their 1 - p, ``shape=(tests,)``.
+    """Bayesian false discovery rate of all features up to each one: the mean of their 1 - p, ``shape=(tests,)``.
 
-    p is the probability of the likelier direction; features are ranked by it, and by their size among equals. As
-    Allesoe et al. 2023 and, before them, Lopez et al. 2018 (doi:10.1038/s41592-018-0229-2) do it.
+    p is the probability of the more likely direction; features are ranked by it, ties by ``size``. As in Allesoe et al.
+    2023 and Lopez et al. 2018 (doi:10.1038/s41592-018-0229-2).
     """
     p = np.maximum(rising, 1 - rising).clip(max=1 - 0.5 / count)
     order = np.lexsort([-np.abs(size), -p])
@@ -45,25 +45,25 @@ def cumulative_evidence(rising: np.ndarray, count: int, size: np.ndarray) -> np.
 
 
 def vote(p: np.ndarray, groups: Sequence[int]) -> np.ndarray:
-    """The p value at which half of the models of a group, in three of four groups, agree: ``shape=(tests,)``.
+    """The p value reached by half of the models of a group, for three of four groups: ``shape=(tests,)``.
 
     Args:
-        p: Of each model, ``shape=(models, tests)``.
+        p: p values of each model, ``shape=(models, tests)``.
         groups: Latent size of each model.
     """
     half = []
     for group in sorted(set(groups)):
-        own = np.sort(p[np.array(groups) == group], 0)
-        half.append(own[(len(own) - 1) // 2])
+        ordered = np.sort(p[np.array(groups) == group], 0)
+        half.append(ordered[(len(ordered) - 1) // 2])
     return np.sort(half, 0)[int(np.ceil(0.75 * len(half))) - 1]  # type: ignore[no-any-return]
 
 
-def chance(size: np.ndarray, null: np.ndarray) -> np.ndarray:
-    """How often chance makes a shift at least as large, counted among shifts that mean nothing: ``shape=(tests,)``.
+def empirical_p(size: np.ndarray, null: np.ndarray) -> np.ndarray:
+    """Empirical two-sided p values from a sample of the null distribution: ``shape=(tests,)``.
 
     Args:
-        size: Shifts in question.
-        null: Shifts by copies, ``shape=(any number,)``.
+        size: Observed statistics, ``shape=(tests,)``.
+        null: Statistics under the null hypothesis, ``shape=(any number,)``.
     """
     sorted_ = np.sort(np.abs(null))
     larger = len(sorted_) - np.searchsorted(sorted_, np.abs(size))

@@ -1,4 +1,4 @@
-"""The simple peers of a perturbation: each feature by itself, with a t-test or a linear model."""
+"""Univariate tests as baselines of a perturbation: a t-test or a linear model for each feature."""
 
 from collections.abc import Sequence
 
@@ -24,31 +24,31 @@ def univariate(
     split: str | None = None,
     level: float = 0.05,
 ) -> pd.DataFrame:
-    """What `perturb` asks, answered without a network: one test for each pair of features.
+    """Test the associations of a feature with all others without a network: one test for each pair.
 
-    Without ``adjust``, samples with that level are compared with all others that are known (Welch's t-test); of a
-    number, the slope of a straight line is tested. With ``adjust``, a linear model of each feature has these columns
-    beside the one in question, and its coefficient is tested. Samples that lack the feature are left out; missing
-    values of ``adjust`` are the mean, or a level of their own.
+    Without ``adjust``, samples with the level are compared with all other samples whose level is known (Welch's
+    t-test); for a number, the slope of a linear regression is tested. With ``adjust``, the coefficient of the feature
+    is tested in a linear model with these columns as covariates. Samples with missing values of either feature are left
+    out; missing values of ``adjust`` are replaced by the mean, or are a separate level.
 
-    This is no weaker for being simple: where effects add up and what confounds them was measured, a linear model is
-    hard to beat. What was not measured it takes for an effect (``benchmarks/perturbation.py``).
+    If effects are additive and all confounders were measured, a linear model is hard to improve on. Confounders that
+    were not measured appear as effects (``benchmarks/perturbation.py``).
 
     Args:
         data: A table; copies (`with_copies`) are left out.
-        feature: The feature in question, or several; false discoveries are counted over all.
-        value: As for `perturb`. Of a number it only sets the unit of the shift: that from the mean to ``value``, or
-            along so many standard deviations.
-        adjust: Columns such as age, sex, centre and the other drugs. The feature in question is left out by itself.
-        split: Samples of ``"train"``, ``"validation"`` or ``"test"``; all by default.
+        feature: The feature to test, or several; false discoveries are controlled over all.
+        value: As in `perturb`. For a number it only sets the scale of the shift: from the mean to ``value``, or by the
+            given number of standard deviations.
+        adjust: Covariates, such as age, sex, centre and the other drugs. The tested feature is removed automatically.
+        split: Samples of ``"train"``, ``"validation"`` or ``"test"``. Default: all.
         level: q value up to which a feature is significant.
 
     Returns:
-        As `perturb`; what does not apply is NaN. The q values are those of Benjamini and Hochberg. Columns in
-        ``adjust`` are left out.
+        As from `perturb`, with NaN in columns that do not apply. The q values are those of Benjamini and Hochberg.
+        Columns in ``adjust`` are left out.
 
     Raises:
-        InputError: No such feature or level; a target or covariate; too few samples.
+        InputError: Unknown feature or level; a target or covariate; too few samples.
     """
     check_range("level", level, 0, 1)
     check_table(data)
@@ -68,16 +68,16 @@ def univariate(
     copies = {copy for name in features for copy in copy_names(name, features)}
     tables = []
     for name in names:
-        given = [other for other in adjust if other != name]
-        conditions = encoded(raw, modality, given, data.dataset.rows("train"))[rows.numpy()]
-        cause, reach = _cause(data, name, value, raw[rows, features.index(name)].double().numpy())
-        rest = [place for place, other in enumerate(columns.features) if other not in {name, *given, *copies}]
+        covariates = [other for other in adjust if other != name]
+        conditions = encoded(raw, modality, covariates, data.dataset.rows("train"))[rows.numpy()]
+        tested, reach = _tested(data, name, value, raw[rows, features.index(name)].double().numpy())
+        rest = [place for place, other in enumerate(columns.features) if other not in {name, *covariates, *copies}]
         shift, p = np.full((2, len(rest)), np.nan)
-        known = measured[:, rest] & np.isfinite(cause)[:, None]
-        test = _welch if not given and name in modality.get("levels", {}) else _linear
-        for pattern in np.unique(known, axis=1).T:  # features with the same gaps are tested together
+        known = measured[:, rest] & np.isfinite(tested)[:, None]
+        test = _welch if not covariates and name in modality.get("levels", {}) else _linear
+        for pattern in np.unique(known, axis=1).T:  # features with the same missing samples are tested together
             same = (known == pattern[:, None]).all(0)
-            shift[same], p[same] = test(cause[pattern], y[pattern][:, np.array(rest)[same]], conditions[pattern])
+            shift[same], p[same] = test(tested[pattern], y[pattern][:, np.array(rest)[same]], conditions[pattern])
         shift = shift * reach * columns.deviation[rest]
         table = pd.DataFrame({"perturbed": name, "feature": np.array(columns.names)[rest]})
         table["shift"], table["shift_sd"] = shift * columns.scale[rest], shift / columns.deviation[rest]
@@ -89,33 +89,33 @@ def univariate(
     return result.iloc[order].reset_index(drop=True)
 
 
-def _cause(data: Data, name: str, value: Value, own: np.ndarray) -> tuple[np.ndarray, float]:
-    """The column in question, NaN where missing: 1 for the level and 0 for others, or standard units; and how far."""
+def _tested(data: Data, name: str, value: Value, column: np.ndarray) -> tuple[np.ndarray, float]:
+    """The tested column as 0 or 1 for a level, else standardised, NaN if missing; and the size of the shift in it."""
     modality, step = modality_of(data.spec), step_of(value)
     if name in modality.get("levels", {}) or step is None:
         goal = code_of(modality, name, value)
     if name in modality.get("levels", {}):
-        return np.where(np.isfinite(own), own == goal, np.nan), 1.0
+        return np.where(np.isfinite(column), column == goal, np.nan), 1.0
     training = data.training_inputs()[:, modality["features"].index(name)].double().numpy()
     mean, deviation = np.nanmean(training), np.nanstd(training) or 1.0
-    return (own - mean) / deviation, step if step is not None else float((goal - mean) / deviation)
+    return (column - mean) / deviation, step if step is not None else float((goal - mean) / deviation)
 
 
-def _welch(cause: np.ndarray, y: np.ndarray, conditions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Difference of means and p value of each column."""
-    one, other = y[cause == 1], y[cause == 0]
+def _welch(tested: np.ndarray, y: np.ndarray, conditions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Difference of means and p value of each column of ``y``."""
+    one, other = y[tested == 1], y[tested == 0]
     if min(len(one), len(other)) < 2:
         return np.full((2, y.shape[1]), np.nan)  # type: ignore[return-value]
     return one.mean(0) - other.mean(0), stats.ttest_ind(one, other, equal_var=False).pvalue
 
 
-def _linear(cause: np.ndarray, y: np.ndarray, conditions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Coefficient of the cause and its p value, after the conditions have explained what they can of both.
+def _linear(tested: np.ndarray, y: np.ndarray, conditions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Coefficient of the tested column and its p value, after regressing both sides on the conditions.
 
-    The same as in one linear model (Frisch and Waugh 1933, doi:10.2307/1907330), and conditions may be redundant.
+    Equivalent to one linear model (Frisch and Waugh 1933, doi:10.2307/1907330), but conditions may be collinear.
     """
     design = np.column_stack([np.ones(len(y)), conditions])
-    both = np.column_stack([cause, y])
+    both = np.column_stack([tested, y])
     solution, _, rank, _ = np.linalg.lstsq(design, both, rcond=None)
     left = both - design @ solution
     freedom, variance = len(y) - rank - 1, left[:, 0] @ left[:, 0]

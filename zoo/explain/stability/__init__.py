@@ -1,1 +1,1 @@
-"""Which important features return in models trained independently."""
+"""Stability of feature importance over independently trained models."""

@@ -1,4 +1,4 @@
-"""The same data with other training rows or permuted labels; nothing is read or split again."""
+"""Copies of a data module with other training rows or permuted labels, without reading or splitting again."""
 
 import copy
 from dataclasses import replace
@@ -20,7 +20,7 @@ Design = Literal["seeds", "bootstrap", "halves"]
 
 
 class Chosen:
-    """Raw values of some samples, in another order or more than once; none is copied before it is asked for."""
+    """Raw values of selected samples, which may be reordered or repeated; values are copied only on access."""
 
     def __init__(self, x: Source, at: Tensor) -> None:
         self.x, self.at = x, at
@@ -34,17 +34,17 @@ class Chosen:
 
 
 def training_sets(data: Data, design: Design, models: int, seed: int) -> list[Tensor]:
-    """Training rows of each model, as positions in the data; other rows stay as they are.
+    """Training rows of each model, as positions in the data.
 
     Args:
-        data: What to draw from; whole groups are drawn, where it has groups.
-        design: ``seeds``: all training rows. ``bootstrap``: as many groups as there are, with replacement. ``halves``:
-            disjoint halves of the groups, stratified by class; models 1 and 2 are a pair, as are 3 and 4.
-        models: How many sets, an even number of halves.
-        seed: Of the draws.
+        data: Data to draw from; if it has groups, whole groups are drawn.
+        design: ``seeds``: all training rows. ``bootstrap``: a bootstrap sample of the groups. ``halves``: disjoint
+            halves of the groups, stratified by class; models 1 and 2 are a pair, as are 3 and 4.
+        models: Number of sets; must be even for ``halves``.
+        seed: Random seed of the draws.
 
     Raises:
-        InputError: An odd number of halves, or fewer than two groups.
+        InputError: An odd number of models for ``halves``, or fewer than two groups.
     """
     rows = data.dataset.rows("train")
     if design == "seeds":
@@ -63,39 +63,38 @@ def training_sets(data: Data, design: Design, models: int, seed: int) -> list[Te
         for _ in range(models // 2):
             half = splitting.fractions(groups, _strata(data, rows), [0.5, 0.5, 0.0], int(rng.integers(1 << 31)))
             sets += [np.flatnonzero(half == part) for part in ("train", "validation")]
-    return [rows[torch.from_numpy(own)] for own in sets]
+    return [rows[torch.from_numpy(positions)] for positions in sets]
 
 
 def with_training(data: Data, training: Tensor) -> Data:
-    """The same data module, whose training rows are these; validation and test rows stay."""
-    content = data.dataset
-    others = torch.from_numpy(np.flatnonzero(content.samples["split"].to_numpy() != "train"))
-    rows = torch.cat([training, others])
+    """A copy of the data module with other training rows, and the same validation and test rows."""
+    dataset = data.dataset
+    rest = torch.from_numpy(np.flatnonzero(dataset.samples["split"].to_numpy() != "train"))
+    rows = torch.cat([training, rest])
     chosen = Dataset(
-        x=Chosen(content.x, rows),
-        y=content.y[rows],
-        samples=content.samples.iloc[rows.numpy()],
-        spec=content.spec,
-        also={name: values[rows] for name, values in content.also.items()},
+        x=Chosen(dataset.x, rows),
+        y=dataset.y[rows],
+        samples=dataset.samples.iloc[rows.numpy()],
+        spec=dataset.spec,
+        also={name: values[rows] for name, values in dataset.also.items()},
     )
-    return _with_content(data, chosen)
+    return _with_dataset(data, chosen)
 
 
 def permuted(data: Data, seed: int) -> Data:
-    """The same data module, whose labels are permuted among the training rows that have one.
+    """A copy of the data module with labels permuted among the labelled training rows.
 
-    All else stays: the split, the features, and so all that encodings learn; the labels of validation and test rows.
-    All targets of a sample move together. Where samples have groups, the labels of whole groups of equal size are
-    exchanged, for samples of one group are no independent draws (Winkler et al. 2014,
-    doi:10.1016/j.neuroimage.2014.01.060).
+    The split, the features and the labels of validation and test rows are unchanged. All targets of a sample are
+    permuted together. If samples have groups, the labels of whole groups of equal size are exchanged, because samples
+    of a group are not independent (Winkler et al. 2014, doi:10.1016/j.neuroimage.2014.01.060).
 
     Args:
-        data: With a target.
-        seed: Of the permutation.
+        data: Data with a target.
+        seed: Random seed of the permutation.
     """
-    content, rng = data.dataset, np.random.default_rng(seed)
-    rows = content.rows("train")
-    rows = rows[content.labelled(rows)]
+    dataset, rng = data.dataset, np.random.default_rng(seed)
+    rows = dataset.rows("train")
+    rows = rows[dataset.labelled(rows)]
     groups = _groups(data, rows)
     order = np.argsort(groups, kind="stable")
     sizes = np.bincount(groups)[groups[order]]
@@ -103,26 +102,27 @@ def permuted(data: Data, seed: int) -> Data:
     for size in np.unique(sizes):
         blocks = order[sizes == size].reshape(-1, size)
         source[blocks] = blocks[rng.permutation(len(blocks))]
-    target = content.y.clone()
-    target[rows] = content.y[rows[source]]
+    target = dataset.y.clone()
+    target[rows] = dataset.y[rows[source]]
     also = {}
-    for name, values in content.also.items():
+    for name, values in dataset.also.items():
         also[name] = values.clone()
         also[name][rows] = values[rows[source]]
-    return _with_content(data, replace(content, y=target, also=also))
+    return _with_dataset(data, replace(dataset, y=target, also=also))
 
 
-def _with_content(data: Data, content: Dataset) -> Data:
-    made = copy.copy(data)
-    for name in [*made.__dict__]:
-        if isinstance(getattr(type(made), name, None), cached_property):  # it was made of the former content
-            del made.__dict__[name]
-    made.__dict__["dataset"], made.trainer = content, None
-    return made
+def _with_dataset(data: Data, dataset: Dataset) -> Data:
+    """A copy of the data module that holds another data set."""
+    result = copy.copy(data)
+    for name in [*result.__dict__]:
+        if isinstance(getattr(type(result), name, None), cached_property):  # computed from the former data set
+            del result.__dict__[name]
+    result.__dict__["dataset"], result.trainer = dataset, None
+    return result
 
 
 def _groups(data: Data, rows: Tensor) -> np.ndarray:
-    """Number of the group of each of these rows."""
+    """Group number of each row."""
     column = data.samples[data.group].iloc[rows.numpy()] if data.group else pd.Series(range(len(rows)))
     return splitting.related(column.reset_index(drop=True))
 

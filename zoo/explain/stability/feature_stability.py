@@ -1,4 +1,4 @@
-"""Which features do models rely on, again and again, and more than chance would make them?"""
+"""Feature stability: which features are important in independently trained models, more than expected by chance?"""
 
 import logging
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ from .statistics import agreement, p_values, ranks, relative, selected
 from .training import Fit, fitter
 
 SHARED = {"seeds": "the same", "bootstrap": "overlapping", "halves": "disjoint"}  # patients of two models
-LESS = 0.5  # importance of a typical feature on permuted labels, as a share of that on real ones; below it, see `note`
+LESS = 0.5  # ratio of the median importance on permuted labels to that on real labels, below which the note warns
 REAL, PERMUTED = "real labels", "permuted labels"
 
 log = logging.getLogger("zoo")
@@ -27,24 +27,25 @@ log = logging.getLogger("zoo")
 
 @dataclass
 class FeatureStability:
-    """What `feature_stability` found.
+    """Results of `feature_stability`.
 
     Attributes:
-        table: One row a feature, the most significant first: ``feature``; ``importance``, mean over models, as of
-            `feature_importance`; ``relative``, mean over models of the importance as a multiple of that of the median
-            feature of its modality; ``mean_rank``, 1 the most important; ``selection``, share of the models in whose
-            top list it is; ``null_selection``, the same of models on permuted labels; ``p_value``, ``q_value``;
-            ``consensus``, whether the q value is at most ``fdr``; and ``known``, if known features were given.
-        agreement: Of real and of permuted labels, over pairs of models: ``spearman``, mean correlation of importances,
-            and ``spearman_sd`` between pairs; ``top_shared`` and ``top_shared_sd``, the share of their top lists that
-            two models share (drawn at random ``top / features``); ``pairs``. On permuted labels of disjoint patients
-            there is agreement too where modalities or distributions of features differ.
-        importances: Of the models on real labels: one row a model, one column a feature.
+        table: One row for each feature, the most significant first: ``feature``; ``importance`` (see
+            `feature_importance`), mean over models; ``relative``, mean over models of the importance divided by the
+            median importance in its modality; ``mean_rank``, 1 for the most important; ``selection``, fraction of the
+            models with the feature in their top list; ``null_selection``, the same for permuted labels; ``p_value``,
+            ``q_value``; ``consensus``, whether the q value is at most ``fdr``; and ``known``, if known features were
+            given.
+        agreement: One row each for real and permuted labels, over pairs of models: ``spearman``, mean correlation of
+            importances, and ``spearman_sd``, its standard deviation; ``top_shared`` and ``top_shared_sd``, the fraction
+            of their top lists that two models share (``top / features`` for random lists); ``pairs``. Models of
+            disjoint patients with permuted labels agree too if modalities or distributions of features differ.
+        importances: Importances of the models on real labels: one row for each model, one column for each feature.
         null_importances: The same on permuted labels, with the number of the permutation in the index.
-        design: How models differ.
+        design: How the training sets of the models differ.
         top: Length of the top lists.
-        fdr: Share of false discoveries that is aimed at.
-        note: What was found, and what must be known before it is believed.
+        fdr: Target false discovery rate.
+        note: Summary of the result, with cautions.
     """
 
     table: pd.DataFrame
@@ -58,12 +59,12 @@ class FeatureStability:
 
     @property
     def consensus(self) -> list[str]:
-        """Features that models rely on more than chance would make them, the most important first."""
+        """Features that are more important than expected by chance, the most significant first."""
         return list(self.table["feature"][self.table["consensus"]])
 
     @property
     def new(self) -> list[str]:
-        """Those of `consensus` that were not known; all, if no known features were given."""
+        """Consensus features that were not known before; all, if no known features were given."""
         known = set(self.table["feature"][self.table["known"]]) if "known" in self.table else set()
         return [name for name in self.consensus if name not in known]
 
@@ -81,48 +82,51 @@ def feature_stability(
     method: Method = "integrated_gradients",
     seed: int = 0,
 ) -> FeatureStability:
-    """Train models independently, and as many on permuted labels, and compare what they rely on.
+    """Compare the feature importance of independently trained models, on real and on permuted labels.
 
-    Each model is asked for the importance of all features in its own training rows (`feature_importance`). Designs:
+    The importance of all features is computed on the training rows of each model (`feature_importance`). Designs:
 
-    - ``seeds``: the same patients, another random start. Agreement tells how much of a list is luck of the training;
-      it says nothing of other patients.
+    - ``seeds``: the same patients with different random seeds. Disagreement is due to the randomness of the training;
+      agreement does not show that results hold for other patients.
     - ``bootstrap``: patients drawn with replacement, as for stability selection (Meinshausen and Buehlmann 2010,
       doi:10.1111/j.1467-9868.2010.00740.x).
-    - ``halves``: disjoint halves, a model each; agreement is that of studies which share no patient.
+    - ``halves``: disjoint halves, one model for each; agreement is that between studies without common patients.
 
-    Chance is what the same design makes of labels that are permuted among the training rows, ten times by default. The
-    importance of a feature, as a multiple of that of the median feature of its modality, averaged over models, is
-    compared with those of all features of the modality on permuted labels; then Benjamini and Hochberg 1995
-    (doi:10.1111/j.2517-6161.1995.tb02031.x). A feature that is related to the target only by way of another is found
-    too: no list tells causes.
+    The null distribution is computed by the same design with labels permuted among the training rows, ten times by
+    default. The importance of a feature, divided by the median importance in its modality and averaged over models, is
+    compared with those of all features of the modality on permuted labels; q values are those of Benjamini and
+    Hochberg 1995 (doi:10.1111/j.2517-6161.1995.tb02031.x). A feature that is only indirectly associated with the target
+    can be found too: the results are not causal.
 
-    A recipe is trained for a fixed number of epochs, chosen on the validation rows with real labels. A function must do
-    so too. If it stops early by the validation loss, models on permuted labels stop at once and chance looks small: in
-    simulations half of the discoveries were false, in place of at most a tenth. The note warns if it looks so.
+    A recipe is trained for a fixed number of epochs, chosen on the validation rows with real labels. A function must
+    use a fixed number too. With early stopping by the validation loss, models on permuted labels stop immediately and
+    the null importances are too small: in simulations half of the discoveries were false, instead of at most a tenth.
+    The note warns if this seems to be the case.
 
     Args:
-        fit: Name of a recipe, path of a config, or a run folder, whose model and training are taken; or a function
-            ``(data, seed) -> model``.
-        data: A table, expression or several modalities; its training rows are used, and validation rows to choose the
-            number of epochs. Test rows are not.
-        *options: As on the command line, of a recipe.
-        models: Of each design, and of each permutation. The time is that of ``models * (1 + permutations)`` trainings.
+        fit: Name of a recipe, path of a config, or a run folder, whose model and training settings are used; or a
+            function ``(data, seed) -> model``.
+        data: A table, expression or several modalities; training rows are used, and validation rows to choose the
+            number of epochs. Test rows are not used.
+        *options: Options of a recipe, as on the command line.
+        models: Number of models, for real labels and for each permutation; ``models * (1 + permutations)`` models are
+            trained.
         design: As above.
-        top: Length of the list of each model whose members count as selected; fewer than there are features.
-        fdr: Share of false discoveries among the consensus that is aimed at.
-        permutations: Of the labels. ``n`` features of ``m`` can be found only if ``permutations * n * fdr`` is above
-            about 1 (of several modalities, that times ``m`` and divided by the features of the modality).
-        known: Genes that were known before: features of these names, with or without that of the modality.
-        method: As of `feature_importance`.
-        seed: Of the models, the draws and the permutations.
+        top: Length of the top list of each model, which defines selection; less than the number of features.
+        fdr: Target false discovery rate of the consensus.
+        permutations: Number of permutations of the labels. ``n`` features of ``m`` can be significant only if
+            ``permutations * n * fdr`` is above about 1 (for several modalities, that times ``m`` and divided by the
+            number of features of the modality).
+        known: Names of features that were known before, with or without the name of the modality.
+        method: As in `feature_importance`.
+        seed: Random seed of the models, the draws and the permutations.
 
     Returns:
         See `FeatureStability`.
 
     Raises:
-        InputError: Anything wrong with options or data; a model without named features; no target; lists as long as
-            there are features; an odd number of halves; no known feature in the data.
+        InputError: Invalid options or data; a model without named features; no target; ``top`` is not less than the
+            number of features; an odd number of models for ``halves``; no known feature is in the data.
 
     Example:
         >>> found = feature_stability("mlp_pima", data, design="bootstrap", top=3)  # doctest: +SKIP
@@ -141,13 +145,13 @@ def feature_stability(
     sets = training_sets(data, design, models, seed)
     train = fitter(fit, data, options, seed)
     found: list[np.ndarray] = []
-    inexact = (0.0, "")  # contributions of one of the models, the worst
+    inexact = (0.0, "")  # completeness of the contributions of the worst model
     for run in range(permutations + 1):
         labels = permuted(data, seed + run) if run else data
         rows = []
         for number, training in enumerate(sets):
-            own = labels if design == "seeds" else with_training(labels, training)
-            table = feature_importance(train(own, seed + run * models + number), own, method=method)
+            subset = labels if design == "seeds" else with_training(labels, training)
+            table = feature_importance(train(subset, seed + run * models + number), subset, method=method)
             inexact = max(inexact, (float(table["unexplained_share"][0]), table.attrs["note"]))
             rows.append(table.set_index("feature")["importance"][names].to_numpy())
         found.append(np.stack(rows))
@@ -173,7 +177,7 @@ def feature_stability(
     table = table.sort_values(["q_value", "relative"], ascending=[True, False], kind="stable", ignore_index=True)
     counted = pd.MultiIndex.from_product([range(1, permutations + 1), range(models)], names=["permutation", "model"])
     note = _note(table, 1 / (1 + permutations * np.bincount(modalities).max()), fdr)
-    if not isinstance(fit, str | Path):  # of a recipe all models have the same epochs
+    if not isinstance(fit, str | Path):  # models of a recipe are all trained for the same number of epochs
         note += _warning(real, null)
     if inexact[1]:
         note += f"; in one of the models {inexact[1]}"
@@ -190,7 +194,7 @@ def feature_stability(
 
 
 def _features(data: Data) -> tuple[list[str], np.ndarray]:
-    """Names, and number of the modality of each."""
+    """Names of the features, and number of the modality of each."""
     modality = modality_of(data.spec)
     parts = modality.get("parts", {"": modality})
     sizes = [len(part.get("features", [])) for part in parts.values()]
@@ -198,10 +202,11 @@ def _features(data: Data) -> tuple[list[str], np.ndarray]:
 
 
 def _known(known: Iterable[str], names: list[str]) -> np.ndarray:
-    wanted = {str(name) for name in known}
-    marked = np.array([name in wanted or name.partition(":")[2] in wanted for name in names])
+    """Whether each feature is among the known ones, with or without the name of its modality."""
+    known_names = {str(name) for name in known}
+    marked = np.array([name in known_names or name.partition(":")[2] in known_names for name in names])
     if not marked.any():
-        raise InputError(f"no known feature is in the data; {suggest(next(iter(wanted), ''), names)}")
+        raise InputError(f"no known feature is in the data; {suggest(next(iter(known_names), ''), names)}")
     return marked
 
 
@@ -218,25 +223,25 @@ def _agreement(found: list[np.ndarray], top: int, design: Design) -> pd.DataFram
 
 
 def _note(table: pd.DataFrame, lowest: float, fdr: float) -> str:
-    """``lowest``: the smallest p value that there could be."""
+    """Summary of the table; ``lowest`` is the smallest possible p value."""
     count = int(table["consensus"].sum())
     text = f"{count} of {len(table)} features at a false discovery rate of {fdr:.0%}"
     if "known" in table and count:
         text += f", {int(table['known'][table['consensus']].sum())} of them known"
     if not count and (least := ceil(len(table) * lowest / fdr) if fdr else 0) > 1:
-        text += f"; fewer than {least} together cannot be told from chance by so few permutations, give more"
+        text += f"; with so few permutations fewer than {least} features cannot be significant, use more permutations"
     return text
 
 
 def _warning(real: np.ndarray, null: np.ndarray) -> str:
-    """What is to be said if models on permuted labels seem to have stopped early."""
+    """Caution if models on permuted labels seem to have stopped early; else empty."""
     share = np.median(null, 1).mean() / max(np.median(real, 1).mean(), 1e-30)
     if share >= LESS:
         return ""
     text = (
-        f"a typical feature matters {share:.2f} times as much on permuted labels, as if those models had been trained "
-        "less: many discoveries may be false unless all are trained for the same number of epochs, without early "
-        "stopping"
+        f"the median importance on permuted labels is {share:.2f} times that on real labels, as if those models had "
+        "been trained less: many discoveries may be false unless all models are trained for the same number of epochs, "
+        "without early stopping"
     )
     log.warning("%s", text)
     return f"; {text}"

@@ -1,4 +1,4 @@
-"""The figure of a feature stability: selection beside that by chance, and how far models agree."""
+"""Figure of feature stability: selection frequencies and agreement of models, on real and on permuted labels."""
 
 from textwrap import fill
 
@@ -16,33 +16,33 @@ MODELS = {
     "bootstrap": "models of patients drawn with replacement",
     "halves": "models of disjoint halves of the patients",
 }
-LONGEST = 30  # letters of a name
+LONGEST = 30  # characters of a feature name
 
 
 def plot_feature_stability(result: FeatureStability, most: int = 25) -> Figure:
-    """Draw how often features are selected, and how far models agree, each beside what chance makes of it.
+    """Plot selection frequencies and agreement of models, on real and on permuted labels.
 
     Args:
         result: From `feature_stability`.
-        most: Features that are shown, the most significant first.
+        most: Number of features shown, the most significant first.
 
     Returns:
-        A matplotlib figure. Left: the share of models in whose top list a feature is, and the same on permuted labels;
-        known features are marked. Right: Spearman's correlation of the importances of two models, and the share of
-        their top lists that they share, with standard deviation over pairs; the dotted line is what lists drawn at
-        random would share.
+        A matplotlib figure. Left: the fraction of models with a feature in their top list, for real and for permuted
+        labels; known features are marked. Right: Spearman correlation of the importances of two models, and the
+        fraction of their top lists that they share, with the standard deviation over pairs; the dotted line is the
+        expectation for random lists.
     """
     check_range("most", most, 1)
     table = result.table[:most]
     figure = Figure(figsize=(9.0, 2.2 + 0.2 * len(table)), dpi=100, layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=[1.6, 1])
     at = np.arange(len(table))[::-1]
-    for colour, label, own in (
-        (CONSENSUS, f"left: consensus (false discoveries at most {result.fdr:.0%})", table["consensus"]),
-        (OTHER, "left: not told from chance", ~table["consensus"]),
+    for colour, label, rows in (
+        (CONSENSUS, f"left: consensus (false discovery rate {result.fdr:.0%})", table["consensus"]),
+        (OTHER, "left: not significant", ~table["consensus"]),
     ):
-        if own.any():
-            left.barh(at[own], table["selection"][own], 0.7, color=colour, label=label)
+        if rows.any():
+            left.barh(at[rows], table["selection"][rows], 0.7, color=colour, label=label)
     left.plot(
         table["null_selection"],
         at,
@@ -59,7 +59,7 @@ def plot_feature_stability(result: FeatureStability, most: int = 25) -> Figure:
         for name, old in zip(table["feature"], known, strict=True)
     ]
     left.set_yticks(at, names, fontsize=8)
-    left.set(xlabel=f"share of models with it in their top {result.top}", ylabel="feature", xlim=(0, 1.02))
+    left.set(xlabel=f"fraction of models with the feature in their top {result.top}", ylabel="feature", xlim=(0, 1.02))
     left.set_ylim(-0.7, len(table) - 0.3)
     _agreement(right, result)
     shown = [pair for axes in (left, right) for pair in zip(*axes.get_legend_handles_labels(), strict=True)]
@@ -82,7 +82,7 @@ def _agreement(axes: Axes, result: FeatureStability) -> None:
             x, values.to_numpy(float), errors.to_numpy(float), color="black", linewidth=1, fmt="none", capsize=2
         )
     chance = result.top / len(result.table)
-    axes.plot([0.55, 1.45], [chance, chance], ":", color="black", linewidth=1, label="right: lists drawn at random")
+    axes.plot([0.55, 1.45], [chance, chance], ":", color="black", linewidth=1, label="right: random lists")
     axes.axhline(0, color="black", linewidth=0.8)
-    axes.set_xticks([0, 1], ["correlation of\nimportances", f"share of the\ntop {result.top} in both"], fontsize=8)
+    axes.set_xticks([0, 1], ["correlation of\nimportances", f"fraction of the\ntop {result.top} in both"], fontsize=8)
     axes.set(ylabel=f"agreement of two models, {table.attrs['patients']} patients", ylim=(None, 1))

@@ -1,4 +1,4 @@
-"""Models of one recipe that are all trained for the same number of epochs, whatever their labels are."""
+"""Training of models for feature stability, all for the same number of epochs."""
 
 import logging
 from collections.abc import Callable
@@ -14,13 +14,13 @@ from ...parsing import CLI
 from ...runs import _run_trainer, quieten
 
 Fit = Callable[[Data, int], Supervised]
-PILOTS = 3  # trainings that tell how many epochs are best
+PILOTS = 3  # preliminary trainings that determine the number of epochs
 
 log = logging.getLogger("zoo")
 
 
 class _Losses(Callback):
-    """Notes the validation loss of each epoch."""
+    """Records the validation loss of each epoch."""
 
     def __init__(self) -> None:
         self.losses: list[float] = []
@@ -31,26 +31,27 @@ class _Losses(Callback):
 
 
 def fitter(fit: str | Path | Fit, data: Data, options: tuple[str, ...], seed: int) -> Fit:
-    """A function that trains one model on data, from a recipe or from a function.
+    """A function that trains one model on given data, from a recipe or from a function.
 
-    On permuted labels nothing is learnt that holds for validation rows: early stopping, and the choice of the best
-    epoch, leave such a model almost untrained, and chance beside it looks too small. So all models of a recipe are
-    trained for the same number of epochs: the median of the best epochs of three trainings on ``data``.
+    Models trained on permuted labels do not generalise to validation rows, so early stopping and the choice of the best
+    epoch would leave them almost untrained, and their importances too small for a null distribution. All models of a
+    recipe are therefore trained for the same number of epochs: the median of the best epochs of three preliminary
+    trainings on ``data``.
 
     Args:
-        fit: Name of a recipe, path of a config, or a run folder: its model and its training are taken. Or a function
-            ``(data, seed) -> model``, which is used as it is.
-        data: What the epochs are chosen on.
-        options: As on the command line, of a recipe.
-        seed: Of the three trainings.
+        fit: Name of a recipe, path of a config, or a run folder, whose model and training settings are used; or a
+            function ``(data, seed) -> model``, which is used unchanged.
+        data: Data of the preliminary trainings.
+        options: Options of a recipe, as on the command line.
+        seed: Random seed of the preliminary trainings.
 
     Raises:
-        InputError: Anything wrong with the options or the data; options of a function.
+        InputError: Invalid options or data; options together with a function.
     """
     quieten()
     if not isinstance(fit, str | Path):
         if options:
-            raise InputError(f"option {options[0]!r} is for a recipe; a function has its own")
+            raise InputError(f"option {options[0]!r} is for a recipe; set it inside the function")
         return _seeded(fit)
     cli = CLI(["--config", str(fit), *options])
     best = []
@@ -72,7 +73,7 @@ def _seeded(fit: Fit) -> Fit:
 
 
 def _train(cli: CLI, data: Data, seed: int, *callbacks: Callback, **changes: int) -> Supervised:
-    """The model of the last epoch; nothing is written."""
+    """Train a model and return it after the last epoch, without writing files."""
     seed_everything(seed, workers=True, verbose=False)
     model = cli.make_model(data)
     trainer = cli.make_trainer(
