@@ -136,9 +136,7 @@ def every_layer(model: Model, data: Data | pd.DataFrame) -> dict[str, AnnData]:
             hook.remove()
     found: dict[str, AnnData] = {}
     for name, outputs in caught.items():
-        calls = (
-            sum(map(len, outputs)) // latent.n_obs
-        )  # calls of the layer in one forward pass; the last output is kept
+        calls = sum(map(len, outputs)) // latent.n_obs  # of the layer in one forward pass; the last output is kept
         x = torch.cat(outputs[calls - 1 :: calls]).numpy()
         if x.shape[1] > 1 and not any(np.array_equal(x, other.X) for other in found.values()):
             var = pd.DataFrame(index=[f"{name}:{unit}" for unit in range(x.shape[1])])

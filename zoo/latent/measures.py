@@ -93,7 +93,7 @@ def standard_error(statistic: Callable[[np.ndarray], float], count: int, seed: i
 
 
 def trustworthiness(before: np.ndarray, after: np.ndarray, k: int) -> float:
-    """Trustworthiness of ``after``: 1 if all nearest neighbours there are so in ``before``; NaN for too few samples."""
+    """Trustworthiness of ``after``: 1 if all its neighbours are neighbours in ``before``; NaN for too few samples."""
     from sklearn.manifold import trustworthiness as measured
 
     k = min(k, (len(before) - 1) // 2)

@@ -43,8 +43,8 @@ def enrichment(
     """
     if find_spec("gseapy") is None:
         raise InputError("gene set enrichment needs the package gseapy: pip install 'biozoo[enrichment]'")
-    given = read_gmt(gene_sets) if isinstance(gene_sets, str | Path) else gene_sets
-    named = {gene for members in given.values() for gene in members}
+    all_sets = read_gmt(gene_sets) if isinstance(gene_sets, str | Path) else gene_sets
+    named = {gene for members in all_sets.values() for gene in members}
     every = {_bare(gene, named) for gene in background}
     found = {_bare(gene, named) for gene in genes}
     if not found:
@@ -54,7 +54,7 @@ def enrichment(
             f"gene {absent[0]!r} is not in the background, which must hold all genes that could have been selected; "
             f"{suggest(absent[0], every)}"
         )
-    sets = {name: known for name, members in given.items() if (known := every.intersection(members))}
+    sets = {name: known for name, members in all_sets.items() if (known := every.intersection(members))}
     if not sets:
         in_sets, in_background = ", ".join(sorted(named)[:3]), ", ".join(sorted(every)[:3])
         raise InputError(

@@ -135,13 +135,13 @@ def _note(adata: AnnData, basis: str) -> str:
     count = f"{rows.sum():,} training samples" if not rows.all() else f"all {len(rows):,} samples"
     others = "; the other samples were projected afterwards" if not rows.all() else ""
     if basis == "X_pca":
-        own = "pca" in adata.uns and "params" not in adata.uns["pca"]
-        fitted = f" PCA and its percentages of variance were fitted on {count}{others}." if own else ""
+        by_zoo = "pca" in adata.uns and "params" not in adata.uns["pca"]
+        fitted = f" PCA and its percentages of variance were fitted on {count}{others}." if by_zoo else ""
         return f"PCA: the directions of largest variance, in the scale of the layer's outputs.{fitted}"
     if basis not in NAMES:
         return ""
-    own = "n_neighbors" in adata.uns.get(basis.removeprefix("X_"), {}).get("params", {})
-    fitted = f" It was fitted on {count}{others}." if own else ""
+    by_zoo = "n_neighbors" in adata.uns.get(basis.removeprefix("X_"), {}).get("params", {})
+    fitted = f" It was fitted on {count}{others}." if by_zoo else ""
     if basis == "X_tsne":
         fitted = " It was computed from the samples of all splits at once, so use it for display only."
     return (
