@@ -1,4 +1,4 @@
-"""Contributions that do not sum to what they explain: refused if far off, else said on figure and table."""
+"""Completeness of contributions: large deviations are errors, smaller ones are stated in figure and table."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -36,7 +36,7 @@ MISSED = "the sum of contributions deviates from the difference of the outputs"
 
 @pytest.fixture
 def titles(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Of the figures that are written, without line breaks."""
+    """Titles of the figures that are written, without line breaks."""
     found, save = list[str](), Figure.savefig
 
     def note(self: Figure, *given: object, **options: object) -> None:
@@ -186,7 +186,7 @@ def fused(cohort: MultiOmicsData) -> Supervised:
 def test_the_gap_of_features_is_that_of_the_outputs(
     method: str, cohort: MultiOmicsData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of samples that lack a modality too: their references lack it as well."""
+    """Also for samples that lack a modality, which their references lack as well."""
     torch.manual_seed(0)
     model = train(MultiModal(spec=cohort.spec, fusion="early", hidden=[16], lr=0.01), cohort, 12)
     monkeypatch.setitem(attribution.STEPS, method, 64 if method == "integrated_gradients" else 4000)

@@ -1,4 +1,4 @@
-"""The latent explorer without a browser: what goes into the page, and what is refused. The page: test_pages.py."""
+"""The latent explorer without a browser: content of the page, and errors. For the page itself see test_pages.py."""
 
 import base64
 import hashlib
@@ -54,7 +54,7 @@ def test_columns_keep_every_value(obs):
     for name in ("dose", "age", "seen"):
         expected = obs[name].to_numpy(float, na_value=np.nan)
         np.testing.assert_array_equal(array(columns[name]["values"]), expected)
-    assert columns["age"]["values"]["type"] == "float32"  # whole numbers need no more
+    assert columns["age"]["values"]["type"] == "float32"  # enough for integers
     assert columns["dose"]["values"]["type"] == "float64"
     for name, levels in {"target": ["b", "a"], "sex": ["1", "2"], "ill": ["False", "True"]}.items():
         assert columns[name]["levels"] == levels
@@ -132,7 +132,7 @@ def test_in_a_notebook(obs):
 
 @pytest.fixture
 def wide():
-    """A network in which a container and the dropout put out what an earlier layer does."""
+    """A network in which a container and the dropout have the output of an earlier layer."""
     data = TableData("pima")
     torch.manual_seed(0)
     model = MLP(spec=data.spec, hidden=[4, 3], dropout=0.5)

@@ -1,4 +1,4 @@
-"""The latent space as users rely on it: names, splits, places in AnnData, errors, and figures that can be read."""
+"""Latent space: names, splits, entries of AnnData, errors, and legible figures."""
 
 import random
 import re

@@ -1,4 +1,4 @@
-"""Maps of the latent space: new samples on the same map, t-SNE, PaCMAP, many options, how much the axes show."""
+"""Projections of the latent space: new samples, t-SNE, PaCMAP, grids of settings, explained variance."""
 
 import sys
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from zoo.latent import embed, maps, pacmap, pca, plot, scree, tsne, umap, umap_g
 
 
 def blobs(samples: int = 60, seed: int = 0) -> AnnData:
-    """Three groups far apart, half of the samples for training."""
+    """Three well separated groups, half of the samples for training."""
     rng = np.random.default_rng(seed)
     group = np.arange(samples) % 3
     x = rng.normal(size=(samples, 4)) + 20 * np.eye(3, 4)[group]

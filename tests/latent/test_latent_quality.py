@@ -1,4 +1,4 @@
-"""Numbers of a latent space against planted data, where the right answer is known."""
+"""Quality measures of a latent space on synthetic data with known values."""
 
 import sys
 from collections.abc import Callable
@@ -44,7 +44,7 @@ def test_separate_groups_are_perfect_and_mixed_ones_are_chance(rng) -> None:
 
 
 def test_neighbours_are_training_samples(rng) -> None:
-    """Validation samples sit on training samples of the other class; test samples are not looked at."""
+    """Validation samples coincide with training samples of the other class; test samples are not used."""
     x = rng.normal(size=(90, 2))
     group = rng.integers(2, size=90)
     x[::3], group[::3] = x[1::3], 1 - group[1::3]
@@ -173,7 +173,7 @@ def test_layers_of_a_model_beside_principal_components(mlp, pima, message: Calla
     assert table.attrs["title"] == "Latent spaces of MLP, 115 validation samples"
     assert table["units"].tolist() == [8, 16, 16, 8, 8, 8]
     assert table.loc["encode", "trustworthiness"] == 1
-    # As many components as there are inputs turn the space and change no distance.
+    # As many components as there are inputs rotate the space and change no distance.
     pd.testing.assert_series_equal(
         table.loc["encode"].drop("active_units"),
         table.loc["PCA of the input"].drop("active_units"),

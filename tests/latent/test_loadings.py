@@ -1,4 +1,4 @@
-"""What units have to do with features: correlations and slopes of a decoder with known answers."""
+"""Loadings: correlations, and slopes of a decoder with known weights."""
 
 from collections.abc import Callable
 
@@ -30,7 +30,7 @@ def planted() -> tuple[AnnData, pd.DataFrame]:
 
 def test_correlations_are_those_of_training_samples(planted) -> None:
     adata, features = planted
-    shuffled = features.sample(frac=1, random_state=0)  # found by name
+    shuffled = features.sample(frac=1, random_state=0)  # matched by name
     table = loadings(adata, shuffled)
     assert table.index.tolist() == ["bmi", "age", "sex=f", "sex=m"]
     assert table.columns.tolist() == ["u0", "u1", "u2"]
@@ -78,7 +78,7 @@ def test_features_that_cannot_be_used(planted, message: Callable[..., str]) -> N
 
 
 def linear(spec, weights: np.ndarray) -> Autoencoder:
-    """A decoder that is nothing but these weights, ``(content, latent)``."""
+    """A linear decoder with these weights, ``(features, latent)``."""
     model = Autoencoder(spec=spec, latent=weights.shape[1], hidden=[], activation="linear")
     with torch.no_grad():
         model.decoder[0].weight.copy_(torch.as_tensor(weights))

@@ -1,4 +1,4 @@
-"""Samples far from all training samples."""
+"""Outliers in latent space."""
 
 from collections.abc import Callable
 

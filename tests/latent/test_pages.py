@@ -1,4 +1,4 @@
-"""Pages, opened in a real browser and used as people use them."""
+"""The explorer page in a real browser."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -158,7 +158,7 @@ def test_hiding_a_category_and_a_split(opened: Opened) -> None:
 
 def test_finding_samples_by_name(opened: Opened) -> None:
     opened.page.fill("#search", "sample 1")
-    opened.page.wait_for_function("document.getElementById('count').textContent === '1 sample of 240'")  # just that one
+    opened.page.wait_for_function("document.getElementById('count').textContent === '1 sample of 240'")  # exact match
     assert opened.drawn(1) == [SAMPLES - 1, 1]
     opened.page.fill("#search", "PLE 23")
     opened.page.wait_for_function("document.getElementById('count').textContent.startsWith('11 samples')")

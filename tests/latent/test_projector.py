@@ -14,14 +14,14 @@ from zoo.latent import embed, to_projector
 
 
 def served(folder: Path, route: str, **query: str) -> TestResponse:
-    """What the plugin answers for a log directory."""
+    """Response of the plugin for a log directory."""
     provider = SimpleNamespace(list_runs=lambda context, experiment_id: [])
     plugin = ProjectorPlugin(SimpleNamespace(data_provider=provider, logdir=str(folder)))
     return Client(plugin.get_plugin_apps()[route]).get("/", query_string=query)
 
 
 def read(folder: Path) -> tuple[np.ndarray, list[list[str]]]:
-    """Embedding and metadata as the projector gets them."""
+    """Embedding and metadata as read by the projector."""
     assert served(folder, "/runs").get_json() == ["."]
     (about,) = served(folder, "/info", run=".").get_json()["embeddings"]
     name, shape = about["tensorName"], about["tensorShape"]

@@ -1,4 +1,4 @@
-"""Stability of clusters: highest for the number that is there."""
+"""Stability of clusters: highest for the true number of clusters."""
 
 import sys
 from collections.abc import Callable

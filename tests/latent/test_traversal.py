@@ -1,4 +1,4 @@
-"""Walks through latent space: a linear decoder changes exactly what it loads on, in the units of the data."""
+"""Latent traversals: a linear decoder changes exactly the features with non-zero weights, in the units of the data."""
 
 from collections.abc import Callable
 
@@ -36,7 +36,7 @@ def linear(about, latent: int) -> Autoencoder:
 
 
 def space(model, samples: int = 40) -> AnnData:
-    """Made-up samples, embedded."""
+    """Embedding of synthetic samples."""
     x = model.encode.example(samples)
     model.fit_encoders(x)
     with torch.inference_mode():
@@ -127,7 +127,7 @@ def test_categories_are_probabilities_and_covariates_stay(frame: pd.DataFrame) -
     adata = space(model)
     model.covariate_mean.copy_(torch.tensor([0.4, 0.6, 0.0]))  # shares of the levels
     told = {level: traverse(model, adata, unit=0, covariates={"batch": level}) for level in ("x", "y")}
-    pd.testing.assert_frame_equal(traverse(model, adata, unit=0), told["y"])  # the commonest, not a mixture
+    pd.testing.assert_frame_equal(traverse(model, adata, unit=0), told["y"])  # the most frequent level, not a mixture
     assert not told["x"].equals(told["y"])
     with pytest.raises(InputError, match="batch 'z' was never seen; known: x, y"):
         traverse(model, adata, unit=0, covariates={"batch": "z"})
@@ -204,7 +204,7 @@ def test_figure_of_a_table_writes_values_in_the_units_of_the_data(model, pima) -
     assert "other units at their means" in figure.get_supxlabel()
     way = plot_path(model, pima, "neg", "pos", steps=12)
     (axis,) = (axis for axis in way.axes if axis.images)
-    assert not axis.texts  # too many places for numbers
+    assert not axis.texts  # too many points to write values
     assert axis.get_xticklabels()[0].get_text() == "neg"
 
 

@@ -57,7 +57,7 @@ def spec(kind: str, length: int = LENGTH) -> Spec:
 
 
 def lively(model: Supervised) -> Supervised:
-    """Weights and statistics as of a trained model, none of them where they start."""
+    """A network with random weights and statistics, as after training."""
     generator = torch.Generator().manual_seed(1)
     for layer in model.modules():
         if isinstance(layer, nn.BatchNorm1d):
@@ -80,7 +80,7 @@ def network(name: str, kind: str = "binary") -> CNN1D:
 
 @torch.no_grad()
 def in_full(model: Supervised, codes: Tensor) -> Tensor:
-    """Log-odds of every mutant minus those of the sequence, one mutant at a time and nothing shared."""
+    """Log-odds of every mutant minus those of the sequence, each mutant computed separately."""
 
     def odds(x: Tensor) -> Tensor:
         output = model.eval()(x)
@@ -172,7 +172,7 @@ METHODS = ["mutagenesis", "gradient", "integrated_gradients", "deep_lift"]
 
 @torch.no_grad()
 def difference(model: Supervised, codes: Tensor, method: str) -> Tensor:
-    """What contributions must sum to: ``(sequences, outputs)``."""
+    """Value that contributions must sum to: ``(sequences, outputs)``."""
     own = log_odds(model, model.eval()(codes))
     if method == "integrated_gradients":
         uniform = torch.full((1, 4, codes.shape[1]), 0.25)
@@ -219,7 +219,7 @@ def test_hypothetical_contributions(method: str) -> None:
     assert hypothetical.shape == (3, LENGTH, 4)
     torch.testing.assert_close(attribute(model, codes, "c", method), hypothetical * one_hot(codes).transpose(1, 2))
     assert (attribute(model, codes, "c", method)[0, 4] == 0).all()
-    if method != "deep_lift":  # its references are no uniform bases
+    if method != "deep_lift":  # its references are shuffled sequences
         assert hypothetical.sum(2)[codes < 4].abs().max() < 1e-5
 
 
@@ -327,7 +327,7 @@ def test_columns_of_each_class_and_of_a_number(genome: Genome) -> None:
     lost = variants(("chr1", 8, "C", "T"))
     effects = variant_effects(finder(8, "multiclass"), lost, genome)
     assert list(effects.columns[4:7]) == ["effect_a", "effect_b", "effect_c"]
-    others = np.log(2) - np.log(np.exp(2) + 1)  # log-odds of b and c rise when a falls
+    others = np.log(2) - np.log(np.exp(2) + 1)  # log-odds of b and c increase when those of a decrease
     np.testing.assert_allclose(effects[["forward_a", "forward_b", "forward_c"]], [[-2, -others, -others]], rtol=1e-5)
     number = finder(8, "regression")
     number.y_scale.fill_(10.0)
@@ -339,10 +339,10 @@ def test_columns_of_each_class_and_of_a_number(genome: Genome) -> None:
     [
         (("chr1", 8, "C", "T"), 6, ["TTACGA", "TTATGA"]),  # three bases left of the variant
         (("chr1", 8, "C", "T"), 5, ["TACGA", "TATGA"]),  # two
-        (("chr1", 8, "C", "CGG"), 8, ["TTTACGAA", "TTTACGGG"]),  # an insertion pushes out on the right
-        (("chr1", 8, "C", "CGGGGGG"), 8, ["TTTACGAA", "TTTACGGG"]),  # more of it is not seen
-        (("chr1", 8, "CGA", "C"), 8, ["TTTACGAA", "TTTACATT"]),  # a deletion brings in
-        (("chr1", 8, "CGAATTG", "C"), 6, ["TTACGA", "TTACGC"]),  # longer than the window has room for
+        (("chr1", 8, "C", "CGG"), 8, ["TTTACGAA", "TTTACGGG"]),  # an insertion shifts bases out on the right
+        (("chr1", 8, "C", "CGGGGGG"), 8, ["TTTACGAA", "TTTACGGG"]),  # a longer one is cut
+        (("chr1", 8, "CGA", "C"), 8, ["TTTACGAA", "TTTACATT"]),  # a deletion shifts bases in
+        (("chr1", 8, "CGAATTG", "C"), 6, ["TTACGA", "TTACGC"]),  # longer than the window
         (("chr1", 8, "CG", "TT"), 6, ["TTACGA", "TTATTA"]),
         (("chr1", 1, "T", "C"), 6, ["NNNTTT", "NNNCTT"]),  # ends of a chromosome
         (("chr1", 20, "T", "TA"), 6, ["CATTNN", "CATTAN"]),

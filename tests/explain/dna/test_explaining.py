@@ -1,4 +1,4 @@
-"""``zoo explain``: what it writes for shipped weights, for a user's sequences and for variants."""
+"""Output of ``zoo explain`` for shipped weights, for sequences of the user and for variants."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Motifs as users rely on them: information, files that other programs read, logos true to the numbers, matches."""
+"""Motifs: information content, files for other programs, heights of the letters in logos, matches."""
 
 import re
 
@@ -341,7 +341,7 @@ def test_chance_is_not_significant():
 
 
 def test_what_resembles_anything_has_no_target(ctcf):
-    """Uniform flanks are nearer to those of known motifs than most positions are."""
+    """Uniform flanks are more similar to those of known motifs than most positions are."""
     rng = np.random.default_rng(0)
     noise = [Motif(f"noise{n}", rng.multinomial(n, [0.25] * 4, 19).T, n) for n in (10, 20, 100, 1000)]
     one_base = np.full((4, 19), 25.0)

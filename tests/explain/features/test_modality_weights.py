@@ -1,4 +1,4 @@
-"""Which modalities a model relies on: measures of models with known answers."""
+"""Importance of modalities: measures for models whose importances are known."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -25,7 +25,7 @@ def seeded() -> None:
 
 @pytest.fixture
 def cohort(tmp_path: Path) -> Callable[..., MultiOmicsData]:
-    """160 patients; rna tells the class and the number, mirna comes in equal pairs and tells nothing; 20 lack it."""
+    """160 patients; rna determines class and number, mirna is uninformative and equal in pairs; 20 patients lack it."""
     rng = np.random.default_rng(0)
     names = pd.Index([f"p{number}" for number in range(160)], name="patient")
     rna, pairs = rng.normal(size=(160, 6)), rng.normal(size=(160, 2))
@@ -52,7 +52,7 @@ def cohort(tmp_path: Path) -> Callable[..., MultiOmicsData]:
 
 
 def linear(data: MultiOmicsData, rna: list[float], mirna: list[float]) -> MLP:
-    """Log-odds of these weights; both flags are read with weight 0."""
+    """A linear model with these weights; both presence inputs have weight 0."""
     model = MLP(spec=data.spec, hidden=[])
     model.fit_encoders(data.training_inputs(), data.training_targets())
     with torch.no_grad():
@@ -156,7 +156,7 @@ def test_an_imputed_modality_is_ablated_by_its_mean(cohort) -> None:
     data = cohort(missing="impute")
     model = linear(data, [2, 2, 0, 0, 0, 0], [0, 0, 0, 0])
     with torch.no_grad():
-        model.head.weight[0, -2:] = 50.0  # never told otherwise
+        model.head.weight[0, -2:] = 50.0  # the presence inputs are always 1
     assert modality_weights(model, data)["ablation_loss"]["mirna"] == pytest.approx(0, abs=1e-6)
 
 
@@ -171,7 +171,7 @@ def test_the_model_stays_as_it_was_and_answers_repeat(cohort) -> None:
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
-def test_a_model_that_relies_on_nothing_is_told(cohort) -> None:
+def test_a_model_that_uses_no_modality_gets_a_note(cohort) -> None:
     table = modality_weights(linear(cohort(), [0] * 6, [0] * 4), cohort())
     assert table["permutation"].isna().all()
     assert table.attrs["note"].startswith("Permuting a modality increases no loss")

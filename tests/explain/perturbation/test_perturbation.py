@@ -1,4 +1,4 @@
-"""In-silico perturbation, its simple peers, and the simulated cohort that it is measured on."""
+"""In-silico perturbation, its univariate baselines, and the simulated cohort of the benchmark."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -46,7 +46,7 @@ def data(cohort: pd.DataFrame) -> TableData:
 
 
 def linear(data: TableData, **effects: float) -> Autoencoder:
-    """An autoencoder whose reconstruction is each number itself, and ``effects`` times whether the drug is taken."""
+    """An autoencoder that reconstructs each number exactly, plus ``effects`` if the drug is taken."""
     model = Autoencoder(spec=data.spec, latent=len(CONTENT), hidden=[], activation="linear")
     model.fit_encoders(data.training_inputs())
     assert model.encode.feature_names == CONTENT
@@ -223,7 +223,7 @@ def test_an_ensemble_finds_planted_effects_and_no_others(here: Path) -> None:
     null = table.set_index(["perturbed", "feature"]).drop(truth.index, errors="ignore")["p_value"].dropna()
     assert len(null) > 15
     assert (null < 0.1).mean() < 0.25
-    assert table[table["feature"] == "age"]["q_value"].isna().all()  # the copies were drawn by it
+    assert table[table["feature"] == "age"]["q_value"].isna().all()  # the copies are conditioned on it
     assert not table["feature"].str.contains("copy").any()
     assert not explain.univariate(data, DRUGS[:3], "yes")["feature"].str.contains("copy").any()
 
@@ -244,7 +244,7 @@ def test_the_simulated_cohort_is_as_it_says() -> None:
     false = [
         (table["significant"] & table["feature"].isin(FEATURES)).sum() - 60 for table in (plain, adjusted.reset_index())
     ]
-    assert false[0] > 100 > 40 > false[1]  # confounding, most of which was measured
+    assert false[0] > 100 > 40 > false[1]  # confounding, most of which was adjusted for
     pd.testing.assert_frame_equal(drugs(3, 50), drugs(3, 50))
     assert not planted_pairs(1).equals(planted_pairs(2))
 

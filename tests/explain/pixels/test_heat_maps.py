@@ -1,4 +1,4 @@
-"""Explanations of images: what they point at, what they sum to, what is written, and what is refused."""
+"""Explanations of images: located evidence, completeness, output files, and errors."""
 
 import sys
 from functools import cache
@@ -21,7 +21,7 @@ METHODS = ["grad_cam", "hires_cam", "occlusion", "integrated_gradients", "lime"]
 
 
 def animals(number, snow_with_wolves, seed):
-    """Wolves stand, huskies lie; there is snow in a corner, with wolves only or with anybody."""
+    """Vertical bars are wolves, horizontal ones huskies; a corner has snow for wolves only, or for both."""
     rng = np.random.default_rng(seed)
     wolf = rng.integers(0, 2, number)
     snow = wolf if snow_with_wolves else rng.integers(0, 2, number)
@@ -40,7 +40,7 @@ def classifier(snow_with_wolves, pooling="max"):
 
 
 def explained(model, images, method):
-    """Share of what speaks for a wolf that lies on the snow, and on the animal, in the mean over images."""
+    """Fraction of the evidence for a wolf in the snow, and in the animal, averaged over images."""
     if method == "lime":
         maps = torch.stack([lime_image(model, image, samples=200) for image in images])
     else:

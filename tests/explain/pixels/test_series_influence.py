@@ -1,4 +1,4 @@
-"""Explanations of series: what they point at, where maps lie on the time axis, what is written."""
+"""Explanations of series: located influence, projection of maps to the time axis, output files."""
 
 from functools import cache
 

@@ -1,4 +1,4 @@
-"""Which features models rely on: planted signals, exact contributions, permuted labels, gene sets."""
+"""Feature importance and its stability: planted signals, exact contributions, permuted labels, gene sets."""
 
 import logging
 import os
@@ -68,7 +68,7 @@ def test_importance_of_a_linear_model_is_weight_times_distance_from_the_mean(coh
     has = data.dataset.x[rows]["measured"]
     table = feature_importance(model, data, split="validation").set_index("feature")
     assert table["importance"]["rna:gene3"] == pytest.approx(float((encoded[:, 3] * weight[3]).abs().mean()), rel=1e-4)
-    own = encoded[has[:, 1], 62] * weight[62]  # those who lack it do not count
+    own = encoded[has[:, 1], 62] * weight[62]  # samples without the modality do not count
     assert table["importance"]["mirna:mir2"] == pytest.approx(float(own.abs().mean()), rel=1e-4)
     assert table["samples"][["rna:gene0", "mirna:mir0"]].tolist() == [len(rows), int(has[:, 1].sum())]
     assert len(table) == 80
@@ -147,7 +147,7 @@ def test_disjoint_halves_share_nothing_on_permuted_labels_but_the_same_patients_
         feature_stability(fit, cohort(), models=4, permutations=3, top=10, design=design)
         for design in ("seeds", "halves")
     )
-    assert seeds.agreement["spearman"]["permuted labels"] > 0.4  # chance too is stable in the same patients
+    assert seeds.agreement["spearman"]["permuted labels"] > 0.4  # null importances correlate too in the same patients
     assert abs(halves.agreement["spearman"]["permuted labels"]) < 0.15
     assert seeds.agreement.attrs["patients"] == "the same"
     assert halves.agreement.attrs["patients"] == "disjoint"

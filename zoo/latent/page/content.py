@@ -107,10 +107,10 @@ def _layer(name: str, adata: AnnData) -> dict[str, Any]:
     bases = [basis for basis in FIRST if basis in adata.obsm] + [basis for basis in adata.obsm if basis not in FIRST]
     is_latent = adata.uns.get("layer") == "latent" and name != "latent space"
     units = f"{adata.n_vars} unit{'s' * (adata.n_vars != 1)}"
-    source = f"layer “{name}”{' (the latent space)' * is_latent}" if name != "latent space" else f"the {name}"
-    meaning = (
-        f"Each point is a sample. Its position is a projection of the output of {source} ({units}) to two dimensions."
-    )
+    source = f"layer “{name}” ({units}{', the latent space' * is_latent})"
+    if name == "latent space":
+        source = f"the latent space ({units})"
+    meaning = f"Each point is a sample. Its position is a projection of the output of {source} to two dimensions."
     return {
         "label": f"{name} ({adata.n_vars}){', latent space' * is_latent}",
         "notes": [meaning, *filter(None, (_note(adata, basis) for basis in bases))],
