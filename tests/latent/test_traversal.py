@@ -219,7 +219,7 @@ def test_what_cannot_be_walked(model, pima, mlp, message: Callable[..., str]) ->
         lambda: traverse(model, embed(model, pima, "encode"))
     )
     other = AnnData(np.zeros((9, 5), np.float32), uns={"layer": "latent"})
-    assert "has 2 units, not 5" in message(lambda: traverse(model, other))
+    assert "has 2 units, the embedding 5" in message(lambda: traverse(model, other))
     assert "no training sample has target 'positive'" in message(lambda: path(model, adata, "neg", "positive"))
     assert "no column 'targt'" in message(lambda: path(model, adata, "neg", "pos", column="targt"))
     assert "no sample 'neg'" in message(lambda: path(model, adata, "neg", "pos", column=None))
