@@ -11,50 +11,50 @@ EXPLODED = 1e6  # no useful loss is larger
 AdversarialLoss = Literal["non_saturating", "hinge", "least_squares", "wasserstein"]
 
 
-def discriminator_loss(name: AdversarialLoss, real: Tensor, made: Tensor) -> Tensor:
-    """Mean loss of a discriminator that is to score real samples high and made ones low.
+def discriminator_loss(name: AdversarialLoss, real: Tensor, generated: Tensor) -> Tensor:
+    """Mean loss of a discriminator that is to score real samples high and generated ones low.
 
     Args:
         name: ``"non_saturating"``: binary cross-entropy (Goodfellow et al. 2014, arXiv:1406.2661); ``"hinge"`` (Lim and
             Ye 2017, arXiv:1705.02894); ``"least_squares"`` (Mao et al. 2017, arXiv:1611.04076); ``"wasserstein"``: the
             difference of the means (Arjovsky et al. 2017, arXiv:1701.07875).
         real: Outputs for real samples, of any shape.
-        made: Outputs for made samples.
+        generated: Outputs for generated samples.
     """
     match name:
         case "non_saturating":
-            return softplus(-real).mean() + softplus(made).mean()
+            return softplus(-real).mean() + softplus(generated).mean()
         case "hinge":
-            return relu(1 - real).mean() + relu(1 + made).mean()
+            return relu(1 - real).mean() + relu(1 + generated).mean()
         case "least_squares":
-            return (real - 1).square().mean() / 2 + made.square().mean() / 2
+            return (real - 1).square().mean() / 2 + generated.square().mean() / 2
         case "wasserstein":
-            return made.mean() - real.mean()
+            return generated.mean() - real.mean()
 
 
-def generator_loss(name: AdversarialLoss, made: Tensor) -> Tensor:
+def generator_loss(name: AdversarialLoss, generated: Tensor) -> Tensor:
     """Mean loss of the generator whose samples got these outputs; see `discriminator_loss`."""
     match name:
         case "non_saturating":
-            return softplus(-made).mean()
+            return softplus(-generated).mean()
         case "least_squares":
-            return (made - 1).square().mean() / 2
+            return (generated - 1).square().mean() / 2
         case "hinge" | "wasserstein":
-            return -made.mean()
+            return -generated.mean()
 
 
-def gradient_penalty(judge: Callable[[Tensor], list[Tensor]], real: Tensor, made: Tensor) -> Tensor:
-    """Mean of (norm of the gradient - 1)^2 between real and made samples (Gulrajani et al. 2017, arXiv:1704.00028).
+def gradient_penalty(discriminate: Callable[[Tensor], list[Tensor]], real: Tensor, generated: Tensor) -> Tensor:
+    """Mean of (norm of the gradient - 1)^2 between real and generated samples (Gulrajani et al. 2017, arXiv:1704.00028).
 
     Args:
-        judge: Gives the outputs of each discriminator, whose gradients are taken by themselves.
+        discriminate: Gives the outputs of each discriminator, whose gradients are taken by themselves.
         real: ``shape=(batch, *shape)``.
-        made: The same shape.
+        generated: The same shape.
     """
     share = torch.rand(len(real), *[1] * (real.ndim - 1), device=real.device, dtype=real.dtype)
-    between = torch.lerp(real, made.to(real), share).requires_grad_()  # in half precision made ones are shorter
+    between = torch.lerp(real, generated.to(real), share).requires_grad_()  # in half precision generated ones are shorter
     total = real.new_zeros(())
-    for output in judge(between):
+    for output in discriminate(between):
         (gradient,) = torch.autograd.grad(output.sum(), between, create_graph=True)
         total = total + (gradient.flatten(1).float().norm(dim=1) - 1).square().mean()
     return total

@@ -32,7 +32,7 @@ def radial_power(images: Tensor) -> Tensor:
     return result
 
 
-def spectral_distance(made: Tensor, real: Tensor) -> Tensor:
+def spectral_distance(generated: Tensor, real: Tensor) -> Tensor:
     """How far the mean power of made images is from that of real ones, in decibels: a scalar.
 
     The root of the mean square of ``10 log10(made / real)`` over frequencies. Blurred images lack power at the high
@@ -42,5 +42,5 @@ def spectral_distance(made: Tensor, real: Tensor) -> Tensor:
         made: `radial_power` of made images, ``(batch, rings)``.
         real: Of real ones, ``(images, rings)``.
     """
-    ratio = (made.mean(0).clamp(min=1e-12) / real.mean(0).clamp(min=1e-12)).log10()
+    ratio = (generated.mean(0).clamp(min=1e-12) / real.mean(0).clamp(min=1e-12)).log10()
     return (10 * ratio).square().mean().sqrt()

@@ -44,11 +44,11 @@ def concordance(risk: np.ndarray, y: np.ndarray) -> float:
     return _or_nan(lambda: concordance_index_censored(y[:, 1] > 0, y[:, 0], risk)[0])
 
 
-def survival_scores(answer: np.ndarray, y: np.ndarray, training: np.ndarray) -> dict[str, float]:
+def survival_scores(predictions: np.ndarray, y: np.ndarray, training: np.ndarray) -> dict[str, float]:
     """All metrics of one split.
 
     Args:
-        answer: Risks, then probabilities of no event until each of ``scored_times(training)``,
+        predictions: Risks, then probabilities of no event until each of ``scored_times(training)``,
             ``shape=(samples, 1 + times)``.
         y: Truth.
         training: Truth of the training rows.
@@ -63,8 +63,8 @@ def survival_scores(answer: np.ndarray, y: np.ndarray, training: np.ndarray) -> 
     """
     from sksurv.metrics import concordance_index_ipcw, cumulative_dynamic_auc, integrated_brier_score
 
-    answer, y, training = (values.astype(float) for values in (answer, y, training))
-    risk, times = answer[:, 0], scored_times(training)
+    predictions, y, training = (values.astype(float) for values in (predictions, y, training))
+    risk, times = predictions[:, 0], scored_times(training)
     follow_up, known = structured(training), structured(y)
     inside = (times >= y[:, 0].min(initial=np.inf)) & (times < y[:, 0].max(initial=-np.inf))
     found = {"c_index": concordance(risk, y), "c_index_uno": float("nan"), "integrated_brier": float("nan")}
@@ -75,7 +75,7 @@ def survival_scores(answer: np.ndarray, y: np.ndarray, training: np.ndarray) -> 
         end = np.nextafter(times[-1], np.inf)
         cut = structured(np.column_stack([np.where(late, end, y[:, 0]), np.where(late, 0, y[:, 1])]))
         if inside.sum() > 1:
-            curves = answer[:, 1:][:, inside]
+            curves = predictions[:, 1:][:, inside]
             found["integrated_brier"] = _or_nan(lambda: integrated_brier_score(follow_up, cut, curves, times[inside]))
         for name, share in QUARTILES.items():
             time = np.quantile(training[training[:, 1] > 0, 0], share)

@@ -122,7 +122,7 @@ def test_a_model_of_several_targets_is_scored_on_other_data(tables, caplog, mess
     assert {"prediction", "probability_b", "os_risk", "age_prediction"} <= set(predicted)
     batch = next(iter(external.test_dataloader()))
     with torch.no_grad():
-        output = model.answer(model(batch["x"]))[:, 1]
+        output = model.predict_from(model(batch["x"]))[:, 1]
     np.testing.assert_allclose(predicted["probability_b"][external.samples.index], output, rtol=1e-5)
     more = read({**ALL, "protein": "rna.csv"}).conform(model.spec, external=True)
     assert set(everything(more).keys()) == {"rna", "mirna", "copies", "clinical", "measured"}

@@ -150,12 +150,12 @@ def test_modality_dropout_hides_some_but_never_all(cohort):
     model.fit_encoders(cohort.training_inputs())
     encoded = model.encode(cohort.dataset.x[torch.arange(100)])
     measured = model.encode.measured(encoded)
-    kept = model.encode.measured(model.visible(encoded))
+    kept = model.encode.measured(model.mask_modalities(encoded))
     assert (kept <= measured).all()
     assert (kept.sum(1) >= 1).all()
     assert kept.sum() < 0.8 * measured.sum()
     model.eval()
-    assert model.visible(encoded).equal(encoded)
+    assert model.mask_modalities(encoded).equal(encoded)
 
 
 def test_late_fusion_weighs_by_what_each_modality_is_worth(cohort):

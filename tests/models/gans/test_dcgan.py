@@ -38,9 +38,9 @@ def test_images_of_any_size_are_made_and_judged(shape):
     model, x = fitted(DCGAN(spec=image_spec(*shape), filters=[12, 8]), shape)
     model.train()
     batch = {"x": x, "y": torch.arange(40) % 2}
-    made = model.make(batch)
+    made = model.generate(batch)
     assert made.shape == x.shape
-    model.judge(made, batch)[0].sum().backward()
+    model.discriminate(made, batch)[0].sum().backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in model.generator.parameters())
     model.eval()
     assert torch.equal(model(x), model(x))
@@ -151,9 +151,9 @@ def test_each_kind_of_augmentation():
 def test_only_training_shows_augmented_images():
     model, x = fitted(DCGAN(spec=image_spec(1, 8, 8), diff_augment=True), (1, 8, 8))
     batch, real = {"x": x, "y": torch.zeros(40).long()}, model.encode(x)
-    assert torch.equal(model.judge(real, batch)[0], model.judge(real, batch)[0])
+    assert torch.equal(model.discriminate(real, batch)[0], model.discriminate(real, batch)[0])
     model.train()
-    assert not torch.equal(model.judge(real, batch)[0], model.judge(real, batch)[0])
+    assert not torch.equal(model.discriminate(real, batch)[0], model.discriminate(real, batch)[0])
 
 
 # Bad input.

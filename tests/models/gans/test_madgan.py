@@ -164,7 +164,7 @@ def test_without_an_encoder_the_descent_starts_from_zeros():
     assert model.generator.inverse is None
     assert not model.generator.guess(torch.randn(3, 2, LENGTH)).any()
     batch = {"x": model.encode.example(4)}
-    assert model.generator_terms(batch, model.make(batch)) == 0
+    assert model.generator_terms(batch, model.generate(batch)) == 0
 
 
 @pytest.mark.parametrize(
@@ -182,9 +182,9 @@ def test_windows_cover_a_series_and_join_to_it_again(length, window, stride):
 def test_frames_need_not_fit_the_window(frame):
     model = MADGAN(spec=spec((2, LENGTH), ("rest", "tremor")), **{**SMALL, "frame_length": frame})
     x = model.encode.example(3)
-    made = model.make({"x": x})
+    made = model.generate({"x": x})
     assert made.shape == (3, 2, LENGTH)
-    assert model.judge(made, {})[0].shape == (3, -(-LENGTH // frame))
+    assert model.discriminate(made, {})[0].shape == (3, -(-LENGTH // frame))
     assert model.over_time(x).shape == (3, 2, LENGTH)
 
 

@@ -17,7 +17,7 @@ from ...training.count_likelihoods import Poisson
 from ...training.likelihood_choice import LikelihoodName, choose
 from ...training.likelihoods import Variance
 from ...training.outputs import Outputs
-from ..base import Batch, Frame, Model
+from ..base import Batch, RawSamples, Model
 from ..layers import Normalisation
 from .layers import Activation, Coder, Network
 
@@ -245,7 +245,7 @@ class Unsupervised(Model, abstract=True):
         self.log_scores(split, terms[:, 0].mean(), **self.epoch_metrics(terms, latent))
 
     @torch.inference_mode()
-    def reconstruct(self, frame: Frame) -> pd.DataFrame | np.ndarray:
+    def reconstruct(self, frame: RawSamples) -> pd.DataFrame | np.ndarray:
         """Samples as the model builds them again, in the units of the data; missing values are filled in.
 
         Args:
@@ -262,7 +262,7 @@ class Unsupervised(Model, abstract=True):
         return from_tensor(built, modality_of(self.spec), index)
 
     @torch.inference_mode()
-    def interpolate(self, start: Frame, end: Frame, steps: int = 9) -> pd.DataFrame | np.ndarray:
+    def interpolate(self, start: RawSamples, end: RawSamples, steps: int = 9) -> pd.DataFrame | np.ndarray:
         """Samples on the straight line in latent space from one sample to another, both ends included.
 
         Args:

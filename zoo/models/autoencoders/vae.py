@@ -13,7 +13,7 @@ from ...encode import from_tensor
 from ...errors import InputError, check_choice, check_range
 from ...spec import modality_of
 from ...training.tasks import TargetHead, task_of
-from ..base import Batch, Frame
+from ..base import Batch, RawSamples
 from .base import Unsupervised
 
 log = logging.getLogger("zoo")
@@ -165,7 +165,7 @@ class VAE(Unsupervised):
         return self.target_head.prediction_frame(raw[:, 1 + self.latent :], index).join(frame)
 
     @torch.inference_mode()
-    def log_likelihood(self, frame: Frame, samples: int = 100, seed: int = 0) -> pd.Series:
+    def log_likelihood(self, frame: RawSamples, samples: int = 100, seed: int = 0) -> pd.Series:
         """Importance-weighted log-likelihood of each sample, in nats (Burda et al. 2016, arXiv:1509.00519).
 
         Args:

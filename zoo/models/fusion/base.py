@@ -91,7 +91,7 @@ class Fusion(Supervised, abstract=True):
             width = model.eval().embed(x).shape[1]
         return model.train().body, width
 
-    def kept(self, measured: Tensor) -> Tensor:
+    def retained(self, measured: Tensor) -> Tensor:
         """Which modalities are looked at: while training some are hidden, ``(batch, modalities)``, the same shape."""
         if not self.training or not self.modality_dropout:
             return measured
@@ -100,9 +100,9 @@ class Fusion(Supervised, abstract=True):
         one = torch.zeros_like(measured).scatter_(1, torch.multinomial(measured + 1e-9, 1), 1.0) * measured
         return torch.where(kept.sum(1, keepdim=True) > 0, kept, one)
 
-    def visible(self, encoded: Tensor) -> Tensor:
+    def mask_modalities(self, encoded: Tensor) -> Tensor:
         """Encoded samples without the modalities that are hidden, the same shape."""
-        kept = self.kept(self.encode.measured(encoded))
+        kept = self.retained(self.encode.measured(encoded))
         widths = torch.tensor([place.stop - place.start for place in self.encode.places.values()], device=kept.device)
         return torch.cat([encoded[:, : -len(self.names)] * kept.repeat_interleave(widths, 1), kept], 1)
 
@@ -115,7 +115,7 @@ class Fusion(Supervised, abstract=True):
 
     def loss(self, batch: Batch) -> Tensor:
         """Losses of all targets, each over the samples that have it."""
-        return self.loss_of(self.body(self.visible(self.encode(batch["x"]))), batch)
+        return self.loss_of(self.body(self.mask_modalities(self.encode(batch["x"]))), batch)
 
     def loss_of(self, z: Tensor, batch: Batch) -> Tensor:
         """The same from places in latent space, ``(batch, latent)``."""
@@ -171,5 +171,5 @@ class Fusion(Supervised, abstract=True):
             total = total + head.weight * self.loss_of_target(head, output, y)
             if known.any():
                 metric = f"{name}_{head.task.headline}" if name else head.task.headline
-                metrics[metric] = head.followed(output[known], y[known])
+                metrics[metric] = head.headline_value(output[known], y[known])
         self.log_scores(split, total, **metrics)

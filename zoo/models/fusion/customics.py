@@ -124,7 +124,7 @@ class Integration(nn.Module):
         """Latent space of each modality, ``(batch, width)``; of samples that lack it, it means nothing."""
         return {name: encoder(encoded[:, self.places[name]]) for name, encoder in self.encoders.items()}
 
-    def together(self, latents: dict[str, Tensor], measured: Tensor) -> Tensor:
+    def concatenate(self, latents: dict[str, Tensor], measured: Tensor) -> Tensor:
         """Latent spaces side by side, what is learnt for a modality that is absent in its place: ``(batch, total)``."""
         parts = [
             torch.where(measured[:, number, None] > 0, z, self.absent[number])
@@ -139,7 +139,7 @@ class Integration(nn.Module):
 
     def forward(self, encoded: Tensor) -> Tensor:
         """The means."""
-        return self.posterior(self.together(self.latents(encoded), encoded[:, -len(self.encoders) :]))[0]
+        return self.posterior(self.concatenate(self.latents(encoded), encoded[:, -len(self.encoders) :]))[0]
 
 
 def kullback_leibler(mean: Tensor, log_variance: Tensor) -> Tensor:
@@ -281,7 +281,7 @@ class CustOmics(Fusion):
             total = total + (torch.stack(each).sum() if self.published else torch.stack(each).mean())
         if second or not self.published:
             seen = latents if second else {name: z.detach() for name, z in latents.items()}
-            together = self.body.together(seen, self.kept(measured))
+            together = self.body.concatenate(seen, self.retained(measured))
             central, mean = self._central(together)
             total = total + central + self.loss_of(mean, batch)
         return total

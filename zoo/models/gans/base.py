@@ -28,7 +28,7 @@ class Adversarial(Model, abstract=True):
 
     Each batch updates the discriminator once, and each ``discriminator_steps``-th the generator; a step, as in
     ``trainer.max_steps``, is one batch. Both have the same optimiser and schedule, and learning rates of their own. A
-    subclass gives `set_networks` its networks, and says what is made, what it should look like, and how it is judged.
+    subclass gives `set_networks` its networks, and says what is generated, what it should look like, and how it is judged.
 
     Args:
         adversarial_loss: non_saturating, hinge, least_squares or wasserstein, see `zoo.training.adversarial_losses`.
@@ -39,7 +39,7 @@ class Adversarial(Model, abstract=True):
             arXiv:1806.04498); 0 for none.
         clip: Largest norm of the gradient of either network; 0 for none.
         beta1: Decay of the mean gradient in Adam; 0.5 or 0 is usual for adversarial networks.
-        figure_epochs: Epochs between two figures of what is made.
+        figure_epochs: Epochs between two figures of what is generated.
         **shared: Arguments of `Model`.
 
     Attributes:
@@ -96,7 +96,7 @@ class Adversarial(Model, abstract=True):
         return self.averaged.module if self.average else self.generator
 
     @abstractmethod
-    def make(self, batch: Batch) -> Tensor:
+    def generate(self, batch: Batch) -> Tensor:
         """What the generator makes for a batch."""
 
     @abstractmethod
@@ -104,10 +104,10 @@ class Adversarial(Model, abstract=True):
         """What that should be taken for."""
 
     @abstractmethod
-    def judge(self, sample: Tensor, batch: Batch) -> list[Tensor]:
+    def discriminate(self, sample: Tensor, batch: Batch) -> list[Tensor]:
         """Outputs of each discriminator for real or made samples of a batch, of any shape; high means real."""
 
-    def generator_terms(self, batch: Batch, made: Tensor) -> Tensor | float:
+    def generator_terms(self, batch: Batch, generated: Tensor) -> Tensor | float:
         """What the generator loses beside the discriminators' terms."""
         return 0.0
 
@@ -115,10 +115,10 @@ class Adversarial(Model, abstract=True):
         """A picture of what is made at present."""
         return None
 
-    def _generator_loss(self, batch: Batch, made: Tensor) -> Tensor:
-        total = torch.as_tensor(self.generator_terms(batch, made), device=made.device)
+    def _generator_loss(self, batch: Batch, generated: Tensor) -> Tensor:
+        total = torch.as_tensor(self.generator_terms(batch, generated), device=generated.device)
         if any(self.weights):
-            for weight, output in zip(self.weights, self.judge(made, batch), strict=True):
+            for weight, output in zip(self.weights, self.discriminate(generated, batch), strict=True):
                 total = total + weight * losses.generator_loss(self.adversarial_loss, output)
         return total
 
@@ -129,25 +129,25 @@ class Adversarial(Model, abstract=True):
         by_generator, by_discriminator = self.optimizers()  # type: ignore[attr-defined]
         turn = not fights or step % self.discriminator_steps == 0
         with torch.set_grad_enabled(turn):
-            made = self.make(batch)
+            generated = self.generate(batch)
         if fights:
             self.discriminator.requires_grad_(True)
-            loss = self._discriminator_loss(batch, made.detach())
+            loss = self._discriminator_loss(batch, generated.detach())
             self._update(by_discriminator, "discriminator", step, loss, counts=True)
             self.discriminator.requires_grad_(False)
         if turn:
-            loss = self._generator_loss(batch, made) + self.penalty()
+            loss = self._generator_loss(batch, generated) + self.penalty()
             self._update(by_generator, "generator", step, loss, counts=not fights)
             if self.average:
                 self.averaged.update_parameters(self.generator)
         self._step_schedules()
 
-    def _discriminator_loss(self, batch: Batch, made: Tensor) -> Tensor:
+    def _discriminator_loss(self, batch: Batch, generated: Tensor) -> Tensor:
         real = self.real(batch)
-        outputs = list(zip(self.judge(real, batch), self.judge(made, batch), strict=True))
+        outputs = list(zip(self.discriminate(real, batch), self.discriminate(generated, batch), strict=True))
         loss = sum(losses.discriminator_loss(self.adversarial_loss, *pair) for pair in outputs)
         if self.gradient_penalty:
-            slope = losses.gradient_penalty(lambda sample: self.judge(sample, batch), real, made)
+            slope = losses.gradient_penalty(lambda sample: self.discriminate(sample, batch), real, generated)
             loss = loss + self.gradient_penalty * slope
         found = [torch.stack([r.mean(), m.mean(), (r > m).float().mean()]).detach() for r, m in outputs]
         self._scores.append(torch.stack(found).mean(0))
@@ -213,7 +213,7 @@ class Adversarial(Model, abstract=True):
             epoch = self.current_epoch + 1
             with files.replacing(Path(self.logger.log_dir) / "figures" / f"epoch_{epoch:04d}.png") as path:  # type: ignore[union-attr, arg-type]
                 figure.savefig(path)
-            self.logger.experiment.add_figure("made", figure, epoch)  # type: ignore[union-attr]
+            self.logger.experiment.add_figure("generated", figure, epoch)  # type: ignore[union-attr]
 
     def on_train_end(self) -> None:
         """Tell of a discriminator that won."""

@@ -107,7 +107,7 @@ class Generative(Adversarial, abstract=True):
         """Class codes of a batch, ``(batch,)``; None if there are no classes."""
         return batch["y"] if self.classes else None
 
-    def make(self, batch: Batch) -> Tensor:
+    def generate(self, batch: Batch) -> Tensor:
         """Samples of the classes of a batch."""
         noise = torch.randn(len(batch["x"]), self.noise, device=self.device)
         return self.generator(noise, self.labels(batch))  # type: ignore[no-any-return]
@@ -120,7 +120,7 @@ class Generative(Adversarial, abstract=True):
         """Encoded samples."""
         return self.encoded(batch["x"])
 
-    def judge(self, sample: Tensor, batch: Batch) -> list[Tensor]:
+    def discriminate(self, sample: Tensor, batch: Batch) -> list[Tensor]:
         """The discriminator's score of each sample."""
         return [self.discriminator(sample, self.labels(batch))]
 
@@ -159,9 +159,9 @@ class Generative(Adversarial, abstract=True):
             torch.manual_seed(seed)
             noise = torch.randn(n, self.noise).to(self.device)
             parts = torch.arange(n).split(self.rows_at_once)
-            made = [self.sampler(noise[some], labels[some] if labels is not None else None) for some in parts]
+            generated = [self.sampler(noise[some], labels[some] if labels is not None else None) for some in parts]
         self.train(training)
-        return torch.cat(made)
+        return torch.cat(generated)
 
     def collect(self, batch: Batch, batch_idx: int) -> None:
         """Keep the samples; they are compared once, at the end of the epoch."""
@@ -187,11 +187,11 @@ class Generative(Adversarial, abstract=True):
         chosen = torch.linspace(0, len(real) - 1, min(MOST, len(real)), device=real.device).long()
         real, codes = real[chosen], codes[chosen]
         labels = codes.repeat(MADE)
-        made = self.sample(labels if self.classes else None, len(labels), seed=0).flatten(1).float()
-        diversity = spread(made) / spread(real).clamp(min=1e-12)
+        generated = self.sample(labels if self.classes else None, len(labels), seed=0).flatten(1).float()
+        diversity = spread(generated) / spread(real).clamp(min=1e-12)
         if self.classes:
-            real, made = (self._with_class(*pair) for pair in ((real, codes), (made, labels)))
-        return energy_distance(made, real), diversity
+            real, generated = (self._with_class(*pair) for pair in ((real, codes), (generated, labels)))
+        return energy_distance(generated, real), diversity
 
     def _with_class(self, samples: Tensor, codes: Tensor) -> Tensor:
         """Samples with their class, whose weight grows with the typical distance of two samples."""

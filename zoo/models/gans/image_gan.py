@@ -15,7 +15,7 @@ from ...training.tasks import task_of
 from ..base import Batch
 from .generative import Generative
 
-SHOWN, CLASSES = 8, 10  # images of a class, and classes, in a picture of what is made
+SHOWN, CLASSES = 8, 10  # images of a class, and classes, in a picture of what is generated
 
 
 class Within(nn.Module):
@@ -84,9 +84,9 @@ class ImageGAN(Generative, abstract=True):
             if isinstance(layer, Within):
                 layer.ends.copy_(self.encode(self.seen))
 
-    def judge(self, sample: Tensor, batch: Batch) -> list[Tensor]:
+    def discriminate(self, sample: Tensor, batch: Batch) -> list[Tensor]:
         """As in `Generative`; in training of augmented images."""
-        return super().judge(diff_augment(sample, self.changes) if self.training else sample, batch)
+        return super().discriminate(diff_augment(sample, self.changes) if self.training else sample, batch)
 
     def as_frame(self, encoded: Tensor, labels: Tensor | None, seed: int) -> pd.DataFrame:
         """As in `Generative`; images are of the type of the training images, and within their range."""
@@ -108,6 +108,6 @@ class ImageGAN(Generative, abstract=True):
             figure.add_subplot(),
             picture,
             names,
-            f"{type(self).__name__}: images made in epoch {self.current_epoch + 1}",
+            f"{type(self).__name__}: images generated in epoch {self.current_epoch + 1}",
         )
         return figure

@@ -16,10 +16,10 @@ from ..base import Batch
 from .base import Adversarial
 
 SMALLEST = 0.01  # deviation that is divided by, in standard units of a channel and of the hidden states
-SHOWN = 6  # windows in a picture of what is made
+SHOWN = 6  # windows in a picture of what is generated
 
 
-class Frames(nn.Module):
+class BiLSTM(nn.Module):
     """A long short-term memory (Hochreiter and Schmidhuber 1997, doi:10.1162/neco.1997.9.8.1735) that reads both ways.
 
     Args:
@@ -69,22 +69,22 @@ class SeriesGenerator(nn.Module):
         super().__init__()
         self.channels, self.window, self.frame_length, self.noise = channels, window, frame_length, noise
         self.steps = math.ceil(window / frame_length)
-        self.network = Frames(noise, hidden, channels * frame_length)
-        self.inverse = Frames(channels * frame_length, hidden, noise) if inverse else None
+        self.network = BiLSTM(noise, hidden, channels * frame_length)
+        self.inverse = BiLSTM(channels * frame_length, hidden, noise) if inverse else None
 
     def forward(self, noise: Tensor) -> Tensor:
         """Windows."""
-        made = self.network(noise).unflatten(2, (self.channels, self.frame_length)).transpose(1, 2).flatten(2)
-        return made[..., : self.window]  # type: ignore[no-any-return]
+        generated = self.network(noise).unflatten(2, (self.channels, self.frame_length)).transpose(1, 2).flatten(2)
+        return generated[..., : self.window]  # type: ignore[no-any-return]
 
     def guess(self, x: Tensor) -> Tensor:
         """Noise that may make these windows, zeros if that was not learnt: ``-> (batch, steps, noise)``."""
         if self.inverse is None:
             return x.new_zeros(len(x), self.steps, self.noise)
-        return self.inverse(as_frames(x, self.frame_length))  # type: ignore[no-any-return]
+        return self.inverse(group_time_points(x, self.frame_length))  # type: ignore[no-any-return]
 
 
-class SeriesDiscriminator(Frames):
+class SeriesDiscriminator(BiLSTM):
     """How real each step of a window is: ``(batch, channels, window) -> (batch, steps)``; high means real.
 
     Args:
@@ -99,14 +99,14 @@ class SeriesDiscriminator(Frames):
 
     def states(self, x: Tensor) -> Tensor:
         """Hidden states of windows, ``(batch, steps, 2 * hidden)``."""
-        return super().states(as_frames(x, self.frame_length))
+        return super().states(group_time_points(x, self.frame_length))
 
     def forward(self, x: Tensor) -> Tensor:
         """A score a step."""
         return super().forward(x).squeeze(2)
 
 
-def as_frames(x: Tensor, frame_length: int) -> Tensor:
+def group_time_points(x: Tensor, frame_length: int) -> Tensor:
     """Windows as steps of several time points: ``-> (batch, steps, channels * frame_length)``; the last has zeros.
 
     Args:
@@ -144,7 +144,7 @@ class Windows:
         return total / count
 
 
-def mismatch(made: Tensor, goal: Tensor, z: Tensor, prior: float) -> Tensor:
+def mismatch(generated: Tensor, goal: Tensor, z: Tensor, prior: float) -> Tensor:
     """``mean((goal - made)^2) + prior * mean(z^2)`` of each sample, ``(batch,)``."""
     return (made - goal).square().flatten(1).mean(1) + prior * z.square().flatten(1).mean(1)
 
@@ -212,7 +212,7 @@ class MADGAN(AnomalyDetector, Adversarial):
         window: Time points of a window; by default the whole series.
         stride: Time points between the starts of two windows; by default half a window.
         frame_length: Time points that a step of the recurrent networks makes or reads; 1 as in the paper. Together with
-            ``noise`` it limits what can be made: a window is made of ``noise * window / frame_length`` numbers.
+            ``noise`` it limits what can be generated: a window is made of ``noise * window / frame_length`` numbers.
         noise: Numbers drawn for each step, from a standard normal distribution.
         hidden: Units of each recurrent network in each direction.
         cycle: Weight of what the descent minimises, for training windows and their guessed noise; 0 as in the paper: no
@@ -238,7 +238,7 @@ class MADGAN(AnomalyDetector, Adversarial):
     state_mean: Tensor
     state_scale: Tensor
     modalities = ("series",)
-    kept = ("residual_scale", "state_mean", "state_scale", *AnomalyDetector.kept)
+    fitted_buffers = ("residual_scale", "state_mean", "state_scale", *AnomalyDetector.fitted_buffers)
 
     def __init__(
         self,
@@ -290,7 +290,7 @@ class MADGAN(AnomalyDetector, Adversarial):
         """Noise to make windows of, ``(windows, steps, noise)``."""
         return torch.randn(windows, self.generator.steps, self.generator.noise, device=self.device)
 
-    def make(self, batch: Batch) -> Tensor:
+    def generate(self, batch: Batch) -> Tensor:
         """As many windows as the series of the batch have."""
         return self.generator(self.noise(len(batch["x"]) * len(self.windows.starts)))  # type: ignore[no-any-return]
 
@@ -298,11 +298,11 @@ class MADGAN(AnomalyDetector, Adversarial):
         """The windows of the series."""
         return self.windows.cut(self.encode(batch["x"]))
 
-    def judge(self, sample: Tensor, batch: Batch) -> list[Tensor]:
+    def discriminate(self, sample: Tensor, batch: Batch) -> list[Tensor]:
         """A score of each step of each window."""
         return [self.discriminator(sample)]
 
-    def generator_terms(self, batch: Batch, made: Tensor) -> Tensor | float:
+    def generator_terms(self, batch: Batch, generated: Tensor) -> Tensor | float:
         """What the descent would minimise, of windows and the noise that the encoder guesses."""
         if not self.cycle:
             return 0.0
@@ -354,10 +354,10 @@ class MADGAN(AnomalyDetector, Adversarial):
     def _over_time(self, left: Tensor, states: Tensor) -> Tensor:
         """The same of the differences from the nearest windows, and of hidden states."""
         error = (left / self.residual_scale).square().mean(1)
-        strange = self._strange(states).repeat_interleave(self.discriminator.frame_length, 1)[:, : error.shape[1]]
+        strange = self._state_deviation(states).repeat_interleave(self.discriminator.frame_length, 1)[:, : error.shape[1]]
         return self.windows.join(torch.stack([error, strange], 1))
 
-    def _strange(self, states: Tensor) -> Tensor:
+    def _state_deviation(self, states: Tensor) -> Tensor:
         """Mean squared difference of hidden states from those of normal windows: ``-> (batch * windows, steps)``."""
         return ((states - self.state_mean) / self.state_scale).square().mean(2)
 
@@ -380,7 +380,7 @@ class MADGAN(AnomalyDetector, Adversarial):
     def forward(self, x: Tensor) -> Tensor:
         """How unusual the discriminator's states are, without descent: ``(batch, *shape) -> (batch, 1)``."""
         states = self.discriminator.states(self.windows.cut(self.encode(x)))
-        return self._mean(self._strange(states).unsqueeze(2))
+        return self._mean(self._state_deviation(states).unsqueeze(2))
 
     def _mean(self, values: Tensor) -> Tensor:
         """Over steps and windows: ``(batch * windows, steps, width) -> (batch, width)``."""
@@ -394,12 +394,12 @@ class MADGAN(AnomalyDetector, Adversarial):
 
     def sample_figure(self) -> Figure:
         """Windows that are made of noise, all channels of each."""
-        made = self.sampler(self.noise(SHOWN)).cpu()
+        generated = self.sampler(self.noise(SHOWN)).cpu()
         figure = Figure(figsize=(8.4, 4.2), layout="constrained", dpi=150)
-        for axes, window in zip(figure.subplots(2, SHOWN // 2, sharex=True, sharey=True).flat, made, strict=True):
+        for axes, window in zip(figure.subplots(2, SHOWN // 2, sharex=True, sharey=True).flat, generated, strict=True):
             axes.plot(window.T, linewidth=1)
             axes.spines[["top", "right"]].set_visible(False)
         figure.supxlabel("time point of the window", fontsize=9)
         figure.supylabel("standard units of the channel", fontsize=9)
-        figure.suptitle(f"MADGAN: windows made in epoch {self.current_epoch + 1}", x=0.01, ha="left", fontsize=10)
+        figure.suptitle(f"MADGAN: windows generated in epoch {self.current_epoch + 1}", x=0.01, ha="left", fontsize=10)
         return figure

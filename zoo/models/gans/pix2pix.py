@@ -23,13 +23,13 @@ from .base import Adversarial
 from .patch_discriminator import PatchDiscriminator
 
 log = logging.getLogger("zoo")
-SHOWN = 6  # images in a picture of what is made
+SHOWN = 6  # images in a picture of what is generated
 
 
 class ConditionalGAN(Adversarial):
     """Makes an image of another one, such as a picture of a mask: pix2pix (Isola et al. 2017, arXiv:1611.07004).
 
-    The generator is a U-Net; the discriminator scores patches of the image that is made, seen with the one that it is
+    The generator is a U-Net; the discriminator scores patches of the image that is generated, seen with the one that it is
     made of. The loss of the generator is cross-entropy on these scores and 100 times the mean absolute difference (L1)
     from the true image, as if the range of the training images were -1 to 1. Images are normalised by themselves
     (Ulyanov et al. 2016, arXiv:1607.08022), so that what is made of one does not depend on the others of its batch.
@@ -58,7 +58,7 @@ class ConditionalGAN(Adversarial):
         ends: Lowest and highest value of each channel of the images of the training rows; what is made stays within.
 
     Shape:
-        ``(batch, *shape) -> (batch, channels, *spatial)``, in the units of the images that are made
+        ``(batch, *shape) -> (batch, channels, *spatial)``, in the units of the images that are generated
 
     Raises:
         InputError: Samples or a target that are no images, fewer than two levels, or images too small for the networks.
@@ -91,9 +91,9 @@ class ConditionalGAN(Adversarial):
         if prod(-(-length // 2 ** (len(filters) - 1)) for length in size) < 2:
             shape = " x ".join(map(str, size))
             raise InputError(f"filters: {len(filters)} levels leave one pixel of {shape}; list fewer")
-        made = target["shape"][0]
+        generated = target["shape"][0]
         self.standard: Encoder = ImageEncoder(Modality(kind="image", shape=target["shape"]))
-        self.register_buffer("ends", torch.tensor([-1.0, 1.0]).view(2, 1, *[1] * len(size)).repeat_interleave(made, 1))
+        self.register_buffer("ends", torch.tensor([-1.0, 1.0]).view(2, 1, *[1] * len(size)).repeat_interleave(generated, 1))
         drawn = torch.randn(1, noise, *size, generator=torch.Generator().manual_seed(0))
         self.register_buffer("noise_at_prediction", drawn)
         u_net = EncoderDecoder(
@@ -102,8 +102,8 @@ class ConditionalGAN(Adversarial):
             normalisation="instance",
             activation="leaky_relu",
         )
-        head = LAYERS[len(size)]["convolution"](filters[0], made, 1)
-        judge = PatchDiscriminator(channels + made, size, discriminator_filters, patch_layers)
+        head = LAYERS[len(size)]["convolution"](filters[0], generated, 1)
+        judge = PatchDiscriminator(channels + generated, size, discriminator_filters, patch_layers)
         self.set_networks(nn.Sequential(OrderedDict(body=u_net, head=head)), judge)
         self.weights, self.l1_weight, self.outputs = [adversarial_weight], l1_weight, Outputs()
         self._shown: Batch = {}
@@ -124,7 +124,7 @@ class ConditionalGAN(Adversarial):
         """As in `Model`; units and range of the images that are made come from those of the training rows."""
         super().fit_encoders(x, y)
         if y is None:
-            raise InputError("fit_encoders of a ConditionalGAN needs the images that are to be made: give y")
+            raise InputError("fit_encoders of a ConditionalGAN needs the images that are to be generated: give y")
         self.standard.fit(y)
         by_channel = y.transpose(0, 1).flatten(1)
         self.ends.copy_(torch.stack([by_channel.amin(1), by_channel.amax(1)]).view_as(self.ends))
@@ -135,7 +135,7 @@ class ConditionalGAN(Adversarial):
         drawn = self.noise_at_prediction.expand(len(x), *self.noise_at_prediction.shape[1:])
         return torch.cat([encoded, torch.randn_like(drawn) if self.training else drawn], 1)
 
-    def make(self, batch: Batch) -> Tensor:
+    def generate(self, batch: Batch) -> Tensor:
         """Images in standard units."""
         return self.generator(self.noisy(batch["x"]))  # type: ignore[no-any-return]
 
@@ -143,13 +143,13 @@ class ConditionalGAN(Adversarial):
         """The true images in standard units."""
         return self.standard(batch["y"])  # type: ignore[no-any-return]
 
-    def judge(self, sample: Tensor, batch: Batch) -> list[Tensor]:
+    def discriminate(self, sample: Tensor, batch: Batch) -> list[Tensor]:
         """Score of each patch of an image, which is seen with the encoded input."""
         return [self.discriminator(torch.cat([self.encode(batch["x"]), sample], 1))]
 
-    def generator_terms(self, batch: Batch, made: Tensor) -> Tensor | float:
+    def generator_terms(self, batch: Batch, generated: Tensor) -> Tensor | float:
         """The weighted L1, of images whose range is -1 to 1."""
-        error = (self.standard.inverse(made) - batch["y"]) / (self.ends[1] - self.ends[0]).clamp(min=1e-12)
+        error = (self.standard.inverse(generated) - batch["y"]) / (self.ends[1] - self.ends[0]).clamp(min=1e-12)
         return self.l1_weight * 2 * error.abs().mean()
 
     def embed(self, x: Tensor) -> Tensor:
@@ -158,12 +158,12 @@ class ConditionalGAN(Adversarial):
 
     def forward(self, x: Tensor) -> Tensor:
         """Raw values to images in their own units, within the range of those of the training rows."""
-        made = self.standard.inverse(self.sampler(self.noisy(x)))
-        return made.clamp(self.ends[0], self.ends[1])
+        generated = self.standard.inverse(self.sampler(self.noisy(x)))
+        return generated.clamp(self.ends[0], self.ends[1])
 
     def every_layer(self, x: Tensor) -> Any:
         """An image made, and judged."""
-        return self(x), self.judge(self.make({"x": x}), {"x": x})
+        return self(x), self.discriminate(self.generate({"x": x}), {"x": x})
 
     def raw_predictions(self, x: Tensor) -> Tensor:
         """The images that are made."""
@@ -175,9 +175,9 @@ class ConditionalGAN(Adversarial):
 
     def collect(self, batch: Batch, batch_idx: int) -> None:
         """Keep the L1 and the spectrum of each image, and some images to draw."""
-        made, real = self.standard(self(batch["x"])), self.real(batch)
+        generated, real = self.standard(self(batch["x"])), self.real(batch)
         error = (made - real).abs().flatten(1).mean(1, keepdim=True)
-        self.outputs.update(torch.cat([error, radial_power(made)], 1), radial_power(real))
+        self.outputs.update(torch.cat([error, radial_power(generated)], 1), radial_power(real))
         if batch_idx == 0:
             self._shown = {name: batch[name][:SHOWN] for name in ("x", "y")}
 
@@ -192,8 +192,8 @@ class ConditionalGAN(Adversarial):
         if not self._shown:
             return None
         x, real = (self._shown[name].float() for name in ("x", "y"))
-        made = {"input": x, "made": self(self._shown["x"]), "real": real}
+        generated = {"input": x, "generated": self(self._shown["x"]), "real": real}
         low, high = (float(end) for end in (self.ends[0].min(), self.ends[1].max()))
-        ends = {"input": (float(x.min()), float(x.max())), "made": (low, high), "real": (low, high)}
-        rows = {name: images.cpu().numpy() for name, images in made.items()}
-        return side_by_side(rows, ends, f"ConditionalGAN: images made in epoch {self.current_epoch + 1}")
+        ends = {"input": (float(x.min()), float(x.max())), "generated": (low, high), "real": (low, high)}
+        rows = {name: images.cpu().numpy() for name, images in generated.items()}
+        return side_by_side(rows, ends, f"ConditionalGAN: images generated in epoch {self.current_epoch + 1}")

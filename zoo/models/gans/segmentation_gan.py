@@ -109,7 +109,7 @@ class SegmentationGAN(Adversarial, Segmenter):
                 else:
                     self.discriminator[name] = PatchDiscriminator(seen, size, discriminator_filters, patch_layers)
 
-    def make(self, batch: Batch) -> Tensor:
+    def generate(self, batch: Batch) -> Tensor:
         """Raw outputs: ``(batch, maps, *spatial)``."""
         return self(batch["x"])  # type: ignore[no-any-return]
 
@@ -119,7 +119,7 @@ class SegmentationGAN(Adversarial, Segmenter):
         truth = one_hot(batch["y"], classes)[:, 1 if classes == 2 else 0 :]
         return (2.0 * truth - 1) * CERTAIN
 
-    def judge(self, sample: Tensor, batch: Batch) -> list[Tensor]:
+    def discriminate(self, sample: Tensor, batch: Batch) -> list[Tensor]:
         """Outputs of each discriminator, which see the encoded image with the probabilities of raw outputs."""
         image, mask = self.encode(batch["x"]), sample.sigmoid() if sample.shape[1] == 1 else sample.softmax(1)
         return [
@@ -127,13 +127,13 @@ class SegmentationGAN(Adversarial, Segmenter):
             for name, network in self.discriminator.items()
         ]
 
-    def generator_terms(self, batch: Batch, made: Tensor) -> Tensor:
+    def generator_terms(self, batch: Batch, generated: Tensor) -> Tensor:
         """The loss of the `Segmenter`."""
-        return self.target_head.loss(made, batch["y"]).mean()
+        return self.target_head.loss(generated, batch["y"]).mean()
 
     def every_layer(self, x: Tensor) -> Any:
         """A mask made, and judged."""
-        return self.judge(self.make({"x": x}), {"x": x})
+        return self.discriminate(self.generate({"x": x}), {"x": x})
 
 
 def edges(mask: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ class StepHead(TargetHead):
         rows: Tensor = self.owner.rule_as_loss(output, y)
         return rows
 
-    def answer(self, output: Tensor) -> Tensor:
+    def predict_from(self, output: Tensor) -> Tensor:
         """0 or 1 for each class: ``(batch, 1) -> (batch, 2)``."""
         positive = (output >= 0).to(output.dtype)
         return torch.cat([1 - positive, positive], 1)

@@ -24,7 +24,7 @@ class Task(ABC):
     """One kind of target, looked up by `task_of`. A subclass with a ``kind`` is registered, by a file in this folder.
 
     Tensors: ``y`` are targets as `encode` makes them of columns, ``output`` raw outputs of the last layer, and
-    ``answer`` what they mean: probabilities ``(rows, classes)``, values ``(rows,)`` or risks ``(rows,)``.
+    ``predictions`` what they mean: probabilities ``(rows, classes)``, values ``(rows,)`` or risks ``(rows,)``.
 
     Attributes:
         kind: Name of the kind, as in ``target["kind"]`` and ``--data.target_kind``.
@@ -36,7 +36,7 @@ class Task(ABC):
         per_pixel: The target is an array as large as the image: it is augmented together with it.
         array: Column of the prediction frame that holds arrays, if there is one.
         needs_event: The target is a time, and a second column says whether the event happened then.
-        needs_training_outputs: `finish` learns from the outputs for all training samples.
+        needs_training_outputs: `fit_buffers` learns from the outputs for all training samples.
     """
 
     kind: ClassVar[str]
@@ -143,7 +143,7 @@ class Task(ABC):
         """Targets as the loss takes them."""
         return y
 
-    def answer(self, head: "TargetHead", output: Tensor) -> Tensor:
+    def predict_from(self, head: "TargetHead", output: Tensor) -> Tensor:
         """What raw outputs mean."""
         raise InputError(f"{self.noun} cannot be predicted by a single head")
 
@@ -151,19 +151,19 @@ class Task(ABC):
         """Raw outputs as users read them, one row a sample."""
         raise InputError(f"{self.noun} cannot be predicted by a single head")
 
-    def followed(self, answer: Tensor, y: Tensor, target: Target) -> float:
+    def headline_value(self, predictions: Tensor, y: Tensor, target: Target) -> float:
         """The headline metric; NaN where it is not defined."""
         raise InputError(f"{self.noun} has no headline metric")
 
-    def scored_answer(self, head: "TargetHead", output: Tensor, reference: Tensor) -> Tensor:
+    def scored_predictions(self, head: "TargetHead", output: Tensor, reference: Tensor) -> Tensor:
         """What `scores` takes of raw outputs; ``reference`` are the training targets."""
-        return head.answer(output)
+        return head.predict_from(output)
 
-    def scores(self, answer: Tensor, y: Tensor, target: Target, reference: Tensor) -> dict[str, float]:
-        """All metrics of one split by name; NaN where one is not defined. See `scored_answer`."""
+    def scores(self, predictions: Tensor, y: Tensor, target: Target, reference: Tensor) -> dict[str, float]:
+        """All metrics of one split by name; NaN where one is not defined. See `scored_predictions`."""
         raise InputError(f"{self.noun} has no metrics")
 
-    def finish(self, head: "TargetHead", output: Tensor, y: Tensor) -> list[str]:
+    def fit_buffers(self, head: "TargetHead", output: Tensor, y: Tensor) -> list[str]:
         """Learn from the outputs for all training samples, once weights are final; names of the buffers it changed."""
         return []
 

@@ -126,18 +126,18 @@ class Classes(Task):
         strength: np.ndarray = f_classif(x, y)[0]
         return strength
 
-    def answer(self, head: TargetHead, output: Tensor) -> Tensor:
+    def predict_from(self, head: TargetHead, output: Tensor) -> Tensor:
         """Probabilities, ``(rows, classes)``."""
         return probabilities(output, head.target)
 
     def prediction_frame(self, head: TargetHead, output: Tensor, index: pd.Index) -> pd.DataFrame:
         """``probability_CLASS`` for each class, and ``prediction``."""
-        classes, values = head.target["classes"], head.answer(output).float().cpu().numpy()
+        classes, values = head.target["classes"], head.predict_from(output).float().cpu().numpy()
         frame = pd.DataFrame(values, index=index, columns=[f"probability_{name}" for name in classes])
         frame["prediction"] = [classes[code] for code in values.argmax(1)]
         return frame
 
-    def scores(self, answer: Tensor, y: Tensor, target: Target, reference: Tensor) -> dict[str, float]:
+    def scores(self, predictions: Tensor, y: Tensor, target: Target, reference: Tensor) -> dict[str, float]:
         """Metrics at a threshold of 0.5, and of the ranking and the probabilities.
 
         Returns:
@@ -151,8 +151,8 @@ class Classes(Task):
         options: dict[str, Any] = (
             {"task": "binary", "validate_args": False} if binary else {**by_class, "average": "macro"}
         )
-        ranked = answer[:, 1].contiguous() if binary else answer
-        guess, every_class = answer.argmax(1), len(y.unique()) == count
+        ranked = predictions[:, 1].contiguous() if binary else predictions
+        guess, every_class = predictions.argmax(1), len(y.unique()) == count
         truth = F.one_hot(y, count)
         calibration = {key: value for key, value in options.items() if key != "average"}
         result = {
@@ -165,19 +165,19 @@ class Classes(Task):
             "mcc": M.matthews_corrcoef(guess, y, **by_class),
             "roc_auc": M.auroc(ranked, y, **options) if every_class else float("nan"),
             "average_precision": M.average_precision(ranked, y, **options) if every_class else float("nan"),
-            "brier": (answer - truth).square().sum(1).mean() / (2 if binary else 1),
+            "brier": (predictions - truth).square().sum(1).mean() / (2 if binary else 1),
             "calibration_error": M.calibration_error(ranked, y, n_bins=15, **calibration),
         }
         return {name: float(value) for name, value in result.items()}  # type: ignore[arg-type]
 
-    def followed(self, answer: Tensor, y: Tensor, target: Target) -> float:
+    def headline_value(self, predictions: Tensor, y: Tensor, target: Target) -> float:
         """ROC-AUC."""
         count = len(target["classes"])
         if len(y.unique()) < count:
             return float("nan")
         if count == 2:
-            return float(M.auroc(answer[:, 1], y, task="binary", validate_args=False))  # type: ignore[arg-type]
-        return float(M.auroc(answer, y, task="multiclass", num_classes=count, validate_args=False))  # type: ignore[arg-type]
+            return float(M.auroc(predictions[:, 1], y, task="binary", validate_args=False))  # type: ignore[arg-type]
+        return float(M.auroc(predictions, y, task="multiclass", num_classes=count, validate_args=False))  # type: ignore[arg-type]
 
 
 class Binary(Classes):

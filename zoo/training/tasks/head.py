@@ -81,17 +81,17 @@ class TargetHead:
         """One value a row."""
         return self.loss_of_rows(output, self.task.standardised(self, y))
 
-    def answer(self, output: Tensor) -> Tensor:
+    def predict_from(self, output: Tensor) -> Tensor:
         """What raw outputs mean: probabilities ``(rows, classes)``, values or risks ``(rows,)``."""
-        return self.task.answer(self, output)
+        return self.task.predict_from(self, output)
 
     def prediction_frame(self, output: Tensor, index: pd.Index) -> pd.DataFrame:
         """Raw outputs as users read them, one row a sample."""
         return self.task.prediction_frame(self, output.to(self.mean.device), index)
 
-    def followed(self, output: Tensor, y: Tensor) -> float:
+    def headline_value(self, output: Tensor, y: Tensor) -> float:
         """The headline metric of raw outputs."""
-        return self.task.followed(self.answer(output), y, self.target)
+        return self.task.headline_value(self.predict_from(output), y, self.target)
 
 
 class ExtraTarget(nn.Module):

@@ -43,7 +43,7 @@ class Segmentation(Task):
         """In place of the mask ``prediction``, the predicted share of all that is not background."""
         return super().without_arrays(frame, target).assign(prediction=1 - frame[f"share_{target['classes'][0]}"])
 
-    def answer(self, head: TargetHead, output: Tensor) -> Tensor:
+    def predict_from(self, head: TargetHead, output: Tensor) -> Tensor:
         """Probabilities of each pixel, ``(rows, classes, *spatial)``."""
         return probabilities(output, head.target)
 

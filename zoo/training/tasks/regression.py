@@ -71,24 +71,24 @@ class Regression(Task):
         """In standard units."""
         return (y - head.mean) / head.scale
 
-    def answer(self, head: TargetHead, output: Tensor) -> Tensor:
+    def predict_from(self, head: TargetHead, output: Tensor) -> Tensor:
         """Values in their unit, ``(rows,)``."""
         return output.squeeze(1) * head.scale + head.mean
 
     def prediction_frame(self, head: TargetHead, output: Tensor, index: pd.Index) -> pd.DataFrame:
         """``prediction``, in the unit of the target."""
-        return pd.DataFrame({"prediction": head.answer(output).float().cpu().numpy()}, index=index)
+        return pd.DataFrame({"prediction": head.predict_from(output).float().cpu().numpy()}, index=index)
 
-    def scores(self, answer: Tensor, y: Tensor, target: Target, reference: Tensor) -> dict[str, float]:
+    def scores(self, predictions: Tensor, y: Tensor, target: Target, reference: Tensor) -> dict[str, float]:
         """mse, mae, r2 and spearman; the last two are NaN for one row, or for rows that do not vary."""
         enough = len(y) > 1 and bool(y.std() > 0)
         return {
-            "mse": float(M.mean_squared_error(answer, y)),
-            "mae": float(M.mean_absolute_error(answer, y)),
-            "r2": float(r2_score(answer, y)) if enough else float("nan"),
-            "spearman": float(spearman_corrcoef(answer, y)) if enough else float("nan"),
+            "mse": float(M.mean_squared_error(predictions, y)),
+            "mae": float(M.mean_absolute_error(predictions, y)),
+            "r2": float(r2_score(predictions, y)) if enough else float("nan"),
+            "spearman": float(spearman_corrcoef(predictions, y)) if enough else float("nan"),
         }
 
-    def followed(self, answer: Tensor, y: Tensor, target: Target) -> float:
+    def headline_value(self, predictions: Tensor, y: Tensor, target: Target) -> float:
         """R2."""
-        return float(r2_score(answer, y)) if len(y) > 1 else float("nan")
+        return float(r2_score(predictions, y)) if len(y) > 1 else float("nan")

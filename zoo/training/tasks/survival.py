@@ -27,8 +27,8 @@ EVENTS = [
 class Survival(Task):
     """A time, and whether the event happened then: ``y`` float32 ``shape=(samples, 2)``; NaN in both is missing.
 
-    The raw output is the logarithm of the hazard up to a constant. The answer is the risk, the log hazard ratio against
-    the mean training sample, whose hazard `finish` learns from the training rows; it belongs to the weights.
+    The raw output is the logarithm of the hazard up to a constant. The predictions is the risk, the log hazard ratio against
+    the mean training sample, whose hazard `fit_buffers` learns from the training rows; it belongs to the weights.
     """
 
     kind = "survival"
@@ -138,11 +138,11 @@ class Survival(Task):
         hazard = {"event_times": torch.full((KNOTS,), torch.inf), "log_hazard": torch.full((KNOTS,), torch.nan)}
         return {**super().buffers(), **hazard, "horizons": torch.full((3,), torch.nan)}
 
-    def answer(self, head: TargetHead, output: Tensor) -> Tensor:
+    def predict_from(self, head: TargetHead, output: Tensor) -> Tensor:
         """Risks, ``(rows,)``."""
         return output.squeeze(1) * head.scale + head.mean
 
-    def is_finished(self, head: TargetHead) -> bool:
+    def is_fitted(self, head: TargetHead) -> bool:
         """Whether the baseline hazard is known."""
         return not bool(head.owner.log_hazard.isnan().any())
 
@@ -152,30 +152,30 @@ class Survival(Task):
 
     def prediction_frame(self, head: TargetHead, output: Tensor, index: pd.Index) -> pd.DataFrame:
         """``risk``, and the probability of no event until the quartiles of the training event times."""
-        risk = head.answer(output).float()
+        risk = head.predict_from(output).float()
         frame = pd.DataFrame({"risk": risk.cpu().numpy()}, index=index)
-        if self.is_finished(head):
+        if self.is_fitted(head):
             probability = self.curve(head, risk, head.owner.horizons).cpu().numpy()
             for number, time in enumerate(head.owner.horizons.tolist()):
                 unit = f"_{head.target['unit']}" if head.target["unit"] else ""
                 frame[f"survival_{time:g}{unit}"] = probability[:, number]
         return frame
 
-    def followed(self, answer: Tensor, y: Tensor, target: Target) -> float:
+    def headline_value(self, predictions: Tensor, y: Tensor, target: Target) -> float:
         """Harrell's C-index."""
-        return concordance(answer.float().cpu().numpy(), y.cpu().numpy())
+        return concordance(predictions.float().cpu().numpy(), y.cpu().numpy())
 
-    def scored_answer(self, head: TargetHead, output: Tensor, reference: Tensor) -> Tensor:
+    def scored_predictions(self, head: TargetHead, output: Tensor, reference: Tensor) -> Tensor:
         """Risks, then probabilities at the scored times: ``(rows, 1 + times)``."""
-        risk = head.answer(output)
+        risk = head.predict_from(output)
         times = torch.from_numpy(scored_times(reference.numpy())).float()
         return torch.cat([risk.unsqueeze(1), self.curve(head, risk, times)], 1)
 
-    def scores(self, answer: Tensor, y: Tensor, target: Target, reference: Tensor) -> dict[str, float]:
+    def scores(self, predictions: Tensor, y: Tensor, target: Target, reference: Tensor) -> dict[str, float]:
         """See `zoo.training.survival_metrics.survival_scores`."""
-        return survival_scores(answer.numpy(), y.numpy(), reference.numpy())
+        return survival_scores(predictions.numpy(), y.numpy(), reference.numpy())
 
-    def finish(self, head: TargetHead, output: Tensor, y: Tensor) -> list[str]:
+    def fit_buffers(self, head: TargetHead, output: Tensor, y: Tensor) -> list[str]:
         """Learn the hazard of the mean training sample (Breslow's estimate).
 
         Args:
