@@ -21,8 +21,8 @@ from ..training.optimisers import OptimizerName, ScheduleName, optimizer, schedu
 from ..training.tasks import TASKS, TargetHead
 from ..training.tasks.survival import Survival
 
-# With this variable of Lightning, torch loads a driver library at every step of Adam to look for GPUs, which doubles the
-# time of small steps.
+# With this variable of Lightning, torch loads a driver library at every step of Adam to look for GPUs, which doubles
+# the time of small steps.
 if not torch.cuda.is_available():
     os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)
 
@@ -203,7 +203,7 @@ class Model(LightningModule):
 
     @property
     def rows_at_once(self) -> int:
-        """Number of samples in one batch of predictions; fewer for large samples, to limit the memory of activations."""
+        """Samples in one batch of predictions; fewer if they are large, to limit the memory of activations."""
         return max(1, min(MOST_ROWS, MOST_VALUES // self.encode.out_features))
 
     @torch.inference_mode()
@@ -216,8 +216,8 @@ class Model(LightningModule):
                 and a model of several modalities a dict with one or more of these by name.
 
         Returns:
-            One row per sample, named by the id column of the training table if there is one, else by the index. Classes:
-            ``probability_CLASS`` for each class, and ``prediction``. Continuous targets: ``prediction``, in
+            One row per sample, named by the id column of the training table if there is one, else by the index.
+            Classes: ``probability_CLASS`` for each class, and ``prediction``. Continuous targets: ``prediction``, in
             ``target["unit"]``. Masks: ``mask``, the class code of each pixel, and ``share_CLASS``, the share of the
             pixels of each class. Models without a target: their outputs, such as ``reconstruction_error``,
             ``latent_0``, ...
@@ -415,7 +415,7 @@ class Model(LightningModule):
 class Supervised(Model, abstract=True):
     """A model of one target: ``head(embed(x))``.
 
-    The task of the target (`zoo.training.tasks`) defines its losses, its metrics and how raw outputs become predictions.
+    The task of the target (`zoo.training.tasks`) defines losses and metrics, and how raw outputs become predictions.
 
     Args:
         loss: ``"auto"`` (the default of the task), or for two classes ``bce`` or ``focal``, for more ``cce`` or

@@ -237,9 +237,9 @@ def test_extra_continuous_targets_are_standardised_by_a_fit(here):
 
 
 def test_what_cannot_be_built_says_why(cohort, frame, message):
-    assert "mixed fusion is the model CustOmics" in message(lambda: MultiModal(spec=cohort.spec, fusion="mixed"))
+    assert "for mixed fusion use the model CustOmics" in message(lambda: MultiModal(spec=cohort.spec, fusion="mixed"))
     assert "did you mean rna" in message(lambda: MultiModal(spec=cohort.spec, branches={"rnaa": {}}))
-    assert "'LSTM' is no model that predicts" in message(
+    assert "'LSTM' is not a model that predicts" in message(
         lambda: MultiModal(spec=cohort.spec, branches={"rna": {"model": "LSTM"}})
     )
     assert "early fusion has no branches" in message(

@@ -181,7 +181,7 @@ def test_it_is_told_when_samples_are_all_alike_or_the_discriminator_won(
     )
     with caplog.at_level("WARNING", "zoo"):
         trained(10, discriminator_lr=0.1, lr=1e-6)
-    assert "the discriminator ranks 100.0% of the pairs" in caplog.text
+    assert "the discriminator scores the real sample higher in 100.0% of the pairs" in caplog.text
 
 
 def test_options_that_do_not_fit_say_so(table: str) -> None:

@@ -163,7 +163,7 @@ def test_only_training_shows_augmented_images():
     ("shape", "kind", "said"),
     [
         ((1, 30), "series", "DCGAN is not available for series data; it is for image data"),
-        ((1, 6, 8, 8), "image", "DCGAN makes images of shape (channels, height, width)"),
+        ((1, 6, 8, 8), "image", "DCGAN generates images of shape (channels, height, width)"),
     ],
 )
 def test_samples_that_are_no_images(shape, kind, said, message):

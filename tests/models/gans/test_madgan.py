@@ -205,7 +205,7 @@ def test_bad_options_are_told_in_one_line(message):
     image = {"spec": spec((3, 8, 8), ("rest", "tremor"))}
     assert message(lambda: MADGAN(**image, **SMALL)) == "MADGAN is not available for image data; it is for series data"
     grams = {"encoding": {"layer": "gramian"}, **of}
-    assert message(lambda: MADGAN(**grams, **SMALL)) == "MADGAN takes series, no images of them"
+    assert message(lambda: MADGAN(**grams, **SMALL)) == "MADGAN takes series, not images of series; leave out encoding"
 
 
 def test_normal_series_that_are_missing_are_told_in_one_line(here, message):
