@@ -34,7 +34,7 @@ def test_raw_values_are_matched_by_name(caplog: pytest.LogCaptureFixture) -> Non
     x = to_tensor(FRAME, MODALITY)
     (told,) = caplog.messages
     assert told.startswith("the table: '")
-    assert "of sex was never seen in training; such rows: 1" in told
+    assert "of sex is not in the training data; rows with unknown levels: 1" in told
     nan = torch.nan
     expected = torch.tensor([[20, 1, 0, nan], [40, 0, 2, 80], [60, 2, 1, 120], [80, nan, nan, nan]])
     torch.testing.assert_close(x, expected, equal_nan=True)

@@ -157,7 +157,7 @@ def test_dense_and_column_wise_matrices_are_read_too(counts):
 
 def test_few_missing_genes_are_average_and_told_of(counts, caplog):
     x = to_tensor(cells(counts)[:, 1:], modality())
-    assert caplog.messages == ["the table: 1 of 10 genes were not measured and count as average: g0"]
+    assert caplog.messages == ["the table: 1 of 10 genes were not measured and are set to the training mean: g0"]
     assert x[torch.tensor([0, 1])][:, 0].isnan().all()
     torch.testing.assert_close(x[torch.arange(50)][:, 1:], counts[:, 1:])
     table = to_tensor(cells(counts)[:, 1:].to_df(), modality())
@@ -166,7 +166,7 @@ def test_few_missing_genes_are_average_and_told_of(counts, caplog):
 
 def test_many_missing_genes_are_refused_with_a_hint(counts, message):
     told = message(lambda: to_tensor(cells(counts)[:, 3:], modality(), "new.h5ad"))
-    assert "new.h5ad has 7 of the 10 genes that are needed (70%, at least 80% must be there)" in told
+    assert "new.h5ad has 7 of the 10 genes that are needed (70%, at least 80% are required)" in told
     assert "g0, g1, g2;" in told
     upper = cells(counts, [name.upper() for name in GENES])
     assert "differ in case (g0, G0)" in message(lambda: to_tensor(upper, modality()))

@@ -1,4 +1,4 @@
-"""What discriminator and generator lose, from the outputs of the discriminator."""
+"""Losses of discriminator and generator in generative adversarial networks."""
 
 from collections.abc import Callable
 from typing import Literal
@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 
-EXPLODED = 1e6  # no useful loss is larger
+EXPLODED = 1e6  # absolute loss above which training has diverged
 AdversarialLoss = Literal["non_saturating", "hinge", "least_squares", "wasserstein"]
 
 
 def discriminator_loss(name: AdversarialLoss, real: Tensor, generated: Tensor) -> Tensor:
-    """Mean loss of a discriminator that is to score real samples high and generated ones low.
+    """Mean loss of a discriminator, whose output is to be high for real and low for generated samples.
 
     Args:
         name: ``"non_saturating"``: binary cross-entropy (Goodfellow et al. 2014, arXiv:1406.2661); ``"hinge"`` (Lim and
@@ -33,7 +33,7 @@ def discriminator_loss(name: AdversarialLoss, real: Tensor, generated: Tensor) -
 
 
 def generator_loss(name: AdversarialLoss, generated: Tensor) -> Tensor:
-    """Mean loss of the generator whose samples got these outputs; see `discriminator_loss`."""
+    """Mean loss of the generator, from the discriminator outputs for its samples; see `discriminator_loss`."""
     match name:
         case "non_saturating":
             return softplus(-generated).mean()
@@ -44,15 +44,17 @@ def generator_loss(name: AdversarialLoss, generated: Tensor) -> Tensor:
 
 
 def gradient_penalty(discriminate: Callable[[Tensor], list[Tensor]], real: Tensor, generated: Tensor) -> Tensor:
-    """Mean of (norm of the gradient - 1)^2 between real and generated samples (Gulrajani et al. 2017, arXiv:1704.00028).
+    """Gradient penalty: mean of (norm of the gradient - 1)^2 at random interpolations of real and generated samples.
+
+    Gulrajani et al. 2017, arXiv:1704.00028.
 
     Args:
-        discriminate: Gives the outputs of each discriminator, whose gradients are taken by themselves.
-        real: ``shape=(batch, *shape)``.
-        generated: The same shape.
+        discriminate: Outputs of each discriminator for samples; each discriminator has a penalty of its own.
+        real: Real samples, ``shape=(batch, *shape)``.
+        generated: Generated samples of the same shape.
     """
     share = torch.rand(len(real), *[1] * (real.ndim - 1), device=real.device, dtype=real.dtype)
-    between = torch.lerp(real, generated.to(real), share).requires_grad_()  # in half precision generated ones are shorter
+    between = torch.lerp(real, generated.to(real), share).requires_grad_()  # generated may be in half precision
     total = real.new_zeros(())
     for output in discriminate(between):
         (gradient,) = torch.autograd.grad(output.sum(), between, create_graph=True)
@@ -60,17 +62,17 @@ def gradient_penalty(discriminate: Callable[[Tensor], list[Tensor]], real: Tenso
     return total
 
 
-def first_explosion(lost: dict[str, list[tuple[int, Tensor]]]) -> tuple[int, str, float] | None:
-    """The first step with a loss that is not finite or beyond all reason: step, network, loss; None if all are fine.
+def first_explosion(losses: dict[str, list[tuple[int, Tensor]]]) -> tuple[int, str, float] | None:
+    """Step, network and loss of the first update whose loss is not finite or larger than 1e6; None if there is none.
 
     Args:
-        lost: Step and loss of each update, by the name of the network.
+        losses: Step and loss of each update, by the name of the network.
     """
-    wild = [
+    exploded = [
         (step, name, float(loss))
-        for name, found in lost.items()
-        if found and not (torch.stack([loss for _, loss in found]).abs() < EXPLODED).all()
-        for step, loss in found
+        for name, updates in losses.items()
+        if updates and not (torch.stack([loss for _, loss in updates]).abs() < EXPLODED).all()
+        for step, loss in updates
         if not abs(float(loss)) < EXPLODED
     ]
-    return min(wild, default=None)
+    return min(exploded, default=None)

@@ -149,7 +149,7 @@ def test_other_data_that_lack_what_a_model_needs_are_refused(tables, caplog, mes
     assert "rna.csv has 6 of the 12 genes that are needed (50%, at least 80% must be there)" in error()
     tables["rna"].iloc[:, 1:].to_csv("rna.csv")
     x = everything(read(given).conform(spec, external=True))
-    assert "rna.csv: 1 of 12 genes were not measured and count as average: g0" in caplog.text
+    assert "rna.csv: 1 of 12 genes were not measured and are set to the training mean: g0" in caplog.text
     assert x["rna"][:, 0].isnan().all()
     doubled = pd.concat([tables["samples"], tables["samples"][:1]])
     doubled.to_csv("samples.csv")

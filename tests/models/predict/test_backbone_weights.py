@@ -226,7 +226,7 @@ def test_weights_of_another_network_are_refused(
     model = Backbone(spec=spec(1, 64, 64), weights=str(tmp_path / "wrong.pth"), mode="features")
     assert "bn1.weight has another shape" in message(lambda: model.fit_encoders(torch.randn(2, 1, 64, 64)))
     torch.save({**wrong, "bn1.weight": torch.ones(64), "more": torch.ones(1)}, tmp_path / "wrong.pth")
-    assert "more has no place in it" in message(lambda: model.fit_encoders(torch.randn(2, 1, 64, 64)))
+    assert "more is not part of the network" in message(lambda: model.fit_encoders(torch.randn(2, 1, 64, 64)))
 
 
 def test_without_a_network_the_file_and_its_place_are_named(

@@ -172,7 +172,7 @@ def test_a_head_is_trained_on_filters_of_training_rows(monkeypatch: pytest.Monke
     monkeypatch.setattr(PCAFilters, "forward", lambda self, x: (calls.append(len(x)), forward(self, x))[1])
     fit(model, data, 8)
     assert sum(calls) == 130  # each sample once, not once an epoch
-    assert model.seen is None
+    assert model.cache is None
     other.fit_encoders(data.training_inputs())
     same = {name for name, value in model.state_dict().items() if torch.equal(other.state_dict()[name], value)}
     assert set(model.state_dict()) - same == {"head.1.weight", "head.1.bias"}
@@ -186,14 +186,14 @@ def test_what_is_kept_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     model = PCANet(spec=spec(1, 20, 20), filters=[2, 2], patch_size=3)
     model.fit_encoders(x)
     expected = model.embed(x)
-    monkeypatch.setattr("zoo.models.predict.pcanet.KEPT_VALUES", 5 * model.body.width)
+    monkeypatch.setattr("zoo.models.predict.pcanet.CACHED_VALUES", 5 * model.body.width)
     model.on_fit_start()
     for rows in (slice(4), slice(2, 8), slice(8), slice(3, 4)):
         assert torch.equal(model.embed(x[rows]), expected[rows])
-        assert model.seen is not None
-        assert len(model.seen) == 4
+        assert model.cache is not None
+        assert len(model.cache) == 4
     changed = x[:4] + 0.1 * torch.randn(4, 1, 20, 20)  # augmented
-    model.seen = None
+    model.cache = None
     expected = model.embed(changed)
     model.on_fit_start()
     model.embed(x[:4])
