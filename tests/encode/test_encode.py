@@ -33,7 +33,7 @@ FRAME = pd.DataFrame(
 def test_raw_values_are_matched_by_name(caplog: pytest.LogCaptureFixture) -> None:
     x = to_tensor(FRAME, MODALITY)
     (told,) = caplog.messages
-    assert told.startswith("the table: '")
+    assert told.startswith("the table: level '")
     assert "of sex is not in the training data; rows with unknown levels: 1" in told
     nan = torch.nan
     expected = torch.tensor([[20, 1, 0, nan], [40, 0, 2, 80], [60, 2, 1, 120], [80, nan, nan, nan]])

@@ -193,7 +193,8 @@ def test_what_cannot_be_built_says_why(options, words, mixed, message):
 
 def test_mistakes_in_use(mixed, message):
     model = Autoencoder(spec=mixed.spec, latent=2)
-    assert "not a covariate of this model; did you mean centre" in message(lambda: model.conditions({"center": "rome"}, 1))
+    told = message(lambda: model.conditions({"center": "rome"}, 1))
+    assert "not a covariate of this model; did you mean centre" in told
     assert "not in the training data; known: oslo, rome" in message(lambda: model.conditions({"centre": "Wien"}, 1))
     assert "which column is to be predicted? Give --data.target" in message(lambda: MLP(spec=mixed.spec))
     assert "k-mer embeddings cannot be reconstructed" in message(

@@ -120,7 +120,7 @@ def test_what_cannot_be(message):
     assert "5 levels leave one pixel of 16 x 16" in message(build(filters=[2, 2, 2, 2, 2]))
     assert "noise must be at least 0" in message(build(noise=-1))
     model, batch = fitted((1, 16, 16), (1, 16, 16))
-    assert "needs the images that are to be made" in message(lambda: model.fit_encoders(batch["x"]))
+    assert "needs the target images" in message(lambda: model.fit_encoders(batch["x"]))
 
 
 # Training.

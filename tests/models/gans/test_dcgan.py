@@ -172,7 +172,7 @@ def test_samples_that_are_no_images(shape, kind, said, message):
 
 def test_masks_are_refused(message):
     target = {"kind": "segmentation", "name": "mask", "classes": ["a", "b"], "unit": ""}
-    assert "no masks" in message(lambda: DCGAN(spec={**image_spec(1, 8, 8), "target": target}))
+    assert "not masks" in message(lambda: DCGAN(spec={**image_spec(1, 8, 8), "target": target}))
 
 
 def test_images_too_small_for_the_layers(message):

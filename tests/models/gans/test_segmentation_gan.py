@@ -180,7 +180,7 @@ def test_what_cannot_be(message):
     assert "patch_weight must be at least 0" in message(build(patch_weight=-1.0))
     assert "average" in message(build(average=0.9))
     assert "gradient_penalty" in message(build(gradient_penalty=10.0, adversarial_loss="wasserstein"))
-    assert "6 pixels or more a side" in message(build(shape=(1, 5, 8)))
+    assert "6 pixels or more per side" in message(build(shape=(1, 5, 8)))
     binary = spec((1, 8, 8)) | {"target": {"kind": "binary", "name": "sick", "classes": ["no", "yes"], "unit": ""}}
     assert "predicts a mask; target 'sick' is one of two classes: give --data.masks" in message(
         lambda: SegmentationGAN(spec=binary)

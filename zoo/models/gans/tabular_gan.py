@@ -136,13 +136,13 @@ def gaussian(spread: Tensor, middle: Tensor, numbers: int, flags: int, noise: in
     correlation = (latent.T @ latent / pairs / variance.outer(variance).clamp(min=1e-6)).clamp(-STRONGEST, STRONGEST)
     correlation.fill_diagonal_(1.0)
     values, vectors = torch.linalg.eigh(correlation)
-    count = min(noise, len(values))
-    factor = vectors[:, -count:] * values[-count:].clamp(min=1e-6).sqrt()
-    if count == len(values):
+    rank = min(noise, len(values))
+    factor = vectors[:, -rank:] * values[-rank:].clamp(min=1e-6).sqrt()
+    if rank == len(values):
         factor = factor / factor.norm(dim=1, keepdim=True)  # a positive semidefinite correlation matrix near to it
     units = torch.cat([scale, torch.full_like(threshold, SHARPNESS)])
     slope = spread.new_zeros(noise, spread.shape[1])
-    slope[:count] = factor.T * units
+    slope[:rank] = factor.T * units
     return torch.cat([mean, -SHARPNESS * threshold]), slope
 
 
