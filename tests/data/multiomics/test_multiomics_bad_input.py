@@ -92,7 +92,7 @@ def test_times_and_events(tables, fails):
         assert "the time -5 is negative" in error_of(lambda s: s.assign(days=[-5.0, *s["days"][1:]]))
         assert "event 'dead' has 3 values (0, 1, 2, ...)" in error_of(lambda s: s.assign(dead=[2, *s["dead"][1:]]))
         assert "no training sample has the event 'dead' (1)" in error_of(lambda s: s.assign(dead=0))
-    assert "event 'dead' says no idea and yes" in error(lambda s: s.assign(dead=["yes", "no idea"] * 30))
+    assert "event 'dead' has the values no idea and yes" in error(lambda s: s.assign(dead=["yes", "no idea"] * 30))
 
 
 @pytest.mark.parametrize(

@@ -146,7 +146,7 @@ def test_other_data_that_lack_what_a_model_needs_are_refused(tables, caplog, mes
     assert "clinic.csv lacks 1 of 2 features, first 'sex'; known: " in error()
     tables["samples"][["age", "sex"]].to_csv("clinic.csv")
     tables["rna"].iloc[:, :6].to_csv("rna.csv")
-    assert "rna.csv has 6 of the 12 genes that are needed (50%, at least 80% must be there)" in error()
+    assert "rna.csv has 6 of the 12 genes that are needed (50%, at least 80% are required)" in error()
     tables["rna"].iloc[:, 1:].to_csv("rna.csv")
     x = everything(read(given).conform(spec, external=True))
     assert "rna.csv: 1 of 12 genes were not measured and are set to the training mean: g0" in caplog.text
