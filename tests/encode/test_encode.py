@@ -79,7 +79,7 @@ def test_integer_and_float_levels_are_the_same() -> None:
     assert to_tensor(whole, modality)[:, 0].tolist() == to_tensor(with_missing, modality)[:2, 0].tolist() == [0, 1]
 
 
-def test_example_is_made_up_but_valid() -> None:
+def test_example_is_simulated_and_valid() -> None:
     layer = TableEncoder(MODALITY)
     layer.fit(to_tensor(FRAME, MODALITY))
     x = layer.example(200)

@@ -155,7 +155,7 @@ def test_dense_and_column_wise_matrices_are_read_too(counts):
     assert twice.nnz == 4  # the user's own stays as it is
 
 
-def test_few_missing_genes_are_average_and_told_of(counts, caplog):
+def test_few_missing_genes_are_set_to_the_mean_and_reported(counts, caplog):
     x = to_tensor(cells(counts)[:, 1:], modality())
     assert caplog.messages == ["the table: 1 of 10 genes were not measured and are set to the training mean: g0"]
     assert x[torch.tensor([0, 1])][:, 0].isnan().all()
@@ -190,7 +190,7 @@ def test_wrong_values_name_sample_and_gene(counts, message):
     assert "gene 'g0' occurs more than once" in message(lambda: to_tensor(twice, modality()))
 
 
-def test_nothing_dense_is_made_but_the_batch():
+def test_only_batches_are_dense():
     matrix = sparse.csr_matrix((100_000, 10_000), dtype=np.float32)
     x = ExpressionRows(matrix, np.arange(10_000)[::-1], None)
     tracemalloc.start()

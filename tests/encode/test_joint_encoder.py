@@ -141,7 +141,7 @@ def test_names_may_be_numbers_in_one_table_and_text_in_another(model, tables):
     np.testing.assert_allclose(told["probability_b"], expected["probability_b"], rtol=1e-5)
 
 
-def test_what_cannot_be_predicted_is_told_in_one_line(model, tables, message):
+def test_what_cannot_be_predicted_raises_one_line(model, tables, message):
     def fails(given):
         return message(lambda: model.predict(given))
 

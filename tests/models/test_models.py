@@ -248,7 +248,7 @@ def test_regression_scores_and_undefined_ones() -> None:
     assert np.isnan(one_class["roc_auc"])
 
 
-def test_a_number_is_learnt_in_standard_units_and_answered_in_its_own() -> None:
+def test_a_continuous_target_is_standardised_and_predicted_in_its_unit() -> None:
     model, y = MLP(spec=spec_of("regression"), hidden=[]), torch.tensor([100.0, 300.0, 200.0])
     model.fit_encoders(torch.randn(3, 4), y)
     with torch.no_grad():

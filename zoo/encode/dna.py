@@ -148,7 +148,7 @@ def sequence_to_tensor(frame: pd.DataFrame, modality: Modality, source: str = "t
     """Codes of the sequences in a user's table.
 
     Args:
-        frame: One sample a row, with the sequence column of the modality.
+        frame: One sample per row, with the sequence column of the modality.
         modality: Column, length, and whether sequences of other lengths are padded or cropped (``resize``).
         source: Name of the table in errors.
 

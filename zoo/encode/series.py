@@ -127,7 +127,7 @@ def series_to_tensor(frame: pd.DataFrame, modality: Modality, source: str = "the
 def series_card(modality: Modality, names: list[str]) -> InputLines:
     """Inputs of a model of series, for its card."""
     rate = f" at {modality['sampling_rate']:g} Hz" if "sampling_rate" in modality else ""
-    shorter = "; shorter ones are padded" if modality.get("resize") else ""
+    shorter = "; shorter series are padded" if modality.get("resize") else ""
     length = modality["shape"][1]
     return InputLines(
         "time-series",

@@ -56,7 +56,7 @@ class AnomalyDetector(Model, abstract=True):
             raise InputError(f"{name} needs a target with classes, one of which is normal: give --data.target")
         if normal not in classes:
             hint = suggest(normal, classes)
-            raise InputError(f"normal: {normal!r} is no class of {self.target['name']!r}; {hint}")
+            raise InputError(f"normal: {normal!r} is not a class of {self.target['name']!r}; {hint}")
         self.code, self.part_weights = classes.index(normal), [reconstruction_weight, 1 - reconstruction_weight]
         self.register_buffer("centre", torch.zeros(2))
         self.register_buffer("spread", torch.ones(2))

@@ -203,7 +203,7 @@ def test_mistakes_in_use(mixed, message):
     assert "one sample as start" in message(lambda: model.interpolate(mixed_frame(), mixed_frame()))
 
 
-def test_a_latent_space_that_leaves_nothing_out_is_told_of(plane, caplog):
+def test_a_latent_space_as_large_as_the_samples_is_reported(plane, caplog):
     with caplog.at_level(logging.WARNING, "zoo"):
         Autoencoder(spec=plane.spec, latent=10)
     assert "a latent space of 10 for samples of 10 numbers" in caplog.text

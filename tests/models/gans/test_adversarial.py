@@ -184,7 +184,7 @@ def test_mode_collapse_and_a_dominating_discriminator_are_reported(
     assert "the discriminator scores the real sample higher in 100.0% of the pairs" in caplog.text
 
 
-def test_options_that_do_not_fit_say_so(table: str) -> None:
+def test_options_that_do_not_fit_are_refused(table: str) -> None:
     for options, words in (
         ({"adversarial_loss": "wasserstein"}, "needs a gradient_penalty, such as 10"),
         ({"adversarial_loss": "wassertein"}, "wasserstein"),

@@ -52,7 +52,7 @@ def test_every_network_learns_from_images_and_volumes(shape, made):
     assert model.discriminate(sample, batch)[0].shape[:2] == (3, 1)
 
 
-def test_what_is_made_does_not_depend_on_the_batch():
+def test_generated_images_do_not_depend_on_the_batch():
     model, batch = fitted((1, 16, 16), (1, 16, 16))
     for mode in (True, False):
         model.train(mode)

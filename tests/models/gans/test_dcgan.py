@@ -34,7 +34,7 @@ def stripes(tmp_path, number=120, dtype=np.uint8):
 
 
 @pytest.mark.parametrize("shape", SIZES)
-def test_images_of_any_size_are_made_and_judged(shape):
+def test_images_of_any_size_are_generated_and_scored(shape):
     model, x = fitted(DCGAN(spec=image_spec(*shape), filters=[12, 8]), shape)
     model.train()
     batch = {"x": x, "y": torch.arange(40) % 2}
@@ -49,7 +49,7 @@ def test_images_of_any_size_are_made_and_judged(shape):
 
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
-def test_made_images_are_of_the_type_and_within_the_range_of_those_seen(dtype):
+def test_generated_images_have_type_and_range_of_the_training_images(dtype):
     model, _ = fitted(DCGAN(spec=image_spec(3, 8, 8), filters=[8]), (3, 8, 8), dtype)
     with torch.no_grad():
         for weight in model.generator.parameters():
@@ -78,7 +78,7 @@ def test_classes_are_those_asked_for():
     assert set(model.synthesise(60)["y"]) == {"a", "b", "c"}
 
 
-def test_images_without_a_class_are_made_too():
+def test_images_without_a_class_are_generated_too():
     free = {**image_spec(1, 8, 8), "target": {"kind": "none", "name": "", "classes": [], "unit": ""}}
     model, _ = fitted(DCGAN(spec=free), (1, 8, 8))
     assert list(model.synthesise(3).columns) == ["image"]

@@ -105,7 +105,7 @@ def test_a_colour_image_is_seen_as_the_network_saw_it(
 
 
 @pytest.mark.parametrize("channels", [1, 6])
-def test_a_grey_image_answers_as_in_colour(channels: int, file: Callable[..., str]) -> None:
+def test_a_grey_image_has_the_output_of_its_colour_version(channels: int, file: Callable[..., str]) -> None:
     x = torch.randn(4, 1, 48, 48)
     grey = Backbone(spec=spec(channels, 48, 48), weights=file(SMALL), name=SMALL, mode="features")
     colour = Backbone(spec=spec(3, 48, 48), weights=file(SMALL), name=SMALL, mode="features")

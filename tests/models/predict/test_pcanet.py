@@ -115,13 +115,13 @@ def test_blocks_cover_the_image() -> None:
     assert body.columns[-1, -1] == 20
 
 
-def test_a_flat_image_answers_with_nothing(fitted: tuple[PCANet, Tensor]) -> None:
+def test_a_flat_image_has_no_response(fitted: tuple[PCANet, Tensor]) -> None:
     model, _ = fitted
     inside = model.body.hashed(torch.full((1, 2, 16, 14), 1.7))[0, :, 4:-4, 4:-4]
     assert torch.equal(inside, torch.zeros_like(inside))  # and not the signs of rounding errors
 
 
-def test_the_answer_does_not_depend_on_precision(fitted: tuple[PCANet, Tensor]) -> None:
+def test_the_output_does_not_depend_on_precision(fitted: tuple[PCANet, Tensor]) -> None:
     model, x = fitted
     with torch.autocast("cpu", torch.bfloat16):
         torch.testing.assert_close(model.embed(x), model.embed(x).float())

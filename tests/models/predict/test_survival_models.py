@@ -67,7 +67,7 @@ def test_time_and_event_are_read_and_are_no_features(cohort: pd.DataFrame) -> No
         (("a", "b"), {"positive": "a"}),
     ],
 )
-def test_events_are_told_by_words(cohort: pd.DataFrame, words: tuple, options: dict) -> None:
+def test_events_are_recognised_by_words(cohort: pd.DataFrame, words: tuple, options: dict) -> None:
     told = cohort["dead"].map(dict(enumerate(words)))
     happened = cohort["dead"] if options.get("positive") != "a" else 1 - cohort["dead"]
     assert of(cohort.assign(dead=told), **options).dataset.y[:, 1].tolist() == happened.tolist()

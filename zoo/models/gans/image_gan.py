@@ -106,11 +106,11 @@ class ImageGAN(Generative, abstract=True):
         count = SHOWN * len(names)
         labels = torch.arange(len(names), device=self.device).repeat_interleave(SHOWN) if self.classes else None
         images = self.as_frame(self.sample(labels, count, seed=0), None, seed=0).iloc[:, 0]
-        picture = mosaic(np.stack(list(images)), SHOWN, float(self.seen.min()), float(self.seen.max()))
+        grid = mosaic(np.stack(list(images)), SHOWN, float(self.seen.min()), float(self.seen.max()))
         figure = Figure(figsize=(5.4, 1.0 + 0.55 * len(names)), layout="constrained", dpi=150)
         show(
             figure.add_subplot(),
-            picture,
+            grid,
             names,
             f"{type(self).__name__}: images generated in epoch {self.current_epoch + 1}",
         )
