@@ -37,7 +37,7 @@ LEFT_OUT: int | None = None  # so many of the promoters; all
 def predicted(model: Supervised, data: Data) -> np.ndarray:
     """Class codes of the test rows."""
     with torch.inference_mode():
-        return model.answer(model.eval()(data.dataset.x[data.dataset.rows("test")])).argmax(1).numpy()
+        return model.predict_from(model.eval()(data.dataset.x[data.dataset.rows("test")])).argmax(1).numpy()
 
 
 def peers(data: Data, forest: bool = True) -> dict[str, np.ndarray]:

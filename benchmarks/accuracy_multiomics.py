@@ -158,7 +158,7 @@ def said(model: Any, data: Data, rows: torch.Tensor) -> np.ndarray:
     """Class codes that a model of ours gives these rows."""
     assert isinstance(model, Supervised)
     with torch.inference_mode():
-        return model.eval().answer(model(data.dataset.x[rows])).argmax(1).numpy()
+        return model.eval().predict_from(model(data.dataset.x[rows])).argmax(1).numpy()
 
 
 def scores(y: torch.Tensor, answer: np.ndarray) -> tuple[float, float]:

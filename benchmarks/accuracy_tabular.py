@@ -33,7 +33,7 @@ def scores_of_fold(model: Supervised, data: Data, seed: int) -> dict[str, tuple[
     y, features = content.y.numpy(), data.baseline_features(torch.arange(len(content.y)))[""]
     rest = np.setdiff1d(np.arange(len(y)), test)
     with torch.inference_mode():
-        answers = {f"zoo {type(model).__name__}": model.answer(model(content.x[test]))[:, 1].numpy()}
+        answers = {f"zoo {type(model).__name__}": model.predict_from(model(content.x[test]))[:, 1].numpy()}
     peers = {
         "logistic regression": LogisticRegression(max_iter=2000),
         "random forest": RandomForestClassifier(300, random_state=seed, n_jobs=-1),

@@ -33,8 +33,8 @@ FRAME = pd.DataFrame(
 def test_raw_values_are_matched_by_name(caplog: pytest.LogCaptureFixture) -> None:
     x = to_tensor(FRAME, MODALITY)
     (told,) = caplog.messages
-    assert told.startswith("the table: '")
-    assert "of sex was never seen in training; such rows: 1" in told
+    assert told.startswith("the table: level '")
+    assert "of sex is not in the training data; rows with unknown levels: 1" in told
     nan = torch.nan
     expected = torch.tensor([[20, 1, 0, nan], [40, 0, 2, 80], [60, 2, 1, 120], [80, nan, nan, nan]])
     torch.testing.assert_close(x, expected, equal_nan=True)
@@ -79,7 +79,7 @@ def test_integer_and_float_levels_are_the_same() -> None:
     assert to_tensor(whole, modality)[:, 0].tolist() == to_tensor(with_missing, modality)[:2, 0].tolist() == [0, 1]
 
 
-def test_example_is_made_up_but_valid() -> None:
+def test_example_is_simulated_and_valid() -> None:
     layer = TableEncoder(MODALITY)
     layer.fit(to_tensor(FRAME, MODALITY))
     x = layer.example(200)

@@ -155,9 +155,9 @@ def test_dense_and_column_wise_matrices_are_read_too(counts):
     assert twice.nnz == 4  # the user's own stays as it is
 
 
-def test_few_missing_genes_are_average_and_told_of(counts, caplog):
+def test_few_missing_genes_are_set_to_the_mean_and_reported(counts, caplog):
     x = to_tensor(cells(counts)[:, 1:], modality())
-    assert caplog.messages == ["the table: 1 of 10 genes were not measured and count as average: g0"]
+    assert caplog.messages == ["the table: 1 of 10 genes were not measured and are set to the training mean: g0"]
     assert x[torch.tensor([0, 1])][:, 0].isnan().all()
     torch.testing.assert_close(x[torch.arange(50)][:, 1:], counts[:, 1:])
     table = to_tensor(cells(counts)[:, 1:].to_df(), modality())
@@ -166,7 +166,7 @@ def test_few_missing_genes_are_average_and_told_of(counts, caplog):
 
 def test_many_missing_genes_are_refused_with_a_hint(counts, message):
     told = message(lambda: to_tensor(cells(counts)[:, 3:], modality(), "new.h5ad"))
-    assert "new.h5ad has 7 of the 10 genes that are needed (70%, at least 80% must be there)" in told
+    assert "new.h5ad has 7 of the 10 genes that are needed (70%, at least 80% are required)" in told
     assert "g0, g1, g2;" in told
     upper = cells(counts, [name.upper() for name in GENES])
     assert "differ in case (g0, G0)" in message(lambda: to_tensor(upper, modality()))
@@ -190,7 +190,7 @@ def test_wrong_values_name_sample_and_gene(counts, message):
     assert "gene 'g0' occurs more than once" in message(lambda: to_tensor(twice, modality()))
 
 
-def test_nothing_dense_is_made_but_the_batch():
+def test_only_batches_are_dense():
     matrix = sparse.csr_matrix((100_000, 10_000), dtype=np.float32)
     x = ExpressionRows(matrix, np.arange(10_000)[::-1], None)
     tracemalloc.start()

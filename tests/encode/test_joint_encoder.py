@@ -141,12 +141,12 @@ def test_names_may_be_numbers_in_one_table_and_text_in_another(model, tables):
     np.testing.assert_allclose(told["probability_b"], expected["probability_b"], rtol=1e-5)
 
 
-def test_what_cannot_be_predicted_is_told_in_one_line(model, tables, message):
+def test_what_cannot_be_predicted_raises_one_line(model, tables, message):
     def fails(given):
         return message(lambda: model.predict(given))
 
     rna, mirna = tables["rna"], tables["mirna"]
-    assert "the model knows no modality 'mrna'; did you mean" in fails({"mrna": rna})
+    assert "the model has no modality 'mrna'; did you mean" in fails({"mrna": rna})
     assert "give a dict with one or more of rna, mirna, copies, such as {'rna': table}" in fails(rna)
     assert "such as {'rna': table}" in fails([[1.0, 2.0]])
     assert "no modality was given; at least one of rna, mirna, copies" in fails({})
@@ -156,7 +156,7 @@ def test_what_cannot_be_predicted_is_told_in_one_line(model, tables, message):
     assert "rna: give a table whose index names the samples, or an AnnData, not list" in fails({"rna": [[1.0]]})
     nameless = rna.set_axis([None, *rna.index[1:]])
     assert "rna: row 1 has no name" in fails({"rna": nameless})
-    assert "rna has 6 of the 12 genes that are needed (50%, at least 80% must be there)" in fails(
+    assert "rna has 6 of the 12 genes that are needed (50%, at least 80% are required)" in fails(
         {"rna": rna.iloc[:, :6]}
     )
     assert "mirna: sample p0, gene m0: the value 0.5 is not a whole" in fails({"mirna": mirna.assign(m0=0.5)})
@@ -164,7 +164,7 @@ def test_what_cannot_be_predicted_is_told_in_one_line(model, tables, message):
 
 def test_few_missing_features_are_average(model, tables, caplog):
     few = model.predict({"rna": tables["rna"].iloc[:, 2:]})
-    assert "rna: 2 of 12 genes were not measured and count as average: g0, g1" in caplog.text
+    assert "rna: 2 of 12 genes were not measured and are set to the training mean: g0, g1" in caplog.text
     assert few["probability_b"].notna().all()
 
 
@@ -194,7 +194,7 @@ def test_methylation_becomes_m_values_and_goes_back(tables, here, message):
     assert own.example(20).max() < 1
     (shares + 0.9).to_csv("methylation.csv")
     told = message(lambda: read({"rna": "rna.csv", "methylation": beta}).dataset)
-    assert "is no share between 0 and 1; are these M-values? Give log" in told
+    assert "is not between 0 and 1; for M-values give --data.scale log" in told
     logs = {"path": "rna.csv", "scale": "none"}
     plain = read({"rna": logs, "copies": "copies.parquet"})
     own = encoder(plain.spec["modalities"]["rna"])

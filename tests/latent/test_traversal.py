@@ -129,7 +129,7 @@ def test_categories_are_probabilities_and_covariates_stay(frame: pd.DataFrame) -
     told = {level: traverse(model, adata, unit=0, covariates={"batch": level}) for level in ("x", "y")}
     pd.testing.assert_frame_equal(traverse(model, adata, unit=0), told["y"])  # the most frequent level, not a mixture
     assert not told["x"].equals(told["y"])
-    with pytest.raises(InputError, match="batch 'z' was never seen; known: x, y"):
+    with pytest.raises(InputError, match="batch 'z' is not in the training data; known: x, y"):
         traverse(model, adata, unit=0, covariates={"batch": "z"})
 
 

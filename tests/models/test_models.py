@@ -169,7 +169,7 @@ def test_delta_rule_is_least_squares_about_the_threshold(step: str) -> None:
     model, batch = Perceptron(spec=spec_of("binary"), step=step, rule="delta"), batch_of("binary")
     z, truth = model(batch["x"]).squeeze(1), batch["y"] * 2.0 - 1
     torch.testing.assert_close(model.loss(batch), ((truth - z) ** 2 / 2).mean())
-    assert set(model.answer(model(batch["x"])).unique().tolist()) <= {0.0, 1.0}
+    assert set(model.predict_from(model(batch["x"])).unique().tolist()) <= {0.0, 1.0}
 
 
 def test_perceptron_separates_what_is_separable() -> None:
@@ -184,7 +184,7 @@ def test_perceptron_separates_what_is_separable() -> None:
             optimiser.zero_grad()
             model.loss({"x": x[i : i + 1], "y": y[i : i + 1]}).backward()
             optimiser.step()
-    assert (model.answer(model(x)).argmax(1) == y).all()
+    assert (model.predict_from(model(x)).argmax(1) == y).all()
 
 
 def test_registry_refuses_a_second_model_of_a_name() -> None:
@@ -248,13 +248,13 @@ def test_regression_scores_and_undefined_ones() -> None:
     assert np.isnan(one_class["roc_auc"])
 
 
-def test_a_number_is_learnt_in_standard_units_and_answered_in_its_own() -> None:
+def test_a_continuous_target_is_standardised_and_predicted_in_its_unit() -> None:
     model, y = MLP(spec=spec_of("regression"), hidden=[]), torch.tensor([100.0, 300.0, 200.0])
     model.fit_encoders(torch.randn(3, 4), y)
     with torch.no_grad():
         model.head.weight.zero_()
         model.head.bias.fill_(1.0)
-    predicted = model.answer(model(torch.randn(2, 4)))
+    predicted = model.predict_from(model(torch.randn(2, 4)))
     torch.testing.assert_close(predicted, (y.mean() + y.std(correction=0)).repeat(2))
     torch.testing.assert_close(
         model.target_head.task.standardised(model.target_head, y), (y - 200) / y.std(correction=0)

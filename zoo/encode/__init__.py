@@ -1,6 +1,6 @@
-"""Biology becomes tensors: encodings are layers, fitted on training rows and saved with the weights.
+"""Encodings of biological data as tensors: layers that are fitted to training rows and saved with the weights.
 
-Every file in this folder is imported; those of a modality add it to the registries of `zoo.encode.kinds`.
+All files in this folder are imported; the files of a modality add it to the registries of `zoo.encode.kinds`.
 """
 
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""What every encoding layer has."""
+"""Base class of encoding layers."""
 
 from abc import abstractmethod
 from math import prod
@@ -9,16 +9,16 @@ from ..errors import InputError
 
 
 class Encoder(nn.Module):
-    """First layer of a model: raw values of one modality become numbers that a network can learn from.
+    """First layer of a model, which encodes raw values of one modality as inputs of a network.
 
     Attributes:
         out_shape: Shape of one encoded sample: ``(features,)``, or ``(channels, length)``.
-        fitted: True once the statistics come from training rows; saved with the weights.
-        covariates: How many of the encoded numbers, the last ones, are conditions that are not reconstructed.
-        feature_names: Names of the encoded numbers of tables and expression.
-        letters: Of a sequence whose encoded channels are probabilities of letters: all letters; else empty.
-        axis: What a place along the axes behind the channels is called, such as ``"time"``.
-        of_sample_table: Its features are facts about a sample that belong into a table of samples.
+        fitted: True once the statistics are fitted to training rows; saved with the weights.
+        covariates: Number of encoded covariates, which are the last encoded values and are not reconstructed.
+        feature_names: Names of the encoded values of tables and expression.
+        letters: All letters of a sequence whose encoded channels are probabilities of letters; else empty.
+        axis: Name of a position along the axes after the channels, such as ``"time"``.
+        of_sample_table: True if the features describe samples and may be columns of a table of samples.
     """
 
     out_shape: tuple[int, ...]
@@ -31,29 +31,29 @@ class Encoder(nn.Module):
 
     @property
     def out_features(self) -> int:
-        """Numbers that one encoded sample has."""
+        """Number of values of one encoded sample."""
         return prod(self.out_shape)
 
     @abstractmethod
     def fit(self, x: Tensor) -> None:
-        """Learn statistics from raw training rows, ``shape=(samples, *shape)``."""
+        """Fit statistics to raw training rows, ``shape=(samples, *shape)``."""
 
     @abstractmethod
     def example(self, rows: int, seed: int = 0) -> Tensor:
-        """Made-up raw values that show no real sample, ``shape=(rows, *shape)``."""
+        """Simulated raw values that contain no real sample, ``shape=(rows, *shape)``."""
 
     def feature_numbers(self) -> Tensor | None:
-        """Which feature of the modality each encoded number belongs to; None if they have no names of their own."""
+        """Index of the feature to which each encoded value belongs; None if encoded values have no names."""
         return None
 
     def observed(self, x: Tensor) -> Tensor | None:
-        """Which encoded numbers (without covariates) stem from measured values, ``(batch, *content)``; None if all."""
+        """Mask of encoded values (without covariates) that were measured, ``(batch, *content)``; None if all were."""
         return None
 
     def inverse(self, encoded: Tensor) -> Tensor:
-        """Raw values of encoded ones (without covariates): ``(batch, *content) -> (batch, *shape)``.
+        """Raw values from encoded values (without covariates): ``(batch, *content) -> (batch, *shape)``.
 
         Raises:
-            InputError: This encoding loses too much to be undone.
+            InputError: The encoding is not invertible.
         """
-        raise InputError(f"a {type(self).__name__} cannot be turned back into what was measured")
+        raise InputError(f"a {type(self).__name__} is not invertible: its raw values cannot be reconstructed")

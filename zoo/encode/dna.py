@@ -1,6 +1,6 @@
-"""DNA as one byte a base.
+"""DNA as one byte per base.
 
-A code is the position of the letter in `LETTERS`: A, C, G and T are 0 to 3, N is 4, then the other letters of IUPAC
+A code is the index of the letter in `LETTERS`: A, C, G and T are 0 to 3, N is 4, then the other IUPAC letters
 (Cornish-Bowden 1985, doi:10.1093/nar/13.9.3021), each of which stands for two or three bases.
 """
 
@@ -24,12 +24,12 @@ CHUNK = 1024
 MISSING["sequence"] = Missing(torch.uint8, UNKNOWN)
 # Letter (either case, U as T) -> code, for bytes.translate.
 TRANSLATE = bytes((LETTERS + "T").find(chr(i).upper().replace("U", "T")) % 256 for i in range(256))
-# Code -> code of the opposite base.
+# Code -> code of the complementary base.
 COMPLEMENT = torch.tensor([LETTERS.index(letter) for letter in "TGCANYRSWMKVHDB"], dtype=torch.uint8)
 
 
 def reverse_complement(codes: Tensor) -> Tensor:
-    """The other strand, read in its own direction: uint8 ``(..., length) -> (..., length)``.
+    """Reverse complement of codes: uint8 ``(..., length) -> (..., length)``.
 
     Example:
         >>> dna_text(reverse_complement(dna_codes(["AACRN"])))
@@ -48,30 +48,31 @@ def dna_codes(
     """Codes of DNA sequences.
 
     Args:
-        sequences: Letters of IUPAC in either case; U is read as T.
-        length: Pad with N or crop about the centre to this length; by default all must be of one length.
-        names: What to call each in an error, such as ``"record 'seq1'"``; by default ``"sequence 1"`` and so on.
-        source: File, for errors.
+        sequences: IUPAC letters in either case; U is read as T.
+        length: Length to which sequences are padded with N or cropped about their centre; by default all sequences
+            must have the same length.
+        names: Names of the sequences in errors, such as ``"record 'seq1'"``; by default ``"sequence 1"`` and so on.
+        source: Name of the file in errors.
 
     Returns:
         uint8, ``shape=(sequences, length)``.
 
     Raises:
-        InputError: A gap or another letter (its sequence and position are named), an empty sequence, or unequal
-            lengths (how many have which is told).
+        InputError: A sequence has a gap or an invalid letter (the message names its position) or is empty, or lengths
+            differ (the message counts them).
     """
     lengths = set(map(len, sequences))
     if 0 in lengths or (length is None and len(lengths) > 1):
         _refuse(sequences, names, source)
     width = length or next(iter(lengths), 0)
     codes = np.empty((len(sequences), width), dtype=np.uint8)
-    for start in range(0, len(sequences), CHUNK):  # what stays in the processor's cache is four times as fast
-        some = sequences[start : start + CHUNK]
-        if ILLEGAL in _raw(some):
+    for start in range(0, len(sequences), CHUNK):  # four times as fast in chunks that fit into the processor's cache
+        chunk = sequences[start : start + CHUNK]
+        if ILLEGAL in _raw(chunk):
             _refuse(sequences, names, source)
         if length is not None and lengths != {length}:
-            some = [fit_length(sequence, length) for sequence in some]
-        codes[start : start + CHUNK] = np.frombuffer(_raw(some), np.uint8).reshape(-1, width)
+            chunk = [fit_length(sequence, length) for sequence in chunk]
+        codes[start : start + CHUNK] = np.frombuffer(_raw(chunk), np.uint8).reshape(-1, width)
     return torch.from_numpy(codes)
 
 
@@ -80,7 +81,7 @@ def _raw(sequences: Sequence[str]) -> bytearray:
 
 
 def _refuse(sequences: Sequence[str], names: Sequence[str] | None, source: str) -> NoReturn:
-    """Raise an `InputError` that tells what is wrong."""
+    """Raise an `InputError` for the first invalid sequence, or for unequal lengths."""
     for number, sequence in enumerate(sequences):
         name = names[number] if names is not None else f"sequence {number + 1}"
         if not sequence:
@@ -93,9 +94,9 @@ def _refuse(sequences: Sequence[str], names: Sequence[str] | None, source: str) 
                 why += "; this looks like a protein"
             raise InputError(f"{source}: {name}, position {position + 1}: {letter!r} {why}")
     counts = Counter(map(len, sequences)).most_common()
-    told = ", ".join(f"{count} of {length}" for length, count in counts[:4]) + (", ..." if len(counts) > 4 else "")
+    listed = ", ".join(f"{count} of {length}" for length, count in counts[:4]) + (", ..." if len(counts) > 4 else "")
     raise InputError(
-        f"{source}: sequences differ in length ({told} bases); give a length (--data.length {counts[0][0]}) to pad "
+        f"{source}: sequences differ in length ({listed} bases); give a length (--data.length {counts[0][0]}) to pad "
         "them with N or crop them about their centre"
     )
 
@@ -130,7 +131,7 @@ def _name(index: pd.Index, position: int) -> str:
 
 
 class _Names(Sequence[str]):
-    """Names for errors, made only when one is told."""
+    """Names of samples for errors, formatted only when needed."""
 
     def __init__(self, labels: pd.Index) -> None:
         self.labels = labels
@@ -147,9 +148,9 @@ def sequence_to_tensor(frame: pd.DataFrame, modality: Modality, source: str = "t
     """Codes of the sequences in a user's table.
 
     Args:
-        frame: One sample a row, with the sequence column of the modality.
+        frame: One sample per row, with the sequence column of the modality.
         modality: Column, length, and whether sequences of other lengths are padded or cropped (``resize``).
-        source: What to call the table in an error.
+        source: Name of the table in errors.
 
     Returns:
         uint8, ``shape=(samples, length)``.
@@ -175,13 +176,13 @@ def sequence_to_tensor(frame: pd.DataFrame, modality: Modality, source: str = "t
 
 @WRITERS.add("sequence")
 def sequence_frame(raw: Tensor, modality: Modality, index: pd.Index | None) -> pd.DataFrame:
-    """Letters of codes as a table with one column, the opposite of `sequence_to_tensor`."""
+    """Letters of codes as a table with one column, the inverse of `sequence_to_tensor`."""
     return pd.DataFrame({modality["features"][0]: dna_text(raw)}, index=index)
 
 
 @CARDS.add("sequence")
 def sequence_card(modality: Modality, names: list[str]) -> InputLines:
-    """What goes into a model of DNA."""
+    """Inputs of a model of DNA, for its card."""
     (length,), (column, *_) = modality["shape"], names
     resized = "; others are padded with N or cropped." if modality.get("resize") else "."
     return InputLines(
@@ -192,7 +193,7 @@ def sequence_card(modality: Modality, names: list[str]) -> InputLines:
 
 
 def random_codes(rows: int, length: int, seed: int) -> Tensor:
-    """Random bases, one in fifty unknown: uint8 ``shape=(rows, length)``."""
+    """Random bases, 2 % of them unknown: uint8 ``shape=(rows, length)``."""
     generator = torch.Generator().manual_seed(seed)
     codes = torch.randint(4, (rows, length), generator=generator, dtype=torch.uint8)
     codes[torch.rand(rows, length, generator=generator) < 0.02] = UNKNOWN

@@ -1,4 +1,4 @@
-"""Expression matrices that stay sparse until a batch is made, and their genes found by name."""
+"""Reading of expression: sparse matrices that become dense one batch at a time, with genes matched by name."""
 
 import logging
 import re
@@ -19,19 +19,19 @@ from .kinds import READERS
 from .table import table_to_tensor
 
 log = logging.getLogger("zoo")
-LEAST_OVERLAP = 0.8  # of the genes of a model that other data must have
-BLOCK = 1 << 22  # stored values that are looked at together
+LEAST_OVERLAP = 0.8  # minimum share of the genes of a model that other data must have
+BLOCK = 1 << 22  # number of stored values that are checked together
 VERSION = re.compile(r"(ENS\w+)\.\d+")
 
 
 class ExpressionRows:
-    """Raw values of samples, made dense a batch at a time.
+    """Raw values of samples, converted to dense tensors one batch at a time.
 
     Args:
         matrix: float32, ``shape=(rows, columns)``; it is not copied.
         columns: Column of each gene in the matrix, ``shape=(genes,)``; -1 if it was not measured.
         covariates: float32, ``shape=(samples, covariates)``, or None.
-        at: Row of each sample in the matrix, ``shape=(samples,)``; by default all, in order.
+        at: Row of each sample in the matrix, ``shape=(samples,)``; by default all rows in order.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class ExpressionRows:
     ) -> None:
         self.matrix, self.covariates = matrix, covariates
         self.at = np.arange(matrix.shape[0]) if at is None else at
-        self.place = np.full(matrix.shape[1], -1)  # of each column of the matrix among the genes
+        self.place = np.full(matrix.shape[1], -1)  # index of each column of the matrix among the genes
         self.place[columns[columns >= 0]] = np.flatnonzero(columns >= 0)
         self.absent = np.flatnonzero(columns < 0)
         self.genes, self.in_order = len(columns), np.array_equal(columns, np.arange(matrix.shape[1]))
@@ -64,11 +64,11 @@ class ExpressionRows:
 
 
 def as_csr(values: Any) -> sparse.csr_matrix:
-    """A dense or sparse matrix of numbers, in memory or in an open file, as float32 CSR; nothing dense is copied whole.
+    """A dense or sparse matrix of numbers, in memory or in an open file, as float32 CSR.
 
-    Cells that are stored twice are summed, as everywhere.
+    Dense matrices are converted in blocks, without a full copy. Duplicate entries are summed, as scipy does.
     """
-    if hasattr(values, "to_memory"):  # of an AnnData that stays in its file
+    if hasattr(values, "to_memory"):  # of an AnnData in backed mode
         values = values.to_memory()
     if not sparse.issparse(values):
         step = max(1, BLOCK // max(1, values.shape[1]))
@@ -76,61 +76,62 @@ def as_csr(values: Any) -> sparse.csr_matrix:
         return sparse.vstack(parts, format="csr") if parts else sparse.csr_matrix(values.shape, dtype=np.float32)
     matrix = sparse.csr_matrix(values, dtype=np.float32)
     if not matrix.has_canonical_format:
-        matrix = matrix.copy()  # the user's own stays as it is
+        matrix = matrix.copy()  # the user's matrix is not changed
         matrix.sum_duplicates()
     return matrix
 
 
 def row_blocks(matrix: sparse.csr_matrix) -> Iterator[slice]:
-    """Runs of rows that hold about `BLOCK` stored values each."""
-    ends = np.searchsorted(matrix.indptr, np.arange(BLOCK, matrix.nnz, BLOCK))
-    edges = np.unique([0, *ends, matrix.shape[0]])
+    """Blocks of consecutive rows with about `BLOCK` stored values each."""
+    boundaries = np.searchsorted(matrix.indptr, np.arange(BLOCK, matrix.nnz, BLOCK))
+    edges = np.unique([0, *boundaries, matrix.shape[0]])
     yield from map(slice, edges[:-1], edges[1:])
 
 
 def check_values(
     matrix: sparse.csr_matrix, genes: pd.Index, samples: pd.Index, scale: str, source: str, hint: str = ""
 ) -> None:
-    """Raise an `InputError` that names the first sample and gene whose value cannot be of this scale.
+    """Raise an `InputError` that names the first sample and gene with an invalid value for this scale.
 
     Args:
         matrix: ``shape=(samples, genes)``.
-        genes: Their names.
-        samples: Their names.
+        genes: Names of the genes.
+        samples: Names of the samples.
         scale: One of `zoo.encode.expression.SCALES`.
-        source: What to call the data.
-        hint: What to do if these are no counts.
+        source: Name of the data in errors.
+        hint: Advice for values that are not counts.
     """
     hint = hint or "if these are not counts, give --data.scale abundance or log"
-    wrong: list[tuple[Callable[[np.ndarray], np.ndarray], str]] = [(np.isinf, "is infinite or beyond float32; mend it")]
+    checks: list[tuple[Callable[[np.ndarray], np.ndarray], str]] = []
+    checks.append((np.isinf, "is infinite or beyond float32; correct it"))
     if scale == "counts":
-        wrong.append((np.isnan, "is missing, counts are known or 0; fill it in or leave the gene out"))
+        checks.append((np.isnan, "is missing, but counts cannot be missing; fill it in or leave the gene out"))
     if scale == "beta":
-        wrong.append(
-            (lambda data: (data < 0) | (data > 1), "is no share between 0 and 1; are these M-values? Give log")
+        checks.append(
+            (lambda data: (data < 0) | (data > 1), "is not between 0 and 1; for M-values give --data.scale log")
         )
     elif scale not in AS_THEY_ARE:
-        wrong.append((lambda data: data < 0, f"is negative, {scale} cannot be; mend it, or give --data.scale log"))
+        checks.append((lambda data: data < 0, f"is negative, {scale} cannot be; correct it, or give --data.scale log"))
     if scale == "counts":
-        wrong.append((lambda data: data % 1 != 0, f"is not a whole number; {hint}"))
+        checks.append((lambda data: data % 1 != 0, f"is not a whole number; {hint}"))
     for rows in row_blocks(matrix):
         begin = matrix.indptr[rows.start]
         data = matrix.data[begin : matrix.indptr[rows.stop]]
-        for test, told in wrong:
+        for test, problem in checks:
             if (bad := test(data)).any():
                 at = begin + int(bad.argmax())
                 sample = samples[np.searchsorted(matrix.indptr, at, "right") - 1]
                 gene, value = genes[matrix.indices[at]], matrix.data[at]
-                raise InputError(f"{source}: sample {sample}, gene {gene}: the value {value:g} {told}")
+                raise InputError(f"{source}: sample {sample}, gene {gene}: the value {value:g} {problem}")
     if scale == "counts" and (empty := np.asarray(matrix.sum(1)).ravel() == 0).any():
         raise InputError(f"{source}: sample {samples[int(empty.argmax())]} has no counts in any gene; leave it out")
 
 
 def match_genes(genes: list[str], names: pd.Index, source: str) -> np.ndarray:
-    """Where each gene that a model knows is among those of other data; -1 if it is not, ``shape=(genes,)``.
+    """Index of each gene of a model among the genes of other data, ``shape=(genes,)``; -1 if it is missing.
 
     Raises:
-        InputError: Less than `LEAST_OVERLAP` of them are there, or one of them twice.
+        InputError: Less than 80 % of the genes are present, or a gene occurs more than once.
     """
     if (doubled := names[names.duplicated()].intersection(genes)).size:
         raise InputError(f"{source}: gene {doubled[0]!r} occurs more than once; rename or remove one")
@@ -143,19 +144,25 @@ def match_genes(genes: list[str], names: pd.Index, source: str) -> np.ndarray:
     if share < LEAST_OVERLAP:
         raise InputError(
             f"{source} has {len(genes) - len(absent)} of the {len(genes)} genes that are needed ({share:.0%}, at least "
-            f"{LEAST_OVERLAP:.0%} must be there); first missing: {first}; {_other_spelling(genes, names)}"
+            f"{LEAST_OVERLAP:.0%} are required); first missing: {first}; {_other_spelling(genes, names)}"
         )
-    log.warning("%s: %d of %d genes were not measured and count as average: %s", source, len(absent), len(genes), first)
+    log.warning(
+        "%s: %d of %d genes were not measured and are set to the training mean: %s",
+        source,
+        len(absent),
+        len(genes),
+        first,
+    )
     return columns
 
 
 def _other_spelling(genes: list[str], names: pd.Index) -> str:
-    """Whether the names would be found if case or version were left out of them."""
+    """A hint if the names match except for case or version, else the most similar name."""
     for what, plain in (("in case", str.lower), ("in their version", lambda name: VERSION.sub(r"\1", name))):
         known = {plain(name): name for name in names}
-        found = [(name, known[plain(name)]) for name in genes if known.get(plain(name), name) != name]
-        if len(found) >= LEAST_OVERLAP * len(genes) / 2:
-            return f"the names differ {what} ({found[0][0]}, {found[0][1]}): spell them alike"
+        matches = [(name, known[plain(name)]) for name in genes if known.get(plain(name), name) != name]
+        if len(matches) >= LEAST_OVERLAP * len(genes) / 2:
+            return f"the names differ {what} ({matches[0][0]}, {matches[0][1]}): rename the genes"
     return suggest(next(name for name in genes if name not in names), names[:5000])
 
 
@@ -163,19 +170,20 @@ def _other_spelling(genes: list[str], names: pd.Index) -> str:
 def expression_to_tensor(
     frame: pd.DataFrame | AnnData, modality: Modality, source: str = "the table"
 ) -> Tensor | ExpressionRows:
-    """Raw values of a user's samples, genes and covariates found by name in any order.
+    """Raw values of a user's samples, with genes and covariates matched by name in any order.
 
     Args:
-        frame: One sample a row, genes and covariates in columns; or an AnnData with covariates in ``obs``.
-        modality: What a trained model knows.
-        source: What to call the data in an error.
+        frame: One sample per row, genes and covariates in columns; or an AnnData with covariates in ``obs``.
+        modality: Genes, covariates and scale of a trained model.
+        source: Name of the data in errors.
 
     Returns:
-        float32, ``shape=(samples, genes + covariates)``; of an AnnData `ExpressionRows`, which make them when they are
-        asked for. A gene that was not measured is NaN, a level of a covariate that is not known ``len(levels)``.
+        float32, ``shape=(samples, genes + covariates)``; for an AnnData `ExpressionRows`, from which batches are read.
+        Genes that were not measured are NaN, unknown levels of a covariate ``len(levels)``.
 
     Raises:
-        InputError: Too few of the genes (see `match_genes`), no such covariate, or a value that cannot be of the scale.
+        InputError: Too few of the genes are present (see `match_genes`), a covariate is missing, or a value is invalid
+            for the scale.
     """
     names = pd.Index(frame.columns if isinstance(frame, pd.DataFrame) else frame.var_names).map(str)
     genes = [name for name in modality["features"] if name not in modality.get("covariates", [])]
@@ -189,9 +197,9 @@ def expression_to_tensor(
         if frame.X is None:
             raise InputError(f"{source} has no X; put the values of a layer there")
         matrix, found, covariates = as_csr(frame.X), names, covariate_values(frame.obs, modality, source)
-        hint = f"the layers {', '.join(frame.layers)} may have them" if frame.layers else "the model learnt from counts"
+        hint = f"the layers {', '.join(frame.layers)} may have them" if frame.layers else ""
     samples = frame.index if isinstance(frame, pd.DataFrame) else frame.obs_names
-    check_values(matrix, found, samples, modality["scale"], source, hint or "the model learnt from counts")
+    check_values(matrix, found, samples, modality["scale"], source, hint or "the model was trained on counts")
     rows = ExpressionRows(matrix, columns, covariates)
     return rows[torch.arange(len(rows))] if isinstance(frame, pd.DataFrame) else rows
 
@@ -206,14 +214,14 @@ def covariate_values(samples: pd.DataFrame, modality: Modality, source: str) -> 
 
 
 def gene_values(frame: pd.DataFrame, source: str) -> np.ndarray:
-    """Columns as float32, missing values as NaN; raise an `InputError` that names the first text."""
+    """Columns as float32, missing values as NaN; raise an `InputError` that names the first value that is text."""
     if not all(pd.api.types.is_numeric_dtype(kind) for kind in frame.dtypes.unique()):
         parsed = frame.apply(pd.to_numeric, errors="coerce")
         if (bad := parsed.isna().to_numpy() & frame.notna().to_numpy()).any():
             row, column = np.argwhere(bad)[0]
             raise InputError(
                 f"{source}: sample {frame.index[row]}, gene {frame.columns[column]}: {str(frame.iloc[row, column])!r} "
-                "is not a number; mend it, or leave it empty if missing"
+                "is not a number; correct it, or leave it empty if missing"
             )
         frame = parsed
     with np.errstate(over="ignore"):

@@ -1,4 +1,4 @@
-"""Time series as images: Gramian angular fields."""
+"""Gramian angular fields: time series as images."""
 
 from functools import cache
 from typing import Literal
@@ -15,39 +15,39 @@ from .series import SeriesEncoder, lengths
 Kind = Literal["both", "summation", "difference"]
 Range = Literal["-1..1", "0..1"]
 Order = Literal["aggregate_first", "rescale_first"]
-CHANNELS = {"both": 2, "summation": 1, "difference": 1}  # images of each channel
+CHANNELS = {"both": 2, "summation": 1, "difference": 1}  # number of images per channel
 
 
 @layer("series", "gramian")
 class GramianAngularField(Encoder):
-    """Gramian angular fields of a series, made on the model's device and never stored.
+    """Gramian angular fields of a series, computed on the model's device (Wang and Oates 2015, arXiv:1509.07481).
 
-    A series is cut into ``size`` bins and averaged in each (piecewise aggregate approximation), rescaled to [-1, 1],
-    and read as cosines of angles phi. The summation field is cos(phi_i + phi_j), the difference field
-    sin(phi_i - phi_j): an image of how each time goes with each other time (Wang and Oates 2015, arXiv:1509.07481).
-    Smallest and largest value of each series are lost, unless they are kept as two more channels.
+    A series is averaged in ``size`` bins (piecewise aggregate approximation) and rescaled to [-1, 1]; the values are
+    cosines of angles phi. The summation field is cos(phi_i + phi_j), the difference field sin(phi_i - phi_j), an image
+    of the temporal correlation between all pairs of times. Rescaling discards minimum and maximum of each series,
+    unless ``extremes`` adds them as two channels.
 
-    Policies: padding (missing values at the end) is no part of a series, which fills the image whatever its length. A
-    constant series lies in the middle of the range everywhere. Other missing values are refused when data are read.
+    Padding (missing values at the end) is not part of a series; each series fills the image whatever its length. A
+    constant series is mapped to the middle of the range. Other missing values raise an error when data are read.
 
     Args:
         modality: Channels and length of the series.
         size: Side of the image, in pixels; the length by default.
-        kind: Which fields: both, summation or difference.
-        range: What a series is rescaled to, ``"-1..1"`` or ``"0..1"``.
-        order: Average, then rescale (the default, as the pyts package: smallest and largest value of every image are
-            the ends of the range), or rescale, then average (as the script of Wang and Oates: peaks that are shorter
-            than a bin keep their height relative to longer ones).
-        upsample: Let an image have more pixels than the series has time points; between two, a line is followed.
-        extremes: Keep smallest and largest value of each channel, in standard units of the training rows, as two more
-            channels of that one value.
+        kind: Fields to compute: both, summation or difference.
+        range: Range to which a series is rescaled, ``"-1..1"`` or ``"0..1"``.
+        order: Average, then rescale (the default, as in the pyts package: averages cover the whole range), or rescale,
+            then average (as in the script of Wang and Oates: the relative height of peaks that are shorter than a bin
+            is preserved).
+        upsample: Allow more pixels than time points, by linear interpolation.
+        extremes: Add minimum and maximum of each channel, standardised over the training rows, as two constant
+            channels.
 
     Shape:
         ``(batch, channels, length) -> (batch, 2 * channels, size, size)``: the summation fields of all channels, then
-        the difference fields, then, if asked for, smallest and largest values.
+        the difference fields, then, with ``extremes``, minima and maxima.
 
     Raises:
-        InputError: An image larger than the series, without ``upsample``.
+        InputError: The image is larger than the series, without ``upsample``.
     """
 
     low_high: Tensor
@@ -76,13 +76,13 @@ class GramianAngularField(Encoder):
                 "encoding.size, or give encoding.upsample true"
             )
         self.kind, self.range, self.order, self.upsample, self.extremes = kind, range, order, upsample, extremes
-        self.values = SeriesEncoder(modality)  # scales of the extremes; examples
+        self.values = SeriesEncoder(modality)  # for scales of the extremes and for examples
         self.out_shape = (channels * (CHANNELS[kind] + 2 * extremes), self.size, self.size)
         self.register_buffer("low_high", torch.tensor([[0.0], [1.0]]).repeat(1, 2))  # mean and scale of both
         self.register_buffer("fitted", torch.tensor(False))
 
     def fit(self, x: Tensor) -> None:
-        """Scales of the extremes and of the examples from training rows, ``shape=(rows, channels, length)``."""
+        """Fit the scales of extremes and examples to training rows, ``shape=(rows, channels, length)``."""
         self.values.fit(x)
         self.fitted.fill_(True)
 
@@ -118,15 +118,15 @@ def angles(
     """Cosines and sines of the angles of a series, in float64: ``(batch, channels, length) -> (.., .., size)`` twice.
 
     With u = (x - low) / (high - low) and w = (high - x) / (high - low), on [-1, 1] cos = u - w and sin = 2 sqrt(u w),
-    on [0, 1] cos = u and sin = sqrt(w (1 + u)). sqrt(1 - cos^2) in float32 would be wrong by 4e-5 where cos is near 1,
-    and by much more for a series that is far from zero.
+    on [0, 1] cos = u and sin = sqrt(w (1 + u)). In float32, sqrt(1 - cos^2) would have errors of 4e-5 for cos near 1,
+    and much larger ones for a series far from zero.
 
     Args:
         x: Series, padded with NaN at their end.
-        size: Bins.
+        size: Number of bins.
         range: As in `GramianAngularField`.
         order: As in `GramianAngularField`.
-        ends: Time points of each series before its padding, where they are known.
+        ends: Number of time points of each series before its padding; computed if None.
     """
     ends, x = lengths(x) if ends is None else ends, x.double()
     if order == "aggregate_first":
@@ -146,15 +146,15 @@ def aggregate(x: Tensor, ends: Tensor, size: int) -> Tensor:
     """Mean of each of ``size`` bins of a series: ``(batch, channels, length) -> (batch, channels, size)``.
 
     Bins begin at linspace(0, end, size + 1), truncated to integers (piecewise aggregate approximation, Keogh et al.
-    2001, doi:10.1007/PL00011669). A series with fewer time points than bins is read off at linspace(0, end - 1, size),
-    on lines between its time points.
+    2001, doi:10.1007/PL00011669). A series with fewer time points than bins is linearly interpolated at
+    linspace(0, end - 1, size).
 
     Args:
-        x: Series; what lies behind its end is ignored.
-        ends: Time points of each series, ``shape=(batch,)``.
-        size: Bins.
+        x: Series; values after the end of a series are ignored.
+        ends: Number of time points of each series, ``shape=(batch,)``.
+        size: Number of bins.
     """
-    first = x[..., :1]  # taken away, lest a sum over a series far from zero loses digits
+    first = x[..., :1]  # subtracted, so that sums over a series far from zero do not lose digits
     if size <= x.shape[2] and bool((ends == x.shape[2]).all()):
         return x if size == x.shape[2] else (x - first) @ _bins(x.shape[2], size).to(x.device) + first
     x = (x - first).nan_to_num()
@@ -176,7 +176,7 @@ def aggregate(x: Tensor, ends: Tensor, size: int) -> Tensor:
 
 @cache
 def _bins(length: int, size: int) -> Tensor:
-    """What each time point adds to the mean of each bin, ``shape=(length, size)``."""
+    """Weight of each time point in the mean of each bin, ``shape=(length, size)``."""
     edges = (torch.arange(size + 1, dtype=torch.float64) * (length / size)).long()
     edges[-1] = length
     times = torch.arange(length)[:, None]
@@ -184,11 +184,11 @@ def _bins(length: int, size: int) -> Tensor:
 
 
 def fields(cos: Tensor, sin: Tensor, kind: Kind = "both") -> Tensor:
-    """Outer products of angles: ``(batch, channels, size) -> (batch, channels or 2 * channels, size, size)``.
+    """Gramian fields from angles: ``(batch, channels, size) -> (batch, channels or 2 * channels, size, size)``.
 
     Args:
-        cos: Cosines.
-        sin: Sines, not negative.
+        cos: Cosines of the angles.
+        sin: Sines of the angles, not negative.
         kind: As in `GramianAngularField`.
     """
     batch, channels, size = cos.shape
@@ -202,20 +202,20 @@ def fields(cos: Tensor, sin: Tensor, kind: Kind = "both") -> Tensor:
 
 
 def inverse(image: Tensor, low: Tensor | None = None, high: Tensor | None = None) -> Tensor:
-    """Series of a summation and a difference field, ``(batch, 2 * channels, size, size) -> (batch, channels, size)``.
+    """Series from a summation and a difference field, ``(batch, 2 * channels, size, size) -> (batch, channels, size)``.
 
-    The row r of the largest element on the diagonal tells the others: cos(phi_r + phi_j) and sin(phi_j - phi_r) are two
-    linear equations for cos phi_j and sin phi_j, and no sine is negative, which settles the sign of cos phi_r. (The
-    diagonal alone, cos(2 phi), loses signs on [-1, 1], and digits near zero on [0, 1].)
+    The row r of the largest diagonal element determines the series: cos(phi_r + phi_j) and sin(phi_j - phi_r) are two
+    linear equations for cos phi_j and sin phi_j, and no sine is negative, which determines the sign of cos phi_r. (The
+    diagonal alone, cos(2 phi), loses signs on [-1, 1] and digits near zero on [0, 1].)
 
     Args:
-        image: As `GramianAngularField` makes it, kind ``"both"``, of any order; on [-1, 1], or on [0, 1].
-        low: Smallest value of each series, ``shape=(batch, channels)``, to get the units back of a series on [-1, 1].
-        high: Largest value of each series.
+        image: Output of `GramianAngularField` of the kind ``"both"``, with any order and range.
+        low: Minimum of each series, ``shape=(batch, channels)``, to restore the units of a series on [-1, 1].
+        high: Maximum of each series.
 
     Returns:
-        Averages of the bins, in the range of the angles, or between ``low`` and ``high``; right to 1e-6 in float32,
-        and to fewer digits where order ``rescale_first`` left no average near an end of the range.
+        Averages of the bins, in the range of the field, or between ``low`` and ``high``; accurate to 1e-6 in float32,
+        and less accurate if with order ``rescale_first`` no average is near a limit of the range.
     """
     summation, difference = image.double().chunk(2, 1)
     largest, r = summation.diagonal(dim1=2, dim2=3).max(2, keepdim=True)

@@ -1,4 +1,4 @@
-"""Images as numbers: channels standardised, cells of a table checked."""
+"""Images: standardisation of channels, and reading of images from tables."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,14 +16,14 @@ from .base import Encoder
 from .image_file import read_image
 from .kinds import CARDS, READERS, WRITERS, InputLines, as_array, channels_of, layer
 
-VALUES = 1 << 22  # numbers at a time while statistics are computed
+VALUES = 1 << 22  # values processed at a time while statistics are fitted
 
 WRITERS["image"] = as_array
 
 
 @layer("image", "standardised", default=True)
 class ImageEncoder(Encoder):
-    """Each channel of an image in standard units of the training images.
+    """Images with each channel standardised over the training images.
 
     Args:
         modality: Channels and size of the images.
@@ -51,9 +51,9 @@ class ImageEncoder(Encoder):
         self.register_buffer("fitted", torch.tensor(False))
 
     def fit(self, x: Tensor) -> None:
-        """Mean and standard deviation of each channel over training images, ``shape=(rows, *shape)``."""
+        """Fit mean and standard deviation of each channel to training images, ``shape=(rows, *shape)``."""
         sums = torch.zeros(2, len(self.mean), dtype=torch.float64)
-        first = x[:1].double().flatten(2).mean(2)[0].cpu()  # near the mean, lest squares lose digits
+        first = x[:1].double().flatten(2).mean(2)[0].cpu()  # near the mean, so that squares do not lose digits
         for part in x.split(max(1, VALUES // max(1, x[:1].numel()))):
             values = part.double().cpu().transpose(0, 1).flatten(1) - first[:, None]
             sums += torch.stack([values.sum(1), values.square().sum(1)])
@@ -75,11 +75,11 @@ class ImageEncoder(Encoder):
         return F.interpolate(coarse, self.out_shape[1:], mode=mode) * self.scale.cpu() + self.mean.cpu()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Standard units."""
+        """Standardise."""
         return (x.to(self.mean.dtype) - self.mean) / self.scale
 
     def inverse(self, encoded: Tensor) -> Tensor:
-        """Float ``(batch, channels, *spatial)`` in the scale of the training images."""
+        """Images in the scale of the training images, float ``(batch, channels, *spatial)``."""
         return encoded * self.scale + self.mean
 
 
@@ -88,15 +88,15 @@ def image_to_tensor(frame: pd.DataFrame, modality: Modality, source: str = "the 
     """Raw images, uint8 if all of them are, else float32: ``shape=(samples, channels, *spatial)``.
 
     Args:
-        frame: One image a row, in the column that the modality names: an array ``(channels, *spatial)`` (or
-            ``(*spatial)`` of one channel), or the path of a file. One channel is repeated where three are expected,
-            and three equal ones become one.
+        frame: One image per row, in the column that the modality names: an array ``(channels, *spatial)`` (or
+            ``(*spatial)`` for one channel), or the path of a file. One channel is repeated if three are expected,
+            and three equal channels are reduced to one if one is expected.
         modality: Channels and size, and whether other sizes are scaled.
-        source: What to call the table in an error.
+        source: Name of the table in errors.
 
     Raises:
-        InputError: No such column; an image with other channels or of another size; a missing or infinite value; a
-            file that cannot be read.
+        InputError: The column is missing, an image has other channels or another size, a value is missing or infinite,
+            or a file cannot be read.
     """
     (column,), shape = modality["features"], tuple(modality["shape"])
     if column not in frame:
@@ -113,20 +113,20 @@ def image_to_tensor(frame: pd.DataFrame, modality: Modality, source: str = "the 
 
 @CARDS.add("image")
 def image_card(modality: Modality, names: list[str]) -> InputLines:
-    """What goes into a model of images."""
+    """Inputs of a model of images, for its card."""
     sizes = modality["shape"][1:]
     axes = ", ".join(("depth", "height", "width")[-len(sizes) :])
     scaled = "; others are scaled" if modality.get("resize") else ""
     content = f"{channels_of(modality)} and {' x '.join(map(str, sizes))} pixels"
     return InputLines(
         "image",
-        f"model.predict(images)  # an array (samples, channels, {axes}), or a list of images or of files",
+        f"model.predict(images)  # an array (samples, channels, {axes}), or a list of images or files",
         f"Inputs: images of {content}{scaled}, in the scale of the training images.",
     )
 
 
 def in_words(shape: Sequence[int]) -> str:
-    """Channels and size of an image.
+    """Channels and size of an image as text.
 
     >>> in_words((3, 64, 48))
     '3 channels of 64 x 48 pixels'
@@ -147,7 +147,7 @@ def _image(cell: Any, shape: tuple[int, ...], resize: bool, where: str) -> Tenso
         array = array[None]
     if array.ndim != len(shape):
         raise InputError(
-            f"{where} is of shape {array.shape}, {shape} is expected: channels first, then {len(shape) - 1} axes"
+            f"{where} has the shape {array.shape}, {shape} is expected: channels first, then {len(shape) - 1} axes"
         )
     array = _with_channels(array, shape, where)
     image = torch.from_numpy(np.array(array, dtype=np.uint8 if array.dtype == np.uint8 else np.float32))
@@ -169,10 +169,10 @@ def _with_channels(array: np.ndarray, shape: tuple[int, ...], where: str) -> np.
         return np.repeat(array, 3, axis=0)
     if shape[0] == 1 and is_grey(array):
         return array[:1]
-    colour = "; it is in colour: convert it to grey" if (len(array), shape[0]) == (3, 1) else ""
+    colour = "; convert the colour image to grey" if (len(array), shape[0]) == (3, 1) else ""
     raise InputError(f"{where} has {in_words(array.shape)}, {in_words(shape)} are expected{colour}")
 
 
 def is_grey(array: np.ndarray) -> bool:
-    """True if an image has three channels, and all are the same."""
+    """True if an image has three equal channels."""
     return len(array) == 3 and bool((array == array[:1]).all())

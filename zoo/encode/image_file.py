@@ -1,4 +1,4 @@
-"""Files that hold one image or volume, read as arrays with the channels first."""
+"""Reading of files with one image or volume, as arrays with the channels first."""
 
 import zlib
 from pathlib import Path
@@ -13,24 +13,24 @@ SUFFIXES = (*PICTURES, *TIFF, *NIFTI)
 
 
 class UnreadableImageError(InputError):
-    """A file that is truncated, or not the image that its name promises."""
+    """A file that is missing, truncated, or not an image of the kind of its suffix."""
 
 
 def read_image(path: Path, codes: bool = False) -> np.ndarray:
-    """An image or a volume.
+    """Read an image or a volume.
 
     Args:
-        path: PNG, JPEG, BMP, TIFF (more than one page is a volume) or NIfTI.
-        codes: It is a mask: the colours of a palette stay numbers.
+        path: PNG, JPEG, BMP, TIFF (several pages are a volume) or NIfTI.
+        codes: The file is a mask: indices of a palette are not converted to colours.
 
     Returns:
-        ``(channels, height, width)`` or ``(channels, depth, height, width)``, in the numbers of the file: one channel
-        of grey, three of colour, four with a transparency that is not the same everywhere. A NIfTI volume is turned so
-        that depth runs from foot to head, height from front to back and width from the patient's left to right.
+        ``(channels, height, width)`` or ``(channels, depth, height, width)``, with the values of the file: one channel
+        for grey, three for colour, and a fourth for transparency unless it is constant. The axes of a NIfTI volume are
+        oriented: depth from foot to head, height from front to back and width from the patient's left to right.
 
     Raises:
-        UnreadableImageError: No such file, truncated, or not an image.
-        InputError: Another kind of file, or the package that reads it is not installed.
+        UnreadableImageError: The file is missing, truncated, or not an image.
+        InputError: The kind of file is unknown, or the package that reads it is not installed.
     """
     name = path.name.lower()
     if not name.endswith(SUFFIXES):
@@ -45,7 +45,7 @@ def read_image(path: Path, codes: bool = False) -> np.ndarray:
         raise
     except (OSError, EOFError, ValueError, TypeError, LookupError, SyntaxError, StructError, zlib.error) as error:
         reason = " ".join(str(error).replace(str(path), "").split())[:120] or type(error).__name__
-    raise UnreadableImageError(f"{path}: truncated, or not an image ({reason}); mend it, or leave it out")
+    raise UnreadableImageError(f"{path}: truncated, or not an image ({reason}); replace it, or leave it out")
 
 
 def _picture(path: Path, codes: bool) -> np.ndarray:
@@ -95,7 +95,9 @@ def _nifti(path: Path) -> np.ndarray:
         image = nibabel.as_closest_canonical(nibabel.load(path))  # type: ignore[no-untyped-call]
         values = np.asanyarray(image.dataobj)
     except nibabel.filebasedimages.ImageFileError as error:
-        raise UnreadableImageError(f"{path}: truncated, or not an image ({error}); mend it, or leave it out") from None
+        raise UnreadableImageError(
+            f"{path}: truncated, or not an image ({error}); replace it, or leave it out"
+        ) from None
     if values.ndim == 4 and values.shape[3] == 1:
         values = values[..., 0]
     if values.ndim not in (3, 4):

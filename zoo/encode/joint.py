@@ -1,4 +1,4 @@
-"""Several modalities of the same samples: side by side as they were measured, and as one row of numbers."""
+"""Several modalities of the same samples: reading and joining of their tables, and a joint encoding."""
 
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -17,29 +17,29 @@ from .table import as_text
 if TYPE_CHECKING:
     from tensordict import TensorDict
 
-MEASURED = "measured"  # which modalities a sample has: bool, (samples, modalities)
+MEASURED = "measured"  # key of the mask of measured modalities: bool, (samples, modalities)
 
 
 class JointEncoder(Encoder):
-    """The encodings of several modalities one after the other, then one number a modality: was it measured?
+    """Concatenated encodings of several modalities, followed by the mask of measured modalities.
 
-    A modality that a sample lacks is 0 throughout, which in standard units is the training mean.
+    Encoded values of a missing modality are 0, which is the training mean of standardised values.
 
     Args:
         layers: Encoding layer of each modality.
-        imputed: Modalities of which the model is not told whether they were measured.
+        imputed: Modalities for which the mask is always 1.
 
     Attributes:
-        layers: The same.
-        places: Where each modality is among the encoded numbers.
+        layers: Encoding layer of each modality.
+        places: Slice of each modality in the encoded values.
         shapes: Shape of each encoded modality.
-        feature_names: As in ``"rna:TP53"`` and ``"rna measured"``; empty if a modality has no names.
+        feature_names: Names such as ``"rna:TP53"`` and ``"rna measured"``; empty if a modality has no names.
 
     Shape:
         ``{name: (batch, *shape), "measured": (batch, modalities)} -> (batch, out_features)``
 
     Raises:
-        InputError: A modality has a name that cannot be, such as "measured".
+        InputError: The name of a modality is not allowed, such as "measured".
     """
 
     layers: nn.ModuleDict
@@ -62,10 +62,10 @@ class JointEncoder(Encoder):
         self.register_buffer("fitted", torch.tensor(False))
 
     def fit(self, x: Any) -> None:
-        """Each encoding from the training rows that were measured.
+        """Fit each encoding to the training rows with this modality.
 
         Raises:
-            InputError: A modality that no training sample has.
+            InputError: A modality was measured in no training sample.
         """
         for number, (name, layer) in enumerate(self.layers.items()):
             assert isinstance(layer, Encoder)
@@ -75,51 +75,51 @@ class JointEncoder(Encoder):
         self.fitted.fill_(True)
 
     def example(self, rows: int, seed: int = 0) -> "TensorDict":
-        """Made-up raw values that show no real sample; every third lacks a modality."""
+        """Simulated raw values; every third sample lacks a modality."""
         from tensordict import TensorDict
 
         layers = {name: layer for name, layer in self.layers.items() if isinstance(layer, Encoder)}
-        made = {name: layer.example(rows, seed) for name, layer in layers.items()}
-        measured = torch.ones(rows, len(made), dtype=torch.bool)
+        simulated = {name: layer.example(rows, seed) for name, layer in layers.items()}
+        measured = torch.ones(rows, len(simulated), dtype=torch.bool)
         for number in range(2, rows, 3):
-            measured[number, number // 3 % len(made)] = False
-        return TensorDict({**made, MEASURED: measured}, batch_size=[rows])
+            measured[number, number // 3 % len(simulated)] = False
+        return TensorDict({**simulated, MEASURED: measured}, batch_size=[rows])
 
     def forward(self, x: "TensorDict") -> Tensor:
-        """``{name: (batch, *shape)} -> (batch, out_features)``."""
+        """Encode raw values: ``{name: (batch, *shape)} -> (batch, out_features)``."""
         measured = x[MEASURED]
         parts = [
             torch.where(measured[:, number, None], layer(x[name]).flatten(1), 0.0)
             for number, (name, layer) in enumerate(self.layers.items())
         ]
-        told = measured.to(parts[0].dtype)
+        mask = measured.to(parts[0].dtype)
         for name in self.imputed:
-            told[:, list(self.layers).index(name)] = 1.0
-        return torch.cat([*parts, told], 1)
+            mask[:, list(self.layers).index(name)] = 1.0
+        return torch.cat([*parts, mask], 1)
 
     def parts(self, encoded: Tensor) -> dict[str, Tensor]:
-        """Encoded modalities in their own shapes, ``(batch, *shape)`` each."""
+        """Encoded values of each modality, ``(batch, *shape)``."""
         return {name: encoded[:, place].unflatten(1, self.shapes[name]) for name, place in self.places.items()}
 
     def measured(self, encoded: Tensor) -> Tensor:
-        """1 where a modality was measured, else 0: ``(batch, modalities)``."""
+        """Mask of measured modalities, 1 or 0: ``(batch, modalities)``."""
         return encoded[:, -len(self.layers) :]
 
 
 def check_names(names: Iterable[str], what: str = "modality") -> None:
-    """Raise an `InputError` if a modality, or a target, has a name that a part of a model cannot have."""
-    taken = nn.ModuleDict()
+    """Raise an `InputError` if a modality or a target has a name that a module of torch cannot have."""
+    reserved = nn.ModuleDict()
     for name in names:
-        if name == MEASURED or not name or "." in name or hasattr(taken, name):
+        if name == MEASURED or not name or "." in name or hasattr(reserved, name):
             raise InputError(f"a {what} cannot be called {name!r}; rename it")
 
 
 @ENCODERS.add("joint")
 def joint_encoder(modality: Modality, options: dict[str, Any]) -> JointEncoder:
-    """The encodings of several modalities, ``options`` by their names.
+    """The joint encoding of several modalities, with ``options`` by the names of the modalities.
 
     Raises:
-        InputError: Options of a modality that the data do not have.
+        InputError: There are options for an unknown modality.
     """
     parts = modality["parts"]
     for name in options:
@@ -131,33 +131,33 @@ def joint_encoder(modality: Modality, options: dict[str, Any]) -> JointEncoder:
 
 @CARDS.add("joint")
 def joint_card(modality: Modality, names: list[str]) -> InputLines:
-    """What goes into a model of several modalities."""
+    """Inputs of a model of several modalities, for its card."""
     parts = modality["parts"]
-    some = ", ".join(f'"{name}": {name}' for name in list(parts)[:2])
-    about = {name: part.get("scale", part["kind"]) for name, part in parts.items()}
-    told = (f"`{name}` ({len(part.get('features', []))}, {about[name]})" for name, part in parts.items())
+    tables = ", ".join(f'"{name}": {name}' for name in list(parts)[:2])
+    scales = {name: part.get("scale", part["kind"]) for name, part in parts.items()}
+    listed = (f"`{name}` ({len(part.get('features', []))}, {scales[name]})" for name, part in parts.items())
     return InputLines(
         "multi-omics",
-        f"model.predict({{{some}}})  # tables by modality, one or more of them",
-        f"Inputs, with their number of features and their scale; a sample may lack some: {', '.join(told)}.",
+        f"model.predict({{{tables}}})  # one or more tables by modality",
+        f"Inputs, with number of features and scale; a sample may lack modalities: {', '.join(listed)}.",
     )
 
 
 @READERS.add("joint")
 def joint_to_tensor(frame: Any, modality: Modality, source: str = "the tables") -> "TensorDict":
-    """Raw values of a user's tables, one or more of the modalities, joined by the names of the samples.
+    """Raw values of a user's tables of one or more modalities, joined by the names of the samples.
 
     Args:
-        frame: ``{"rna": table, "mirna": table}``; each a table whose index names the samples, or an AnnData.
-        modality: What a trained model knows.
-        source: What to call the tables in an error.
+        frame: ``{"rna": table, "mirna": table}``; each a table whose index has the names of the samples, or an AnnData.
+        modality: The joint modality of a trained model.
+        source: Name of the tables in errors.
 
     Returns:
-        ``{name: (samples, *shape), "measured": (samples, modalities)}``; a modality that was not measured is NaN.
+        ``{name: (samples, *shape), "measured": (samples, modalities)}``; missing modalities are NaN.
 
     Raises:
-        InputError: No such modality, none at all, or a sample twice or without a name in one of them; what is wrong
-            with a table.
+        InputError: A modality is unknown, there is none, a sample occurs twice or has no name in a table, or a table is
+            invalid.
     """
     frames = _checked(frame, modality)
     names = joint_names(frames)
@@ -167,14 +167,14 @@ def joint_to_tensor(frame: Any, modality: Modality, source: str = "the tables") 
 
 
 def assemble(found: dict[str, tuple[Any, Tensor]], modality: Modality, count: int) -> "TensorDict":
-    """Raw values of samples from those of each modality.
+    """Joint raw values of samples from the raw values of their modalities.
 
     Args:
-        found: Raw values of some modalities, and for each sample which of their rows is its own, -1 if none is.
+        found: For one or more modalities, raw values, and the index of each sample's row in them, -1 if missing.
         modality: The joint modality.
         count: Number of samples.
     """
-    from tensordict import TensorDict  # it needs a second to import, which only data of several modalities pay
+    from tensordict import TensorDict  # the import takes a second, and only data of several modalities need it
 
     columns: dict[str, Tensor] = {}
     measured = torch.zeros(count, len(modality["parts"]), dtype=torch.bool)
@@ -191,28 +191,28 @@ def assemble(found: dict[str, tuple[Any, Tensor]], modality: Modality, count: in
 
 
 def joint_names(frames: Mapping[str, Any]) -> pd.Index:
-    """Names of all samples, in the order in which they first occur."""
-    found = [_names(table) for table in frames.values()]
-    names = found[0].append(found[1:]).unique() if len(found) > 1 else found[0]
-    return names.rename(found[0].name)
+    """Names of all samples, in the order of their first occurrence."""
+    by_table = [_names(table) for table in frames.values()]
+    names = by_table[0].append(by_table[1:]).unique() if len(by_table) > 1 else by_table[0]
+    return names.rename(by_table[0].name)
 
 
 def by_name(frames: Mapping[str, Any], id_column: str) -> dict[str, Any]:
-    """Tables whose index names the samples, from tables that have a column of this name too.
+    """Tables with the names of the samples as index, from tables that have them as index or in the id column.
 
     Raises:
-        InputError: Several tables whose samples have no names.
+        InputError: There are several tables, and the samples of one have no names.
     """
     named = {
         key: table.set_index(id_column) if isinstance(table, pd.DataFrame) and id_column in table else table
         for key, table in frames.items()
     }
     indices = {key: getattr(table, "index", None) for key, table in named.items()}
-    counted = [key for key, index in indices.items() if isinstance(index, pd.RangeIndex) and index.name is None]
-    if counted and len(named) > 1:
-        called = f"a column {id_column!r} or " if id_column else ""
+    unnamed = [key for key, index in indices.items() if isinstance(index, pd.RangeIndex) and index.name is None]
+    if unnamed and len(named) > 1:
+        column = f"a column {id_column!r} or " if id_column else ""
         raise InputError(
-            f"{counted[0]}: the samples have no names to join the tables by; give {called}an index of names"
+            f"{unnamed[0]}: the samples have no names to join the tables by; give {column}an index of names"
         )
     return named
 
@@ -233,10 +233,10 @@ def _checked(frame: Any, modality: Modality) -> dict[str, Any]:
         raise InputError(f"no modality was given; at least one of {', '.join(known)} is needed")
     for name, table in frame.items():
         if name not in known:
-            raise InputError(f"the model knows no modality {name!r}; {suggest(str(name), known)}")
+            raise InputError(f"the model has no modality {name!r}; {suggest(str(name), known)}")
         if not isinstance(table, pd.DataFrame | AnnData):
-            told = f"give a table whose index names the samples, or an AnnData, not {type(table).__name__}"
-            raise InputError(f"{name}: {told}")
+            advice = f"give a table whose index names the samples, or an AnnData, not {type(table).__name__}"
+            raise InputError(f"{name}: {advice}")
         names = _names(table)
         if (nameless := names.isna()).any():
             raise InputError(f"{name}: row {int(nameless.argmax()) + 1} has no name; fill it in")

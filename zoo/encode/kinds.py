@@ -1,4 +1,4 @@
-"""What an encoding knows of each kind of modality; the file of a kind adds its own entries."""
+"""Registries of encodings by kind of modality; the file of each kind adds its entries."""
 
 from collections.abc import Callable
 from inspect import signature
@@ -17,11 +17,11 @@ from .base import Encoder
 
 
 class Missing(NamedTuple):
-    """What stands for a sample that lacks this modality while others of it were measured.
+    """Raw values of samples that lack a modality.
 
     Attributes:
-        dtype: Of raw values of which no sample is known.
-        code: In their place where raw values are whole numbers; other raw values are NaN.
+        dtype: Type of the raw values if no sample has the modality.
+        code: Value where raw values are integers; floating-point values are NaN.
     """
 
     dtype: torch.dtype
@@ -29,12 +29,12 @@ class Missing(NamedTuple):
 
 
 class InputLines(NamedTuple):
-    """What the card of a model says of its inputs.
+    """Lines on the inputs of a model, for its card.
 
     Attributes:
-        tag: Of the Hugging Face Hub, before the task, such as ``"dna"``.
+        tag: Tag of the Hugging Face Hub that precedes the task, such as ``"dna"``.
         example: A line of code that predicts.
-        inputs: A sentence on what goes in.
+        inputs: A sentence that describes the inputs.
     """
 
     tag: str
@@ -53,17 +53,17 @@ Layer = TypeVar("Layer", bound=type[Encoder])
 
 
 def layer(kind: str, name: str, default: bool = False) -> Callable[[Layer], Layer]:
-    """Class decorator: an encoding layer of a kind by the name that users choose it by.
+    """Class decorator that registers an encoding layer of a kind of modality.
 
     Args:
-        kind: Of the modality.
-        name: As in ``encoding={"layer": name}``.
-        default: Where nothing is chosen.
+        kind: Kind of the modality.
+        name: Name for users, as in ``encoding={"layer": name}``.
+        default: Whether the layer is the default.
     """
 
     def register(cls: Layer) -> Layer:
-        others = LAYERS.get(kind, {})
-        LAYERS[kind] = {name: cls, **others} if default else {**others, name: cls}
+        registered = LAYERS.get(kind, {})
+        LAYERS[kind] = {name: cls, **registered} if default else {**registered, name: cls}
         ENCODERS[kind] = _chosen
         return cls
 
@@ -86,11 +86,11 @@ def encoder(modality: Modality, options: dict[str, Any] | None = None) -> Encode
 
     Args:
         modality: An entry of ``spec["modalities"]``.
-        options: ``layer``, where there is a choice (``{"layer": "k-mer"}``), and keyword arguments of the layer, such
-            as ``{"missing_indicator": True}``. Of several modalities: such options by their names.
+        options: ``layer``, if there are several (``{"layer": "k-mer"}``), and keyword arguments of the layer, such
+            as ``{"missing_indicator": True}``. For several modalities: options by their names.
 
     Raises:
-        InputError: No such layer, or an option that it does not have.
+        InputError: The layer or an option is unknown.
     """
     return ENCODERS.of(modality["kind"])(modality, options or {})
 
@@ -98,42 +98,42 @@ def encoder(modality: Modality, options: dict[str, Any] | None = None) -> Encode
 def to_tensor(frame: pd.DataFrame | AnnData, modality: Modality, source: str = "the table") -> Tensor:
     """Raw values of a user's table as the model expects them (see `READERS`).
 
-    Of an AnnData it is no tensor, but what makes one when it is asked for rows (`ExpressionRows`).
+    For an AnnData the result is an `ExpressionRows`, from which batches are read by indexing.
     """
     x: Tensor = READERS.of(modality["kind"])(frame, modality, source)
     return x
 
 
 def from_tensor(raw: Tensor, modality: Modality, index: pd.Index | None = None) -> pd.DataFrame | np.ndarray:
-    """Raw values as users read them; the opposite of `to_tensor`.
+    """Raw values as a table or array for users; the inverse of `to_tensor`.
 
     Args:
-        raw: Raw values, ``shape=(samples, *shape)``; of expression, covariates may be left out.
-        modality: What they are.
+        raw: Raw values, ``shape=(samples, *shape)``; for expression, covariates may be left out.
+        modality: Their modality.
         index: Names of the samples.
 
     Returns:
-        Tables and expression: one row a sample, one column a feature that is no covariate, categories by the names of
-        their levels. Sequences: a table with their letters. Series and images: the array.
+        Tables and expression: one row per sample, one column per feature except covariates, with the names of levels.
+        Sequences: a table with their letters. Series and images: an array.
     """
     return WRITERS.of(modality["kind"])(raw, modality, index)
 
 
 def blank(part: Modality, rows: int, dtype: torch.dtype | None = None) -> Tensor:
-    """What stands for a modality that was not measured: NaN, of sequences N, of images black: ``(rows, *shape)``."""
+    """Raw values of a missing modality, ``(rows, *shape)``: NaN, N for sequences, and 0 for integer-valued images."""
     missing = MISSING.get(part["kind"], NUMBERS)
     dtype = dtype or missing.dtype
     return torch.full((rows, *part["shape"]), torch.nan if dtype.is_floating_point else missing.code, dtype=dtype)
 
 
 def as_array(raw: Tensor, modality: Modality, index: pd.Index | None) -> np.ndarray:
-    """Raw values that users read as the array they are."""
+    """Raw values as an array."""
     values: np.ndarray = raw.detach().cpu().numpy()
     return values
 
 
 def channels_of(modality: Modality) -> str:
-    """How many channels there are, and their names where known, for a card."""
+    """Number and names of the channels, for a card."""
     count = modality["shape"][0]
     named = modality.get("channels")
     return ("one channel" if count == 1 else f"{count} channels") + (f" ({', '.join(named)})" if named else "")

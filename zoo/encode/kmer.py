@@ -1,4 +1,4 @@
-"""DNA as words of k bases: counted, or with a learnt vector for each word."""
+"""k-mers of DNA: tokens, counts, and trained embeddings."""
 
 from itertools import product
 
@@ -15,16 +15,16 @@ from .kinds import layer
 
 
 def kmer_names(k: int) -> list[str]:
-    """All words of k bases, in the order of their tokens: AA, AC, AG, AT, CA, ..."""
+    """All k-mers, in the order of their tokens: AA, AC, AG, AT, CA, ..."""
     return ["".join(word) for word in product("ACGT", repeat=k)]
 
 
 def kmer_tokens(codes: Tensor, k: int) -> Tensor:
-    """Number of the word that starts at each position; ``4**k`` for one with an unknown base.
+    """Token of the k-mer that starts at each position; ``4**k`` for a k-mer with an unknown base.
 
     Args:
         codes: uint8, ``shape=(batch, length)``.
-        k: Length of a word.
+        k: Length of a k-mer.
 
     Returns:
         int32, ``shape=(batch, length - k + 1)``.
@@ -45,11 +45,11 @@ def kmer_tokens(codes: Tensor, k: int) -> Tensor:
 
 
 def kmer_counts(codes: Tensor, k: int) -> np.ndarray:
-    """How often each word occurs in each sequence; words with an unknown base are not counted.
+    """Counts of each k-mer in each sequence; k-mers with an unknown base are not counted.
 
     Args:
         codes: uint8, ``shape=(samples, length)``.
-        k: Length of a word.
+        k: Length of a k-mer.
 
     Returns:
         float32, ``shape=(samples, 4**k)``, in the order of `kmer_names`.
@@ -63,15 +63,15 @@ def kmer_counts(codes: Tensor, k: int) -> np.ndarray:
 
 @layer("sequence", "k-mer")
 class KmerEmbedding(Encoder):
-    """A learnt vector for each word of k bases plus one for each position, as language models read text.
+    """Trained embedding of each k-mer plus one of each position, as in language models.
 
-    ``words.weight`` holds the vectors, ``shape=(4**k + 1, width)``; the last one stands for a word with an unknown
-    base. `zoo.latent.embedding` gives them as AnnData.
+    ``words.weight`` holds the embeddings, ``shape=(4**k + 1, width)``; the last one is for k-mers with an unknown
+    base. `zoo.latent.embedding` returns them as AnnData.
 
     Args:
         modality: Length of the sequences.
-        k: Length of a word; words overlap.
-        width: Length of a vector.
+        k: Length of a k-mer; k-mers overlap.
+        width: Dimensions of an embedding.
 
     Shape:
         uint8 ``(batch, length) -> (batch, width, length - k + 1)``
@@ -93,14 +93,14 @@ class KmerEmbedding(Encoder):
         self.register_buffer("fitted", torch.tensor(False))
 
     def fit(self, x: Tensor) -> None:
-        """Nothing of the data; the vectors are learnt by training."""
+        """Nothing is fitted; the embeddings are trained with the model."""
         self.fitted.fill_(True)
 
     def example(self, rows: int, seed: int = 0) -> Tensor:
-        """Random bases, one in fifty unknown: uint8 ``shape=(rows, length)``."""
+        """Random bases, 2 % of them unknown: uint8 ``shape=(rows, length)``."""
         return random_codes(rows, self.length, seed)
 
     def forward(self, x: Tensor) -> Tensor:
-        """uint8 ``(batch, length) -> (batch, width, length - k + 1)``."""
+        """Embed sequences: uint8 ``(batch, length) -> (batch, width, length - k + 1)``."""
         vectors: Tensor = F.embedding(kmer_tokens(x, self.k), self.words.weight) + self.positions.weight
         return vectors.transpose(1, 2)

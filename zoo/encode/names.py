@@ -9,7 +9,7 @@ from .joint import by_name, joint_names
 
 
 def sample_names(frame: Any, id_column: str) -> pd.Index:
-    """Names of the samples of a user's table: its id column if there is one, else its index; of a dict those of all."""
+    """Names of the samples: the id column of a table if there is one, else its index; for a dict, of all its tables."""
     if isinstance(frame, dict):
         return joint_names(by_name(frame, id_column)).rename(id_column or None)
     if isinstance(frame, AnnData):

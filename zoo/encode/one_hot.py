@@ -1,4 +1,4 @@
-"""DNA as four channels."""
+"""One-hot encoding of DNA."""
 
 from typing import Literal
 
@@ -28,11 +28,11 @@ BASES = [
     "AGT",
     "ACT",
     "ACG",
-]  # of each letter of dna.LETTERS
+]  # bases of each letter of dna.LETTERS
 
 
 def probabilities(unknown: Literal["zeros", "uniform"] = "zeros") -> Tensor:
-    """What each code becomes: probabilities of A, C, G and T, ``shape=(15, 4)``; N as asked."""
+    """Probabilities of A, C, G and T for each code, ``shape=(15, 4)``; N has zeros or 0.25 each."""
     table = torch.tensor([[(base in bases) / len(bases) for base in "ACGT"] for bases in BASES])
     if unknown == "zeros":
         table[UNKNOWN] = 0.0
@@ -44,10 +44,10 @@ def one_hot(codes: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
 
     Args:
         codes: uint8, ``shape=(batch, length)``.
-        dtype: torch.float32, in which other letters become probabilities, or torch.uint8, in which they become zeros.
+        dtype: torch.float32, with probabilities for ambiguous letters, or torch.uint8, with zeros for them.
 
     Returns:
-        ``shape=(batch, 4, length)``; the four values of a base lie side by side in memory.
+        ``shape=(batch, 4, length)``; the four values of a base are adjacent in memory.
 
     Example:
         >>> from .dna import dna_codes
@@ -66,13 +66,14 @@ def one_hot(codes: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
 
 @layer("sequence", "one-hot", default=True)
 class OneHotDNA(Encoder):
-    """One-hot DNA on the model's device; nothing is learnt.
+    """One-hot DNA, computed on the model's device; it has no statistics to fit.
 
     Args:
         modality: Length of the sequences.
-        code: ``"one-hot"``: channels A, C, G, T. ``"full-rank"``: A, C, G; a T is three zeros, so that the channels of
-            a base do not sum to one (wanted by linear models that are read coefficient by coefficient).
-        unknown: What an N becomes: ``"zeros"``, or ``"uniform"``, 0.25 each. Other letters become probabilities.
+        code: ``"one-hot"``: channels A, C, G, T. ``"full-rank"``: channels A, C, G, and zeros for T, so that the
+            channels of a base do not sum to one (for linear models with interpretable coefficients).
+        unknown: Encoding of N: ``"zeros"``, or ``"uniform"``, 0.25 each. Other ambiguous letters are encoded as
+            probabilities.
 
     Shape:
         uint8 ``(batch, length) -> (batch, 4 or 3, length)``
@@ -101,24 +102,24 @@ class OneHotDNA(Encoder):
         (self.length,) = modality["shape"]
         channels = 4 if code == "one-hot" else 3
         self.out_shape = (channels, self.length)
-        # Not saved: they follow from the arguments alone.
+        # Not saved, since it follows from the arguments.
         self.register_buffer("table", probabilities(unknown)[:, :channels].contiguous(), False)
         self.register_buffer("fitted", torch.tensor(False))
 
     def fit(self, x: Tensor) -> None:
-        """Nothing to learn."""
+        """Nothing is fitted."""
         self.fitted.fill_(True)
 
     def example(self, rows: int, seed: int = 0) -> Tensor:
-        """Random bases, one in fifty unknown: uint8 ``shape=(rows, length)``."""
+        """Random bases, 2 % of them unknown: uint8 ``shape=(rows, length)``."""
         return random_codes(rows, self.length, seed)
 
     def forward(self, x: Tensor) -> Tensor:
-        """uint8 ``(batch, length) -> (batch, channels, length)``."""
+        """Encode sequences: uint8 ``(batch, length) -> (batch, channels, length)``."""
         return F.embedding(x.int(), self.table).transpose(1, 2)
 
     def inverse(self, encoded: Tensor) -> Tensor:
-        """The likeliest base of each position: ``(batch, 4, length) -> (batch, length)``, uint8."""
+        """The most probable base at each position: ``(batch, 4, length) -> (batch, length)``, uint8."""
         if self.out_shape[0] != 4:
             return super().inverse(encoded)
         return encoded.argmax(1).to(torch.uint8)

@@ -1,4 +1,4 @@
-"""Tables whose numbers become normal scores, and can be turned back as they were written."""
+"""Quantile encoding of tables: numbers as normal scores, invertible with the decimals of the training table."""
 
 import torch
 from torch import Tensor
@@ -7,29 +7,29 @@ from ..spec import Modality
 from .kinds import layer
 from .table import TableEncoder
 
-KNOTS = 1025  # quantiles that describe a column
+KNOTS = 1025  # number of quantiles per column
 MOST_DECIMALS = 6
-EDGE = 1e-3  # scores of the lowest and highest training value are the normal quantiles of this and 1 less this
+EDGE = 1e-3  # the scores of the minimum and maximum are the normal quantiles of EDGE and 1 - EDGE
 
 
 @layer("table", "quantile")
 class QuantileEncoder(TableEncoder):
-    """Numbers become normal scores by their rank among the training rows, whatever their distribution.
+    """Encodes numbers as rank-based normal scores, whatever their distribution.
 
-    A number is first spread evenly over the interval that is rounded to it (a count of 3 over 2.5 to 3.5), anew each
-    time in training, so that ties have a continuous distribution; `inverse` rounds to as many decimals as the training
-    values have, and never leaves their range. Missing values have a column of their own for each number, 1 where it is
-    missing; a missing category is the level 'unknown'. So missing values can be made up as well.
+    In training, ties are broken at random: a number is spread uniformly over the interval that is rounded to it (a
+    count of 3 over 2.5 to 3.5). `inverse` rounds to the number of decimals of the training values and stays in their
+    range. Each number has a missingness column, 1 where it is missing; a missing category is the level 'unknown'.
+    Thus missing values can be generated too.
 
     Args:
-        modality: As for `TableEncoder`; covariates are features like the others.
-        missing_indicator: Leave out those columns (False) where a table of thousands has no missing values.
+        modality: As for `TableEncoder`; covariates are encoded like other features.
+        missing_indicator: Whether numbers have missingness columns; False for a wide table without missing values.
 
     Attributes:
         knots: Quantiles of each number, ``shape=(numbers, 1025)``.
-        decimals: Of each number, ``shape=(numbers,)``.
-        low: Smallest training value of each number, ``shape=(numbers,)``.
-        high: Largest one.
+        decimals: Number of decimals of each number, ``shape=(numbers,)``.
+        low: Minimum of each number in the training rows, ``shape=(numbers,)``.
+        high: Maximum of each number in the training rows, ``shape=(numbers,)``.
         seen: Mean of each encoded column over the training rows, ``shape=(out_features,)``.
 
     Shape:
@@ -62,7 +62,7 @@ class QuantileEncoder(TableEncoder):
         self.register_buffer("levels", torch.linspace(0, 1, KNOTS), False)
 
     def fit(self, x: Tensor) -> None:
-        """Learn quantiles, decimals and shares from raw training rows, ``shape=(samples, features)``."""
+        """Fit quantiles, decimals and shares to raw training rows, ``shape=(samples, features)``."""
         super().fit(x)
         for number, column in enumerate(self.numeric.tolist()):
             values = x[:, column][x[:, column].isfinite()].double()
@@ -85,7 +85,7 @@ class QuantileEncoder(TableEncoder):
         return scores
 
     def inverse(self, encoded: Tensor) -> Tensor:
-        """Numbers in their units, rounded and within the seen range; categories; NaN for what is missing.
+        """Raw values: numbers in their units, rounded and in the training range; codes of levels; NaN if missing.
 
         ``(batch, out_features) -> (batch, features)``
         """
@@ -105,23 +105,23 @@ class QuantileEncoder(TableEncoder):
 
 
 def interpolate(x: Tensor, at: Tensor, values: Tensor) -> Tensor:
-    """Piecewise linear functions, one for each column, constant beyond their ends; NaN stays.
+    """Piecewise linear interpolation for each column, constant outside the knots; NaN stays NaN.
 
     Args:
         x: ``shape=(batch, columns)``.
-        at: Where each function is known, ascending, ``shape=(columns, knots)``.
-        values: What it is there, the same shape.
+        at: Positions of the knots, ascending, ``shape=(columns, knots)``.
+        values: Values at the knots, the same shape.
     """
-    wanted = x.T.contiguous()
-    right = torch.searchsorted(at.contiguous(), wanted).clamp(1, at.shape[1] - 1)
+    by_column = x.T.contiguous()
+    right = torch.searchsorted(at.contiguous(), by_column).clamp(1, at.shape[1] - 1)
     x0, x1 = at.gather(1, right - 1), at.gather(1, right)
     y0, y1 = values.gather(1, right - 1), values.gather(1, right)
-    share = ((wanted - x0) / (x1 - x0).clamp(min=1e-30)).clamp(0, 1)
+    share = ((by_column - x0) / (x1 - x0).clamp(min=1e-30)).clamp(0, 1)
     return torch.lerp(y0, y1, share).T
 
 
 def _decimals(values: Tensor) -> int:
-    """Decimals that all values are written with, as far as float32 tells."""
+    """Number of decimals of all values, within the precision of float32."""
     for places in range(MOST_DECIMALS):
         scaled = values * 10**places
         if ((scaled - scaled.round()).abs() <= 1e-6 * scaled.abs().clamp(min=1e-3)).all():
@@ -130,7 +130,7 @@ def _decimals(values: Tensor) -> int:
 
 
 def _spread(values: Tensor, step: float) -> Tensor:
-    """Values with their ties spread evenly over the interval that is rounded to them, ascending."""
+    """Sorted values with ties spread evenly over the interval that is rounded to them."""
     unique, counts = values.unique(return_counts=True)
     rank = torch.arange(len(values), device=values.device) - (counts.cumsum(0) - counts).repeat_interleave(counts)
     inside = (rank + 0.5) / counts.repeat_interleave(counts)

@@ -1,4 +1,4 @@
-"""Time series as numbers: raw values checked, channels standardised."""
+"""Time series: standardisation of channels, and reading of series from tables."""
 
 from typing import Any, Literal
 
@@ -17,12 +17,13 @@ WRITERS["series"] = as_array
 
 @layer("series", "standardised", default=True)
 class SeriesEncoder(Encoder):
-    """Each channel of a series in standard units; padding and unmeasured channels become zeros.
+    """Series with standardised channels; padding and missing channels are set to zero.
 
     Args:
         modality: Channels and length of the series.
-        by: ``"training"``: mean and standard deviation of a channel over all training rows, so that differences in
-            level and amplitude between samples stay. ``"sample"``: those of each series itself, so that they vanish.
+        by: ``"training"``: standardise with mean and standard deviation over all training rows, which preserves
+            differences in level and amplitude between samples. ``"sample"``: standardise each series with its own
+            statistics, which removes these differences.
 
     Shape:
         ``(batch, channels, length) -> (batch, channels, length)``
@@ -47,7 +48,7 @@ class SeriesEncoder(Encoder):
         self.register_buffer("fitted", torch.tensor(False))
 
     def fit(self, x: Tensor) -> None:
-        """Mean and standard deviation of each channel over training rows, ``shape=(rows, channels, length)``."""
+        """Fit mean and standard deviation of each channel to training rows, ``shape=(rows, channels, length)``."""
         values = x.double().transpose(0, 1).flatten(1)
         mean = values.nanmean(1, keepdim=True).nan_to_num()
         scale = (values - mean).square().nanmean(1, keepdim=True).nan_to_num().sqrt()
@@ -62,7 +63,7 @@ class SeriesEncoder(Encoder):
         return walks * self.scale.cpu() + self.mean.cpu()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Standard units; missing values become zeros, the mean."""
+        """Standardise; missing values are set to zero, the mean."""
         if self.by == "training":
             return ((x - self.mean) / self.scale).nan_to_num()
         centred = x - x.nanmean(2, keepdim=True)
@@ -71,19 +72,19 @@ class SeriesEncoder(Encoder):
         return units.nan_to_num()
 
     def observed(self, x: Tensor) -> Tensor | None:
-        """False where a value is missing, as in padding."""
+        """Mask of measured values, False for padding; None if all were measured."""
         measured = x.isfinite()
         return None if measured.all() else measured
 
     def inverse(self, encoded: Tensor) -> Tensor:
-        """``(batch, channels, length)`` in the units of the training series."""
+        """Series in the units of the training series, ``(batch, channels, length)``."""
         if self.by != "training":
             return super().inverse(encoded)
         return encoded * self.scale + self.mean
 
 
 def lengths(x: Tensor) -> Tensor:
-    """Time points of each series before its padding: ``(batch, channels, length) -> (batch,)``."""
+    """Number of time points of each series before its padding: ``(batch, channels, length) -> (batch,)``."""
     measured = x.isfinite().any(1)
     if measured.all():
         return torch.full((len(x),), x.shape[2], device=x.device)
@@ -93,17 +94,17 @@ def lengths(x: Tensor) -> Tensor:
 
 @READERS.add("series")
 def series_to_tensor(frame: pd.DataFrame, modality: Modality, source: str = "the table") -> Tensor:
-    """Raw series, ``float32 shape=(samples, channels, length)``; shorter ones are padded with NaN at their end.
+    """Raw series, ``float32 shape=(samples, channels, length)``; shorter series are padded with NaN at their end.
 
     Args:
-        frame: One series a row, ``(channels, length)`` (or ``(length,)`` of one channel) in the column that the
+        frame: One series per row, ``(channels, length)`` (or ``(length,)`` for one channel), in the column that the
             modality names.
-        modality: Channels and length, and what is to be done with other lengths and missing values.
-        source: What to call the table in an error.
+        modality: Channels and length, and options for other lengths and missing values.
+        source: Name of the table in errors.
 
     Raises:
-        InputError: No such column; other channels or another length than the modality's; a value that is missing or
-            infinite.
+        InputError: The column is missing, a series has other channels or another length than the modality, or a value
+            is missing or infinite.
     """
     (column,), (channels, length) = modality["features"], modality["shape"]
     if column not in frame:
@@ -124,9 +125,9 @@ def series_to_tensor(frame: pd.DataFrame, modality: Modality, source: str = "the
 
 @CARDS.add("series")
 def series_card(modality: Modality, names: list[str]) -> InputLines:
-    """What goes into a model of series."""
+    """Inputs of a model of series, for its card."""
     rate = f" at {modality['sampling_rate']:g} Hz" if "sampling_rate" in modality else ""
-    shorter = "; shorter ones are padded" if modality.get("resize") else ""
+    shorter = "; shorter series are padded" if modality.get("resize") else ""
     length = modality["shape"][1]
     return InputLines(
         "time-series",
@@ -146,7 +147,7 @@ def _series(cell: Any, where: str) -> np.ndarray:
 
 
 def _complete(series: np.ndarray, modality: Modality, where: str) -> np.ndarray:
-    """The series without gaps; where lengths may differ, what is missing at its end is padding."""
+    """The series with gaps interpolated if allowed; if lengths may differ, missing values at its end are cut off."""
     if np.isinf(series).any():
         channel, time = np.argwhere(np.isinf(series))[0]
         raise InputError(f"{where}, {_channel(modality, channel)}: infinite value at time point {time + 1}")

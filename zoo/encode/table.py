@@ -1,4 +1,4 @@
-"""Tables: numbers are imputed and standardised, categories become one-hot, ranks stay ranks."""
+"""Tables: imputation and standardisation of numbers and ranks, one-hot encoding of categories."""
 
 import logging
 from typing import Literal
@@ -17,7 +17,7 @@ log = logging.getLogger("zoo")
 
 
 def natural_order(value: str) -> tuple[int, float, str]:
-    """Key that sorts numbers by size, then text by alphabet."""
+    """Sort key: numbers by value, then text in alphabetical order."""
     try:
         return 0, float(value), value
     except ValueError:
@@ -25,7 +25,7 @@ def natural_order(value: str) -> tuple[int, float, str]:
 
 
 def as_text(column: pd.Series) -> pd.Series:
-    """Levels as text; 1.0 and 1 are the same level, for a missing value turns integers into floats."""
+    """Levels as text; 1.0 and 1 are the same level, since pandas converts integers with missing values to floats."""
     if pd.api.types.is_float_dtype(column):
         return column.map(lambda value: str(int(value) if value.is_integer() else value), na_action="ignore")
     return column.map(str, na_action="ignore")
@@ -35,7 +35,7 @@ def numbers(frame: pd.DataFrame, source: str) -> np.ndarray:
     """Columns as float32, missing values as NaN.
 
     Raises:
-        InputError: A text or infinite value; the column and the row (by its index) are named.
+        InputError: A value is text or infinite; the message names column and row.
     """
     if not all(pd.api.types.is_numeric_dtype(kind) for kind in frame.dtypes.unique()):
         parsed = frame.apply(pd.to_numeric, errors="coerce")
@@ -43,7 +43,7 @@ def numbers(frame: pd.DataFrame, source: str) -> np.ndarray:
             row, column = np.argwhere(bad)[0]
             raise InputError(
                 f"{source}: column {frame.columns[column]!r}, row {frame.index[row]}: {str(frame.iloc[row, column])!r} "
-                "is not a number; mend it, leave it empty if missing, or list the column under 'categorical'"
+                "is not a number; correct it, leave it empty if missing, or list the column under 'categorical'"
             )
         frame = parsed
     with np.errstate(over="ignore"):
@@ -52,13 +52,13 @@ def numbers(frame: pd.DataFrame, source: str) -> np.ndarray:
         row, column = np.argwhere(bad)[0]
         raise InputError(
             f"{source}: column {frame.columns[column]!r}, row {frame.index[row]}: the value is infinite or beyond "
-            "float32; mend it, or leave it empty if missing"
+            "float32; correct it, or leave it empty if missing"
         )
     return values
 
 
 def check_features(frame: pd.DataFrame, features: list[str], source: str) -> None:
-    """Raise an `InputError` that names the first feature which the table lacks, and the nearest column."""
+    """Raise an `InputError` that names the first missing feature and the column with the most similar name."""
     if absent := [name for name in features if name not in frame.columns]:
         raise InputError(
             f"{source} lacks {len(absent)} of {len(features)} features, first {absent[0]!r}; "
@@ -68,19 +68,19 @@ def check_features(frame: pd.DataFrame, features: list[str], source: str) -> Non
 
 @READERS.add("table")
 def table_to_tensor(frame: pd.DataFrame, modality: Modality, source: str = "the table") -> Tensor:
-    """Raw values of a table, columns matched by name in any order.
+    """Raw values of a table, with columns matched by name in any order.
 
     Args:
-        frame: One sample a row; more columns than needed are allowed.
-        modality: Names, levels and missing values to expect.
-        source: What to call the table in an error.
+        frame: One sample per row; additional columns are ignored.
+        modality: Names, levels and codes of missing values.
+        source: Name of the table in errors.
 
     Returns:
         float32, ``shape=(samples, features)``. Numbers as measured, NaN where missing. A category is the index of its
-        level; a level that is not listed is ``len(levels)``, and NaN if the levels are ordered.
+        level; an unknown level is ``len(levels)``, or NaN if the levels are ordered.
 
     Raises:
-        InputError: A column is missing (the nearest name is suggested), or a value is not a number or infinite.
+        InputError: A column is missing, or a value is not a number or infinite.
     """
     features, levels = modality["features"], modality.get("levels", {})
     check_features(frame, features, source)
@@ -90,21 +90,27 @@ def table_to_tensor(frame: pd.DataFrame, modality: Modality, source: str = "the 
     for name, known in levels.items():
         text = as_text(frame[name])
         codes = pd.Categorical(text, categories=known).codes.astype(np.float32)
-        if (strange := (codes < 0) & text.notna().to_numpy()).any():
-            first = text.to_numpy()[strange.argmax()]
-            log.warning("%s: %r of %s was never seen in training; such rows: %d", source, first, name, strange.sum())
+        if (unknown := (codes < 0) & text.notna().to_numpy()).any():
+            first = text.to_numpy()[unknown.argmax()]
+            log.warning(
+                "%s: level %r of %s is not in the training data; rows with unknown levels: %d",
+                source,
+                first,
+                name,
+                unknown.sum(),
+            )
         codes[codes < 0] = np.nan if name in modality.get("ordered", []) else len(known)
         values[:, features.index(name)] = np.where(text.isna(), np.nan, codes)
-    for name, stand_ins in modality.get("missing_values", {}).items():
+    for name, missing_codes in modality.get("missing_values", {}).items():
         if name in features:
             column = values[:, features.index(name)]
-            column[np.isin(column, np.asarray(stand_ins, dtype=np.float32))] = np.nan
+            column[np.isin(column, np.asarray(missing_codes, dtype=np.float32))] = np.nan
     return torch.from_numpy(values)
 
 
 @WRITERS.add("table")
 def table_frame(raw: Tensor, modality: Modality, index: pd.Index | None) -> pd.DataFrame:
-    """Raw values as a table without covariates, categories by the names of their levels."""
+    """Raw values as a table without covariates, with the names of levels."""
     features, conditions = modality["features"], set(modality.get("covariates", []))
     at = [number for number, name in enumerate(features) if name not in conditions]
     table = pd.DataFrame(raw.detach().cpu().numpy()[:, at], index, [features[number] for number in at])
@@ -121,33 +127,33 @@ def _named(codes: np.ndarray, levels: list[str]) -> np.ndarray:
 
 @CARDS.add("table")
 def table_card(modality: Modality, names: list[str]) -> InputLines:
-    """What goes into a model of a table."""
+    """Inputs of a model of tables, for its card."""
     columns = ", ".join(f"`{name}`" for name in names)
     return InputLines(
         "tabular",
-        "model.predict(table)  # a raw pandas table; columns are found by name",
+        "model.predict(table)  # a raw pandas table; columns are matched by name",
         f"Inputs, in any order: {columns}.",
     )
 
 
 @layer("table", "standardised", default=True)
 class TableEncoder(Encoder):
-    """Impute, standardise and one-hot a table, with statistics of the training rows held in buffers.
+    """Encodes a table by mean imputation, standardisation and one-hot columns, with statistics of the training rows.
 
-    Numbers and ranks become ``(x - mean) / standard deviation``; a missing one becomes 0, the training mean. A category
-    becomes one column a level and one for 'unknown', which a level never seen in training and a missing value share.
-    Covariates come last.
+    Numbers and ranks are standardised, ``(x - mean) / standard deviation``; missing values are set to 0, the training
+    mean. A category has one column per level and one for 'unknown', which stands for missing values and for levels that
+    are not in the training data. Covariates are the last columns.
 
     Args:
-        modality: Features, levels of the categorical ones, and which are covariates.
-        categories: ``"one-hot"``: a column for each level. ``"full-rank"``: none for the first level, so that columns
-            of one category do not sum to one (wanted by linear models that are read coefficient by coefficient).
-        missing_indicator: Add for each number a column that is 1 where it is missing.
+        modality: Features, levels of categorical features, and names of covariates.
+        categories: ``"one-hot"``: a column for each level. ``"full-rank"``: no column for the first level, so that the
+            columns of a category do not sum to one (for linear models with interpretable coefficients).
+        missing_indicator: Add a column for each number that is 1 where it is missing.
 
     Attributes:
         out_shape: Width of the output.
         feature_names: Names of the output columns, such as ``"sex=female"``.
-        levels_of: First output column of each category that is no covariate, and the number of its columns.
+        levels_of: First output column and number of columns of each category, without covariates.
 
     Shape:
         ``(batch, features) -> (batch, out_features)``
@@ -199,7 +205,7 @@ class TableEncoder(Encoder):
         content = [of[i] for i in order[: len(order) - self.covariates]]
         nominal_at = {features.index(name) for name in nominal}
         self.levels_of = {content.index(i): content.count(i) for i in dict.fromkeys(content) if i in nominal_at}
-        # Not saved: they follow from the modality alone.
+        # Not saved, since they follow from the modality.
         self.register_buffer("numeric", torch.tensor([features.index(n) for n in numeric], dtype=torch.long), False)
         self.register_buffer("source", torch.tensor([i for i, _, _ in columns], dtype=torch.long), False)
         self.register_buffer("level", torch.tensor([float(code) for _, code, _ in columns]), False)
@@ -209,9 +215,9 @@ class TableEncoder(Encoder):
         self.register_buffer("fitted", torch.tensor(False))
 
     def fit(self, x: Tensor) -> None:
-        """Learn mean and standard deviation from raw training rows, ``shape=(samples, features)``.
+        """Fit mean and standard deviation to raw training rows, ``shape=(samples, features)``.
 
-        A column that is constant or all missing keeps the scale 1.
+        The scale of a column that is constant or missing throughout is 1.
         """
         values = x[:, self.numeric.to(x.device)].double()
         mean = values.nanmean(0).nan_to_num(0.0)
@@ -221,7 +227,7 @@ class TableEncoder(Encoder):
         self.fitted.fill_(True)
 
     def example(self, rows: int, seed: int = 0) -> Tensor:
-        """Made-up raw values that show no real sample, a few of them missing: ``shape=(rows, features)``."""
+        """Simulated raw values, a few of them missing: ``shape=(rows, features)``."""
         generator = torch.Generator().manual_seed(seed)
         x = torch.empty(rows, len(self.numeric) + len(self.source.unique()))
         x[:, self.numeric] = self.mean.cpu() + self.scale.cpu() * torch.randn(
@@ -234,11 +240,11 @@ class TableEncoder(Encoder):
         return x
 
     def scores(self, numeric: Tensor) -> Tensor:
-        """Numbers in standard units, missing ones as NaN: ``(batch, numbers) -> (batch, numbers)``."""
+        """Standardised numbers, NaN where missing: ``(batch, numbers) -> (batch, numbers)``."""
         return (numeric - self.mean) / self.scale
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(batch, features) -> (batch, out_features)``."""
+        """Encode raw values: ``(batch, features) -> (batch, out_features)``."""
         numeric = x[:, self.numeric] if len(self.source) else x
         parts = [self.scores(numeric).nan_to_num(0.0)]
         if self.missing_indicator:
@@ -254,28 +260,30 @@ class TableEncoder(Encoder):
         return self.of.cpu()
 
     def observed(self, x: Tensor) -> Tensor | None:
-        """False for each column of a missing value: ``(batch, features) -> (batch, content)``."""
+        """Mask of measured values, ``(batch, features) -> (batch, content)``; None if all were measured."""
         missing = x.isnan()
         return ~missing[:, self.of[: len(self.of) - self.covariates]] if missing.any() else None
 
     def inverse(self, encoded: Tensor) -> Tensor:
-        """Numbers in their units, ranks rounded, the likeliest level of each category; covariates are NaN.
+        """Numbers in their units, rounded ranks, the most probable level of each category; covariates are NaN.
 
         ``(batch, content) -> (batch, features)``
         """
         if self.missing_indicator or self.full_rank:
-            raise InputError("missing_indicator and full-rank categories cannot be undone: leave them out of encoding")
+            raise InputError(
+                "missing_indicator and full-rank categories are not invertible: leave them out of encoding"
+            )
         names, at = self.modality["features"], self.of[: encoded.shape[1]]
         raw = encoded.new_full((len(encoded), len(names)), torch.nan)
         place = {int(feature): number for number, feature in enumerate(self.numeric.tolist())}
-        own = [column for column, feature in enumerate(at.tolist()) if feature in place]
-        where = [place[feature] for feature in at[own].tolist()]
-        raw[:, at[own]] = encoded[:, own] * self.scale[where] + self.mean[where]
+        columns = [column for column, feature in enumerate(at.tolist()) if feature in place]
+        where = [place[feature] for feature in at[columns].tolist()]
+        raw[:, at[columns]] = encoded[:, columns] * self.scale[where] + self.mean[where]
         for name, levels in self.modality.get("levels", {}).items():
             if name in self.modality.get("ordered", []):
                 feature = names.index(name)
                 raw[:, feature] = raw[:, feature].round().clamp(0, len(levels) - 1)
         for start, count in self.levels_of.items():
-            # The last column is 'unknown', which nobody is to be.
+            # The last column, 'unknown', is excluded.
             raw[:, at[start]] = encoded[:, start : start + count - 1].argmax(1).to(raw.dtype)
         return raw

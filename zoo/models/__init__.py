@@ -1,4 +1,4 @@
-"""Models. A file in this folder or in a folder of it is imported, and its concrete classes are registered."""
+"""Models. All files of this package and its subpackages are imported, which registers their concrete classes."""
 
 from importlib import import_module
 from pkgutil import walk_packages

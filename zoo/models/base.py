@@ -1,4 +1,4 @@
-"""What every model shares: its spec, its encoding, its latent space, its optimiser and its place in the registry."""
+"""Base classes of all models: data specification, encoding, latent space, optimiser, training steps and registry."""
 
 import os
 from abc import abstractmethod
@@ -21,47 +21,49 @@ from ..training.optimisers import OptimizerName, ScheduleName, optimizer, schedu
 from ..training.tasks import TASKS, TargetHead
 from ..training.tasks.survival import Survival
 
-# Lightning makes torch look for GPUs by loading a driver library, at every step of Adam, which doubles small steps.
+# With this variable of Lightning, torch loads a driver library at every step of Adam to look for GPUs, which doubles
+# the time of small steps.
 if not torch.cuda.is_available():
     os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)
 
 REGISTRY: dict[str, type["Model"]] = {}
 Batch = dict[str, Tensor]
-Frame: TypeAlias = pd.DataFrame | AnnData | Sequence[Any] | np.ndarray | dict[str, Any]  # samples as users have them
-MOST_ROWS, MOST_VALUES = 4096, 1 << 21  # predicted at a time
+RawSamples: TypeAlias = pd.DataFrame | AnnData | Sequence[Any] | np.ndarray | dict[str, Any]  # as users pass them
+MOST_ROWS, MOST_VALUES = 4096, 1 << 21  # limits of one batch of predictions
 
 
 class Model(LightningModule):
     """Base of all models: raw values -> ``encode`` -> ``embed`` -> ``head`` or ``decode``.
 
-    Those that predict are `Supervised`, those that learn to describe their samples `Unsupervised`. A family says what
-    it keeps of each validation or test batch (`collect`) and what it logs at the end of an epoch (`log_epoch`).
+    Models that predict a target derive from `Supervised`, autoencoders from `Unsupervised`. A subclass defines what is
+    stored of each validation or test batch (`collect`) and what is logged at the end of an epoch (`log_epoch`).
 
     Args:
-        spec: What the data look like, given by ``data.spec``.
+        spec: Specification of the data, given by ``data.spec``.
         encoding: Options of the first layer, such as ``{missing_indicator: true}`` (see `zoo.encode`).
         optimizer: SGD, Adagrad, Adadelta, RMSprop, Adam or AdamW, in lower case.
-        lr: Learning rate; the highest one where a schedule changes it.
-        momentum: Of SGD and RMSprop.
+        lr: Learning rate; the maximum where a schedule changes it.
+        momentum: Momentum of SGD and RMSprop.
         weight_decay: As the optimiser defines it: decoupled from the loss in AdamW, an L2 term in the others.
         l1: Penalty ``l1 * sum(|w|)`` on the weights (not the biases), added to the loss.
         l2: The same with ``w^2``.
         schedule: How the learning rate changes: constant, step, cosine, reduce_on_plateau or one_cycle.
-        schedule_epochs: Epochs between two steps, or without improvement before a plateau is called.
-        schedule_factor: What a step or a plateau multiplies the learning rate by.
+        schedule_epochs: Epochs between two steps, or without improvement before the learning rate is reduced.
+        schedule_factor: Factor by which the learning rate is multiplied at a step or plateau.
 
     Attributes:
-        modalities: Kinds of modality that it takes; by default all, several at once among them.
-        encode: First layer, from raw values to numbers that a network can learn from.
+        modalities: Kinds of modality that the model takes; by default all, also several at once.
+        encode: First layer, which encodes raw values as inputs of the network.
         body: From encoded values to the latent space.
-        target: What is to be predicted.
+        target: Description of the target.
+        target_kinds: Kinds of target that the model can be trained on; empty for any.
         card: Provenance, licence and metrics of weights loaded by `zoo.load`; empty otherwise.
     """
 
     modalities: ClassVar[tuple[str, ...]] = (ONE, JOINT)
     encode: Encoder
     body: nn.Module
-    target_kinds: ClassVar[tuple[str, ...]] = ()  # that a model can be trained on; empty for any
+    target_kinds: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls, abstract: bool = False, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -95,19 +97,22 @@ class Model(LightningModule):
         check_range("schedule_factor", schedule_factor, 0, 1)
         self.spec, self.target, self.l1, self.l2 = spec, spec["target"], l1, l2
         if self.target_kinds and (kind := self.target["kind"]) not in self.target_kinds:
-            wanted, given = TASKS[self.target_kinds[0]], f"target {self.target['name']!r} is {TASKS[kind].noun}"
+            needed, actual = TASKS[self.target_kinds[0]], f"target {self.target['name']!r} is {TASKS[kind].noun}"
             raise InputError(
-                f"{type(self).__name__} predicts {wanted.noun}; {given if kind != 'none' else 'there is no target'}: "
-                f"{wanted.how_given}"
+                f"{type(self).__name__} predicts {needed.noun}; {actual if kind != 'none' else 'there is no target'}: "
+                f"{needed.how_given}"
             )
         self.encode = encoder(modality_of(spec), encoding)
         self.card: dict[str, Any] = {}
         self._loss_sum, self._steps = torch.tensor(0.0), 0
-        self._finished: list[str] = []
-        self._finished_step = -1
+        self._fitted_buffers: list[str] = []
+        self._fitted_step = -1
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """As every module; what Lightning notes forty times a step takes the short way, a tenth of a small step."""
+        """As in `torch.nn.Module`, with a shortcut for an attribute that Lightning sets forty times a step.
+
+        The shortcut saves a tenth of the time of a small step.
+        """
         if name == "_current_fx_name":
             self.__dict__[name] = value
         else:
@@ -120,72 +125,72 @@ class Model(LightningModule):
     @property
     @abstractmethod
     def task(self) -> str:
-        """What the model is for: the kind of its target, or ``"representation"``."""
+        """The task of the model: the kind of its target, or a name such as ``"representation"``."""
 
     @property
     @abstractmethod
     def headline(self) -> str:
-        """The one metric of test samples that lists and cards show."""
+        """Name of the test metric that listings and model cards show."""
 
     @abstractmethod
     def raw_predictions(self, x: Tensor) -> Tensor:
-        """What `prediction_frame` is made of, from raw values: ``(batch, *shape) -> (batch, values)``."""
+        """Raw values to the tensor that `prediction_frame` takes: ``(batch, *shape) -> (batch, values)``."""
 
     @abstractmethod
     def prediction_frame(self, raw: Tensor, index: pd.Index) -> pd.DataFrame:
-        """Raw predictions as users read them, one row a sample."""
+        """Raw predictions as a table with named columns, one row per sample."""
 
     @abstractmethod
     def collect(self, batch: Batch, batch_idx: int) -> None:
-        """Keep what `log_epoch` needs of a validation or test batch."""
+        """Store what `log_epoch` needs of a validation or test batch."""
 
     @abstractmethod
     def log_epoch(self, split: str) -> None:
-        """Log the loss and the metrics of the batches that were collected, by `log_scores`."""
+        """Log the loss and the metrics of the collected batches with `log_scores`."""
 
     @property
     def target_heads(self) -> dict[str, TargetHead]:
-        """What the model predicts: the first target as "", extra ones by name; empty if it predicts none."""
+        """Heads by target: the first target under the name "", extra targets by name; empty without targets."""
         return {}
 
-    def finish(self, data: Any) -> list[str]:
-        """Learn from the training samples what only final weights tell, such as a baseline hazard.
+    def fit_buffers(self, data: Any) -> list[str]:
+        """Fit the buffers that depend on the current weights to the training samples, such as a baseline hazard.
 
-        It is called before a checkpoint is written and when training ends.
+        Called before a checkpoint is written and at the end of training.
 
         Args:
             data: The data module of the training.
 
         Returns:
-            Names of the buffers that were changed.
+            Names of the changed buffers.
         """
-        unfinished = any(head.task.needs_training_outputs for head in self.target_heads.values())
-        return self.finish_heads(data.loader("train")) if unfinished else []
+        needed = any(head.task.needs_training_outputs for head in self.target_heads.values())
+        return self.fit_head_buffers(data.loader("train")) if needed else []
 
     @torch.no_grad()
-    def finish_heads(self, batches: Iterable[Batch]) -> list[str]:
-        """Let the heads learn from their outputs for all training samples, in evaluation mode.
+    def fit_head_buffers(self, batches: Iterable[Batch]) -> list[str]:
+        """Fit the buffers of the heads to their outputs for all training samples, in evaluation mode.
 
-        Of survival it is the hazard of the mean training sample (Breslow's estimate).
+        For survival these hold the baseline hazard of the mean training sample (Breslow's estimate).
 
         Args:
             batches: All training samples, with ``x`` and the targets.
 
         Returns:
-            Names of the buffers that were changed.
+            Names of the changed buffers.
         """
         was, _ = self.training, self.eval()
         heads = {name: head for name, head in self.target_heads.items() if head.task.needs_training_outputs}
-        found: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in heads}
+        outputs_and_targets: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in heads}
         for batch in batches:
             z = self.embed(batch["x"].to(self.device))
             for name, head in heads.items():
-                found[name].append((head.network(z).cpu(), batch[head.column]))
+                outputs_and_targets[name].append((head.network(z).cpu(), batch[head.column]))
         self.train(was)
         changed = []
         for name, head in heads.items():
-            outputs, y = (torch.cat(values) for values in zip(*found[name], strict=True))
-            changed += [head.prefix + buffer for buffer in head.task.finish(head, outputs, y)]
+            outputs, y = (torch.cat(values) for values in zip(*outputs_and_targets[name], strict=True))
+            changed += [head.prefix + buffer for buffer in head.task.fit_buffers(head, outputs, y)]
         return changed
 
     def embed(self, x: Tensor) -> Tensor:
@@ -193,31 +198,32 @@ class Model(LightningModule):
         return self.body(self.encode(x))  # type: ignore[no-any-return]
 
     def every_layer(self, x: Tensor) -> Any:
-        """A pass of raw values through every layer, for their table."""
+        """A forward pass of raw values through all layers, for the table of layers."""
         return self(x)
 
     @property
     def rows_at_once(self) -> int:
-        """Samples that are predicted at a time: fewer where they are large, for every layer keeps its maps of them."""
+        """Samples in one batch of predictions; fewer if they are large, to limit the memory of activations."""
         return max(1, min(MOST_ROWS, MOST_VALUES // self.encode.out_features))
 
     @torch.inference_mode()
-    def predict(self, frame: Frame) -> pd.DataFrame:
-        """What the model says of the samples of a raw table, or of raw sequences, series or images.
+    def predict(self, frame: RawSamples) -> pd.DataFrame:
+        """Predictions for the samples of a raw table, or for raw sequences, series or images.
 
         Args:
-            frame: One sample a row, columns found by name in any order, others ignored. A model of sequences, series or
-                images also takes a list or an array of them, one of expression an AnnData, one of several modalities a
-                dict of one or more of these by name.
+            frame: One sample per row; columns are matched by name in any order, additional columns are ignored. A model
+                of sequences, series or images also takes a list or an array of them, a model of expression an AnnData,
+                and a model of several modalities a dict with one or more of these by name.
 
         Returns:
-            One row a sample, named by the id column of the training table if there is one, else by the index:
-            ``probability_CLASS`` for each class, and ``prediction`` (a number comes in ``target["unit"]``). Of masks,
-            ``mask``, the class code of each pixel, and ``share_CLASS``, the share of the pixels of each class. Of a
-            model without a target what it says of each sample, such as ``reconstruction_error``, ``latent_0``, ...
+            One row per sample, named by the id column of the training table if there is one, else by the index.
+            Classes: ``probability_CLASS`` for each class, and ``prediction``. Continuous targets: ``prediction``, in
+            ``target["unit"]``. Masks: ``mask``, the class code of each pixel, and ``share_CLASS``, the share of the
+            pixels of each class. Models without a target: their outputs, such as ``reconstruction_error``,
+            ``latent_0``, ...
 
         Raises:
-            InputError: A feature that the model needs is absent, or a value cannot be used.
+            InputError: A feature of the model is missing, or a value is invalid.
         """
         x, index = self.raw(frame)
         training, _ = self.training, self.eval()
@@ -229,31 +235,31 @@ class Model(LightningModule):
         return pd.concat(tables)
 
     @torch.inference_mode()
-    def predict_survival(self, frame: Frame, times: Iterable[float]) -> pd.DataFrame:
-        """Survival curves of samples, by Cox's model with the baseline hazard of the training rows.
+    def predict_survival(self, frame: RawSamples, times: Iterable[float]) -> pd.DataFrame:
+        """Survival curves of samples, from Cox's model with the baseline hazard of the training rows.
 
         Args:
             frame: As for `predict`.
-            times: In the unit of the training data. The curve stays level after the last training event.
+            times: In the unit of the training data. The curve is constant after the last training event.
 
         Returns:
-            One row a sample, one column a time: the probability that the event has not happened by then.
+            One row per sample, one column per time: the probability that the event has not happened by then.
 
         Raises:
-            InputError: No model of survival, or one that was not trained with a `zoo.data` module.
+            InputError: The target is not a survival time, or the baseline hazard was not fitted.
         """
         head = self.target_heads.get("")
         if head is None or not isinstance(head.task, Survival):
-            raise InputError(f"{type(self).__name__} predicts no survival; give --data.event when it is trained")
-        if not head.task.is_finished(head):
-            raise InputError("the baseline hazard is not known: call model.finish_heads(data.loader('train'))")
-        wanted = list(times)
+            raise InputError(f"{type(self).__name__} predicts no survival; train it with --data.event")
+        if not head.task.is_fitted(head):
+            raise InputError("the baseline hazard is not fitted: call model.fit_head_buffers(data.loader('train'))")
+        columns = list(times)
         risk = torch.from_numpy(self.predict(frame)["risk"].to_numpy())
-        curves = head.task.curve(head, risk.to(self.device), torch.tensor(wanted, device=self.device))
-        return pd.DataFrame(curves.cpu().numpy(), self.raw(frame)[1], wanted)
+        curves = head.task.curve(head, risk.to(self.device), torch.tensor(columns, device=self.device))
+        return pd.DataFrame(curves.cpu().numpy(), self.raw(frame)[1], columns)
 
-    def raw(self, frame: Frame) -> tuple[Any, pd.Index]:
-        """Raw values of a user's samples, a tensor or what reads them a batch at a time, and their names."""
+    def raw(self, frame: RawSamples) -> tuple[Any, pd.Index]:
+        """Raw values of a user's samples, as a tensor or an object that reads one batch at a time, and their names."""
         modality = modality_of(self.spec)
         if not isinstance(frame, pd.DataFrame | AnnData | dict):
             frame = pd.DataFrame({modality["features"][0]: list(frame)}, index=pd.RangeIndex(1, len(frame) + 1))
@@ -268,11 +274,11 @@ class Model(LightningModule):
         return self.raw_predictions(batch["x"])
 
     def fit_encoders(self, x: Tensor, y: Tensor | None = None) -> None:
-        """Let the encoding learn from raw training rows ``(rows, *shape)`` and targets ``(rows,)``, as in `prepare`."""
+        """Fit the encoding to raw training rows ``(rows, *shape)`` and targets ``(rows,)``; called by `prepare`."""
         self.encode.fit(x)
 
     def prepare(self, data: Any) -> None:
-        """Learn what training rows say before training starts, such as the statistics of the encoding.
+        """Fit to the training rows what must be known before training, such as the statistics of the encoding.
 
         Args:
             data: A data module of the zoo.
@@ -280,7 +286,7 @@ class Model(LightningModule):
         self.fit_encoders(data.training_inputs(), data.training_targets())
 
     def setup(self, stage: str) -> None:
-        """Before training: `prepare`, unless it was done or the encoding came with trained weights."""
+        """Before training: calls `prepare`, unless the encoding is fitted already, for example by loaded weights."""
         if stage == "fit" and not self.encode.fitted:
             if (data := getattr(self.trainer, "datamodule", None)) is None:
                 raise InputError("the encoding is not fitted: call model.fit_encoders(x), or train with zoo.data")
@@ -294,13 +300,19 @@ class Model(LightningModule):
         return sum(self.l1 * w.abs().sum() + self.l2 * w.square().sum() for w in weights)
 
     def seed_epoch(self, batch_idx: int) -> None:
-        """At its first batch; dropout and noise then depend on seed and epoch alone, and a resumed run repeats them."""
+        """Seed the random generator at the first batch of an epoch.
+
+        Dropout and noise then depend on seed and epoch only, and a resumed training repeats them.
+        """
         # Lightning skips on_train_epoch_start after a resume.
         if batch_idx == 0 and (seed := os.environ.get("PL_GLOBAL_SEED")):
             torch.manual_seed(int(seed) * 1_000_003 + self.current_epoch)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Loss with penalties; it stays on the device until the epoch ends, for logging a step costs as much."""
+        """Loss with penalties.
+
+        The sum of losses stays on the device until the end of the epoch: logging each step would double its time.
+        """
         self.seed_epoch(batch_idx)
         loss = self.loss(batch) + self.penalty()
         self._loss_sum = loss.detach() + (self._loss_sum if batch_idx else 0)
@@ -308,14 +320,14 @@ class Model(LightningModule):
         return loss
 
     def on_train_epoch_end(self) -> None:
-        """Log the mean loss of the epoch, and let a plateau schedule see the validation loss."""
+        """Log the mean loss of the epoch; pass the validation loss to a schedule that reduces on plateau."""
         self.stop_if_not_finite("training", self._loss_sum)
         self.log("train_loss", self._loss_sum / self._steps, sync_dist=True)
         if self.hparams["schedule"] == "reduce_on_plateau":
             self.lr_schedulers().step(self.trainer.callback_metrics["validation_loss"])  # type: ignore[union-attr, arg-type]
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Keep what the epoch is judged by."""
+        """Collect the batch for the metrics of the epoch."""
         self.collect(batch, batch_idx)
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
@@ -338,12 +350,16 @@ class Model(LightningModule):
             self.log(f"{split}_{name}", value, sync_dist=True)
 
     def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
-        """Step a schedule, but not one for plateaus: Lightning would, after the checkpoint that must contain it."""
+        """Step a schedule, except one that reduces on plateau.
+
+        Lightning steps that one after the checkpoint is written, which would then lack the step; see
+        `on_train_epoch_end`.
+        """
         if not isinstance(scheduler, ReduceLROnPlateau):
             super().lr_scheduler_step(scheduler, metric)
 
     def stop_if_not_finite(self, name: str, loss: Tensor) -> None:
-        """Raise an `InputError`; called before a checkpoint of the epoch is written, so the last good one stays."""
+        """Raise an `InputError` for a loss that is not finite, before a checkpoint of the epoch is written."""
         if not loss.isfinite():
             raise InputError(
                 f"the {name} loss is not finite in epoch {self.current_epoch}: lower lr ({self.hparams['lr']:g}), "
@@ -351,7 +367,7 @@ class Model(LightningModule):
             )
 
     def parameter_groups(self) -> Iterable[nn.Parameter] | list[dict[str, Any]]:
-        """What the optimiser changes, at one learning rate or in groups with one each; all weights by default."""
+        """Weights that the optimiser trains, with one learning rate or in groups; all weights by default."""
         return self.parameters()
 
     def configure_optimizers(self) -> Any:
@@ -359,9 +375,9 @@ class Model(LightningModule):
         return self.optimiser_of(self.parameter_groups(), self.hparams["lr"])
 
     def optimiser_of(self, parameters: Any, lr: float, beta1: float = 0.9) -> dict[str, Any]:
-        """Optimiser of these parameters, and its schedule if there is one, as Lightning takes them."""
+        """Optimiser of these parameters, and its schedule if there is one, in the form that Lightning takes."""
         h = self.hparams
-        # Three times cheaper on a CPU. In mixed precision Lightning refuses to clip the gradients of a fused optimiser.
+        # Three times faster on a CPU. In mixed precision Lightning refuses to clip the gradients of a fused optimiser.
         fused = True if self.device.type == "cpu" and self.trainer.precision == "32-true" else None
         optimiser = optimizer(h["optimizer"], parameters, lr, h["momentum"], h["weight_decay"], fused, beta1)
         steps = self.trainer.estimated_stepping_batches if h["schedule"] == "one_cycle" else 0
@@ -370,46 +386,49 @@ class Model(LightningModule):
         return {"optimizer": optimiser, "lr_scheduler": plan} if plan else {"optimizer": optimiser}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Note the class by name, for nothing that a checkpoint names is imported, and what `finish` learns."""
+        """Add the name of the class and the buffers that `fit_buffers` fits.
+
+        The class is stored as a name only; loading a checkpoint imports nothing that it names.
+        """
         checkpoint["model"] = type(self).__name__
-        changed = self._finish()
+        changed = self._fit_buffers()
         state = self.state_dict() if changed else {}
         checkpoint["state_dict"].update({name: state[name] for name in changed})
 
     def on_train_end(self) -> None:
-        """Let what `finish` learns belong to the last weights."""
-        self._finish()
-        self._finished_step = -1
+        """Fit the buffers to the last weights."""
+        self._fit_buffers()
+        self._fitted_step = -1
 
-    def _finish(self) -> list[str]:
+    def _fit_buffers(self) -> list[str]:
         data, step = getattr(self.trainer, "datamodule", None), self.trainer.global_step
-        if data is not None and step != self._finished_step:  # best and last checkpoint may be of the same weights
-            self._finished_step, self._finished = step, self.finish(data)
-        return self._finished
+        if data is not None and step != self._fitted_step:  # the best and the last checkpoint may have the same weights
+            self._fitted_step, self._fitted_buffers = step, self.fit_buffers(data)
+        return self._fitted_buffers
 
     @property
     def init_args(self) -> dict[str, Any]:
-        """Arguments that build this model again, JSON values only."""
+        """Arguments from which this model can be built again, JSON values only."""
         return dict(self.hparams)
 
 
 class Supervised(Model, abstract=True):
     """A model of one target: ``head(embed(x))``.
 
-    What its raw outputs mean, its losses and its metrics are those of the target's task (`zoo.training.tasks`).
+    The task of the target (`zoo.training.tasks`) defines losses and metrics, and how raw outputs become predictions.
 
     Args:
-        loss: ``"auto"`` (the usual one), or for two classes ``bce`` or ``focal``, for more ``cce`` or ``focal``, for a
-            continuous target ``mse``, ``mae`` or ``huber``, for survival ``efron`` or ``breslow`` (how equal times are
-            handled; samples of a batch are compared with each other, so that batches should hold some events).
+        loss: ``"auto"`` (the default of the task), or for two classes ``bce`` or ``focal``, for more ``cce`` or
+            ``focal``, for a continuous target ``mse``, ``mae`` or ``huber``, for survival ``efron`` or ``breslow`` (how
+            tied times are handled; the risk set of an event is within its batch, so batches should hold some events).
         **shared: Arguments of `Model`.
 
     Attributes:
         head: From the latent space to raw outputs.
-        target_head: Loss and predictions of these.
+        target_head: Loss and predictions from raw outputs.
 
     Raises:
-        InputError: No target, or more than one.
+        InputError: There is no target, or more than one.
     """
 
     head: nn.Module
@@ -421,9 +440,9 @@ class Supervised(Model, abstract=True):
         name = type(self).__name__
         if not self.target["name"]:
             columns = modality_of(self.spec).get("features", [])
-            raise InputError(f"{name}: which column is to be predicted? Give --data.target; {suggest('', columns)}")
+            raise InputError(f"{name} needs a column to predict: give --data.target; {suggest('', columns)}")
         if TASKS[self.target["kind"]].per_pixel and not self.target_kinds:
-            raise InputError(f"{name} predicts one value an image; masks need the model Segmenter")
+            raise InputError(f"{name} predicts one value per image; masks need the model Segmenter")
         if self.spec.get("also") and not self.several_targets:
             raise InputError(f"{name} predicts one target; leave out data.also, or use MultiModal")
         if self.target.get("unlabelled") and not self.several_targets:
@@ -432,7 +451,7 @@ class Supervised(Model, abstract=True):
 
     @property
     def target_heads(self) -> dict[str, TargetHead]:
-        """The target."""
+        """The head of the only target."""
         return {"": self.target_head}
 
     @property
@@ -442,7 +461,7 @@ class Supervised(Model, abstract=True):
 
     @property
     def headline(self) -> str:
-        """That of the task."""
+        """Headline metric of the task."""
         return self.target_head.task.headline
 
     @property
@@ -454,7 +473,7 @@ class Supervised(Model, abstract=True):
         return nn.Sequential(self.body, self.head)
 
     def fit_encoders(self, x: Tensor, y: Tensor | None = None) -> None:
-        """As in `Model`; the head learns from the targets what its task needs, such as mean and standard deviation."""
+        """As in `Model`; also fits the statistics of the targets that the task needs, such as mean and scale."""
         super().fit_encoders(x, y)
         if y is not None:
             self.target_head.fit(y)
@@ -464,28 +483,28 @@ class Supervised(Model, abstract=True):
         return self.head(self.embed(x))  # type: ignore[no-any-return]
 
     def loss(self, batch: Batch) -> Tensor:
-        """Mean loss of the rows, weighted where the batch carries ``weight``."""
+        """Mean loss of the rows, weighted if the batch has ``weight``."""
         rows = self.target_head.loss(self(batch["x"]), batch["y"])
         return (rows * batch["weight"]).mean() if "weight" in batch else rows.mean()
 
-    def answer(self, output: Tensor) -> Tensor:
-        """Raw outputs as probabilities ``(batch, classes)``, or as values or risks ``(batch,)``."""
-        return self.target_head.answer(output)
+    def predict_from(self, output: Tensor) -> Tensor:
+        """Predictions from raw outputs: probabilities ``(batch, classes)``, or values or risks ``(batch,)``."""
+        return self.target_head.predict_from(output)
 
     def raw_predictions(self, x: Tensor) -> Tensor:
         """Raw outputs."""
         return self(x)  # type: ignore[no-any-return]
 
     def prediction_frame(self, raw: Tensor, index: pd.Index) -> pd.DataFrame:
-        """What raw outputs mean, by the task of the target."""
+        """Predictions from raw outputs as a table; its columns depend on the task of the target."""
         return self.target_head.prediction_frame(raw, index)
 
     def collect(self, batch: Batch, batch_idx: int) -> None:
-        """Keep the outputs; metrics are computed once, on the whole epoch."""
+        """Store the outputs; metrics are computed once, over the whole epoch."""
         self.target_head.outputs.update(self(batch["x"]), batch["y"])
 
     def log_epoch(self, split: str) -> None:
         """Log the loss and the headline metric."""
         output, y = self.target_head.outputs.take()
         loss = self.target_head.loss(output, y).mean()
-        self.log_scores(split, loss, **{self.headline: self.target_head.followed(output, y)})
+        self.log_scores(split, loss, **{self.headline: self.target_head.headline_value(output, y)})

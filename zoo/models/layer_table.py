@@ -1,4 +1,4 @@
-"""The layers of a model, with the shape of what each puts out and its number of weights."""
+"""Table of the layers of a model, with output shapes and numbers of weights."""
 
 from typing import Any, TypedDict
 
@@ -12,10 +12,10 @@ class Layer(TypedDict):
     """One row of the table.
 
     Attributes:
-        name: Where it lies in the model, such as ``"body.convolution1"``.
-        type: Its class.
-        shape: Shape of what it puts out for one sample.
-        weights: Numbers that it learns (or keeps frozen); the statistics of normalisations are not among them.
+        name: Path in the model, such as ``"body.convolution1"``.
+        type: Name of the class.
+        shape: Shape of the output for one sample.
+        weights: Number of weights, trained or frozen; running statistics of normalisations are not counted.
     """
 
     name: str
@@ -25,11 +25,11 @@ class Layer(TypedDict):
 
 
 def layer_table(model: Model) -> list[Layer]:
-    """Every layer from the encoding to the head or the decoder, in the order in which they work.
+    """All layers from the encoding to the head or the decoder, in the order of the forward pass.
 
-    Found by one forward pass of a made-up sample. The encoding is one row. A module that holds both layers and weights
-    of its own, such as a transformer's attention, has a row after theirs; the weights of all rows add up to those of
-    the model.
+    They are recorded during a forward pass of a simulated sample. The encoding is one row. A module that has both
+    sublayers and weights of its own, such as the attention of a transformer, has a row after its sublayers. The weights
+    of all rows sum to those of the model.
     """
     rows: list[Layer] = []
     counted: set[nn.Parameter] = set()
@@ -61,14 +61,14 @@ def layer_table(model: Model) -> list[Layer]:
             module.training = mode
         for hook in hooks:
             hook.remove()
-    likelihood = getattr(model, "likelihood", None)  # no layer, but it may learn variances
+    likelihood = getattr(model, "likelihood", None)  # not a layer, but it may have trained variances
     if isinstance(likelihood, nn.Module) and (weights := sum(weight.numel() for weight in likelihood.parameters())):
         rows.append(Layer(name="likelihood", type=type(likelihood).__name__, shape=[], weights=weights))
     return rows
 
 
 def layer_text(rows: list[Layer]) -> str:
-    """The table as aligned text, with the number of all weights in its last line."""
+    """The table as aligned text; the last line has the total number of weights."""
     total = f"{sum(row['weights'] for row in rows):,}"
     cells = [("layer", "type", "output", "weights")]
     cells += [(row["name"], row["type"], " x ".join(map(str, row["shape"])), f"{row['weights']:,}") for row in rows]
@@ -78,5 +78,5 @@ def layer_text(rows: list[Layer]) -> str:
 
 
 def _does_something(module: nn.Module) -> bool:
-    """A layer, as opposed to a container of layers."""
+    """True for a layer, False for a mere container of layers."""
     return not any(True for _ in module.children()) or any(True for _ in module.parameters(recurse=False))

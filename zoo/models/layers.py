@@ -1,4 +1,4 @@
-"""Layers that several families of models are built of."""
+"""Layers that several families of models share."""
 
 from collections.abc import Iterable
 from itertools import pairwise
@@ -13,7 +13,7 @@ Convolution = nn.Conv2d | nn.Conv3d
 
 
 class _OneValue(nn.modules.batchnorm._BatchNorm):
-    """Lets one value a channel through with the running statistics, as `zoo.models.layers.BatchNorm` does."""
+    """Normalises a single value per channel with the running statistics, as `zoo.models.layers.BatchNorm` does."""
 
     def forward(self, x: Tensor) -> Tensor:
         if self.training and x.numel() == x.shape[1]:
@@ -24,14 +24,17 @@ class _OneValue(nn.modules.batchnorm._BatchNorm):
 
 
 class BatchNorm2d(_OneValue, nn.BatchNorm2d):
-    """Batch normalisation that a batch of one image with a map of one pixel passes, though it has no variance."""
+    """Batch normalisation that also takes a batch of one image with a map of one pixel, which has no variance.
+
+    Such a batch is normalised with the running statistics.
+    """
 
 
 class BatchNorm3d(_OneValue, nn.BatchNorm3d):
-    """The same in three dimensions."""
+    """`BatchNorm2d` in three dimensions."""
 
 
-LAYERS: dict[int, dict[str, Any]] = {  # by the dimensions of the images
+LAYERS: dict[int, dict[str, Any]] = {  # by the number of spatial dimensions
     2: {
         "convolution": nn.Conv2d,
         "norm": BatchNorm2d,
@@ -52,7 +55,7 @@ LAYERS: dict[int, dict[str, Any]] = {  # by the dimensions of the images
 
 
 def by(sizes: Iterable[int]) -> str:
-    """``"28 x 28"``."""
+    """Sizes as text, such as ``"28 x 28"``."""
     return " x ".join(map(str, sizes))
 
 
@@ -82,9 +85,9 @@ class Maxout(nn.Module):
 
 
 class BatchNorm(nn.BatchNorm1d):
-    """Batch normalisation that lets a training batch of one row through with its running statistics.
+    """Batch normalisation that normalises a training batch of one row with its running statistics.
 
-    One row has no variance, and torch's own layer stops there; the last batch of an epoch often is one row.
+    The layer of torch raises an error for one row, which has no variance; the last batch of an epoch may be one row.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -99,7 +102,7 @@ class BatchNorm(nn.BatchNorm1d):
 def dense_layers(
     sizes: list[int], activation: Activation, normalisation: Normalisation, dropout: float
 ) -> nn.Sequential:
-    """Linear layers, each with normalisation, activation and dropout, from the first width to the last.
+    """Linear layers, each followed by normalisation, activation and dropout.
 
     Args:
         sizes: Width of the input, then of each layer.
@@ -111,7 +114,7 @@ def dense_layers(
         ``(batch, sizes[0]) -> (batch, sizes[-1])``
 
     Raises:
-        InputError: An unknown name, or a number out of its range.
+        InputError: An option is unknown, or a number is out of range.
     """
     check_choice("activation", activation, [*ACTIVATIONS, "maxout"])
     check_choice("normalisation", normalisation, ["none", "batch", "layer"])
@@ -133,7 +136,7 @@ def dense_layers(
 
 
 def normal_weights(model: nn.Module) -> None:
-    """Initial weights that SELU needs: normal, with variance 1 / inputs."""
+    """Initialise linear layers for SELU: normal weights with variance 1 / inputs."""
     for layer in model.modules():
         if isinstance(layer, nn.Linear):
             nn.init.normal_(layer.weight, std=layer.in_features**-0.5)

@@ -1,1 +1,1 @@
-"""What training any model needs: losses, metrics, optimisers."""
+"""Losses, metrics, optimisers and tasks, used by all models."""

@@ -1,4 +1,4 @@
-"""Differentiable augmentation of what a discriminator sees, for GANs that learn from few images."""
+"""Differentiable augmentation of the input of a discriminator, for GANs with few training images."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ SHIFT, HOLE = 0.125, 0.5  # largest shift, and side of the hole, as shares of th
 
 
 def brightness_and_contrast(x: Tensor) -> Tensor:
-    """Values move by up to 0.5 either way, and their differences from the mean of the image shrink or grow by half."""
+    """Add a random value from -0.5 to 0.5, and scale the contrast of each image by a random factor from 0.5 to 1.5."""
     one_each = (len(x), 1, 1, 1)
     x = x + torch.rand(one_each, device=x.device) - 0.5
     mean = x.mean((1, 2, 3), keepdim=True)
@@ -18,7 +18,7 @@ def brightness_and_contrast(x: Tensor) -> Tensor:
 
 
 def translation(x: Tensor) -> Tensor:
-    """Images move by up to an eighth of their size, at least a pixel, along both axes; zeros come in."""
+    """Shift images by up to an eighth of their size (at least one pixel) along both axes, with zero padding."""
     height, width = x.shape[2:]
     down, right = (max(1, round(SHIFT * size)) for size in (height, width))
     padded = F.pad(x, (right, right, down, down))
@@ -30,7 +30,7 @@ def translation(x: Tensor) -> Tensor:
 
 
 def cutout(x: Tensor) -> Tensor:
-    """A rectangle of half of the height and width is set to zero, anywhere, also half outside."""
+    """Set a random rectangle of half the height and width to zero; it may lie partly outside the image."""
     inside = []
     for axis in (2, 3):
         size = x.shape[axis]
@@ -49,14 +49,14 @@ KINDS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def diff_augment(x: Tensor, kinds: list[str]) -> Tensor:
-    """Change each image at random, real and made ones alike, so that a discriminator cannot learn a few by heart.
+    """Augment each image at random, so that the discriminator does not memorise the few real images.
 
-    After Zhao et al. (2020, arXiv:2006.10738). Gradients pass, so that the generator learns through it, and because
-    the discriminator never sees real images as they are, made ones need not look augmented.
+    After Zhao et al. (2020, arXiv:2006.10738). Real and generated images are augmented in the same way, so that
+    generated images need not look augmented; gradients pass to the generator.
 
     Args:
         x: Encoded images, ``shape=(batch, channels, height, width)``; 0 is the mean of the training images.
-        kinds: Of `KINDS`: brightness (and contrast), translation, cutout; in this order.
+        kinds: Names of the augmentations in the order of application: brightness (and contrast), translation, cutout.
 
     Returns:
         Images of the same shape.

@@ -1,4 +1,4 @@
-"""The likelihood that fits the data, by name."""
+"""Choice of the likelihood of a decoder by name or by the kind of data."""
 
 from typing import Literal
 
@@ -24,22 +24,22 @@ LIKELIHOODS: dict[str, type[Likelihood]] = {
 def choose(
     name: LikelihoodName, modality: Modality, encode: Encoder, content: tuple[int, ...], variance: Variance
 ) -> Likelihood:
-    """A likelihood for samples of a modality.
+    """The likelihood for samples of a modality.
 
     Args:
-        name: ``"auto"``: negative binomial for counts, a softmax over the letters of sequences, else gaussian.
-        modality: What the samples are.
+        name: ``"auto"``: negative binomial for counts, categorical for the letters of sequences, else gaussian.
+        modality: Description of the samples.
         encode: Their encoding.
         content: Shape of one encoded sample without covariates.
-        variance: Of a Gaussian.
+        variance: Variance of a gaussian likelihood.
 
     Raises:
-        InputError: The data are of another kind.
+        InputError: The likelihood does not suit the data.
     """
     check_choice("likelihood", name, ["auto", *LIKELIHOODS])
     counts = modality.get("scale") == "counts"
     if isinstance(encode, KmerEmbedding):
-        raise InputError("k-mers are learnt and cannot be reconstructed; use encoding {layer: one-hot}")
+        raise InputError("k-mer embeddings cannot be reconstructed; use encoding {layer: one-hot}")
     if encode.letters:
         if name != "auto" or content[0] != len(encode.letters):
             raise InputError("sequences need likelihood 'auto' and a one-hot encoding of all letters")

@@ -22,9 +22,9 @@ def optimizer(
     fused: bool | None = None,
     beta1: float = 0.9,
 ) -> Optimizer:
-    """An optimiser of torch; ``momentum`` reaches SGD and RMSprop, ``beta1`` Adam and AdamW.
+    """An optimiser of torch by name; ``momentum`` is used by SGD and RMSprop, ``beta1`` by Adam and AdamW.
 
-    ``fused`` updates all weights in one call; None leaves the choice to torch. RMSprop and Adadelta cannot.
+    ``fused`` updates all weights in one call; None is the default of torch. RMSprop and Adadelta have no fused form.
     """
     common: dict[str, Any] = {"lr": lr, "weight_decay": weight_decay}
     if name not in ("rmsprop", "adadelta"):
@@ -47,21 +47,24 @@ def optimizer(
 def schedule(
     name: ScheduleName, optimiser: Optimizer, every: int, factor: float, epochs: int, steps: float
 ) -> dict[str, Any] | None:
-    """How the learning rate changes, as Lightning wants it told.
+    """A learning-rate schedule by name, in the form that Lightning takes.
 
     Args:
-        name: ``"step"`` multiplies the rate by ``factor`` each ``every`` epochs; ``"cosine"`` lets it fall to zero over
-            all ``epochs``; ``"reduce_on_plateau"`` multiplies by ``factor`` when the validation loss has not fallen for
-            ``every`` epochs; ``"one_cycle"`` rises to the (highest) learning rate and falls again over all ``steps``
-            (Smith and Topin 2018, arXiv:1708.07120); ``"constant"`` is None.
-        optimiser: What to steer.
-        every: Epochs.
-        factor: Between 0 and 1.
-        epochs: Epochs of the whole training.
-        steps: Optimiser steps of the whole training.
+        name: ``"step"`` multiplies the rate by ``factor`` every ``every`` epochs; ``"cosine"`` decreases it to zero
+            over all ``epochs``; ``"reduce_on_plateau"`` multiplies it by ``factor`` when the validation loss has not
+            decreased for ``every`` epochs; ``"one_cycle"`` increases it to the maximum learning rate and decreases it
+            again over all ``steps`` (Smith and Topin 2018, arXiv:1708.07120); ``"constant"`` returns None.
+        optimiser: The optimiser.
+        every: Number of epochs, see ``name``.
+        factor: Factor between 0 and 1.
+        epochs: Number of epochs of the whole training.
+        steps: Number of optimiser steps of the whole training.
+
+    Raises:
+        InputError: The schedule needs a known end of training.
     """
     if name in ("cosine", "one_cycle") and (epochs < 1 or steps == float("inf")):
-        raise InputError(f"schedule {name!r} needs to know the end of training: set trainer.max_epochs")
+        raise InputError(f"schedule {name!r} needs the number of epochs: set trainer.max_epochs")
     match name:
         case "constant":
             return None

@@ -1,4 +1,4 @@
-"""No profiler."""
+"""A profiler without overhead."""
 
 from contextlib import AbstractContextManager, nullcontext
 
@@ -8,8 +8,11 @@ NOTHING: AbstractContextManager[None] = nullcontext()
 
 
 class NoProfiler(PassThroughProfiler):
-    """Lightning's own, which also measures nothing, makes fifty context managers a step: a tenth of a small step."""
+    """A profiler that measures nothing and costs nothing.
+
+    Lightning's `PassThroughProfiler` creates fifty context managers a step, a tenth of the time of a small step.
+    """
 
     def profile(self, action_name: str) -> AbstractContextManager[None]:  # type: ignore[override]
-        """Measure nothing."""
+        """Return one shared context manager that does nothing."""
         return NOTHING

@@ -234,7 +234,7 @@ def test_a_trained_model_reads_other_data(cells, h5ad, caplog):
     assert set(again.samples["split"]) == {"test"}
     assert everything(again)[:, :2].isnan().all()
     assert everything(again)[:, -1].tolist() == [3] * 50
-    assert "2 of 29 genes were not measured and count as average: gene1, gene2" in caplog.text
+    assert "2 of 29 genes were not measured and are set to the training mean: gene1, gene2" in caplog.text
     assert model(everything(again)).isfinite().all()
     few = cells[:50, 10:].copy()
     few.write_h5ad("few.h5ad")

@@ -92,7 +92,7 @@ def test_times_and_events(tables, fails):
         assert "the time -5 is negative" in error_of(lambda s: s.assign(days=[-5.0, *s["days"][1:]]))
         assert "event 'dead' has 3 values (0, 1, 2, ...)" in error_of(lambda s: s.assign(dead=[2, *s["dead"][1:]]))
         assert "no training sample has the event 'dead' (1)" in error_of(lambda s: s.assign(dead=0))
-    assert "event 'dead' says no idea and yes" in error(lambda s: s.assign(dead=["yes", "no idea"] * 30))
+    assert "event 'dead' has the values no idea and yes" in error(lambda s: s.assign(dead=["yes", "no idea"] * 30))
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_times_and_events(tables, fails):
         ({"path": "rna.csv", "most_predictive": "few"}, "rna: an option is of the wrong type"),
         ({"path": "rna.csv", "id": "patiant"}, "rna.csv: no column 'patiant' (given as id); did you mean patient?"),
         ({"path": "rna.csv", "scale": "tpm"}, "scale 'tpm' is unknown"),
-        ({"path": "rna.csv", "scale": "beta"}, "is no share between 0 and 1; are these M-values? Give log"),
+        ({"path": "rna.csv", "scale": "beta"}, "is not between 0 and 1; for M-values give --data.scale log"),
         ({"path": "dna.csv", "kind": "sequence"}, "no file or data set 'dna.csv'"),
         ({"path": "rna.h5ad", "scale": "log"}, "no file or data set 'rna.h5ad'"),
         ({"path": "rna.csv", "kind": "sequence"}, "rna.csv: no column 'sequence' (given as sequence)"),

@@ -122,7 +122,7 @@ def test_a_model_of_several_targets_is_scored_on_other_data(tables, caplog, mess
     assert {"prediction", "probability_b", "os_risk", "age_prediction"} <= set(predicted)
     batch = next(iter(external.test_dataloader()))
     with torch.no_grad():
-        output = model.answer(model(batch["x"]))[:, 1]
+        output = model.predict_from(model(batch["x"]))[:, 1]
     np.testing.assert_allclose(predicted["probability_b"][external.samples.index], output, rtol=1e-5)
     more = read({**ALL, "protein": "rna.csv"}).conform(model.spec, external=True)
     assert set(everything(more).keys()) == {"rna", "mirna", "copies", "clinical", "measured"}
@@ -146,10 +146,10 @@ def test_other_data_that_lack_what_a_model_needs_are_refused(tables, caplog, mes
     assert "clinic.csv lacks 1 of 2 features, first 'sex'; known: " in error()
     tables["samples"][["age", "sex"]].to_csv("clinic.csv")
     tables["rna"].iloc[:, :6].to_csv("rna.csv")
-    assert "rna.csv has 6 of the 12 genes that are needed (50%, at least 80% must be there)" in error()
+    assert "rna.csv has 6 of the 12 genes that are needed (50%, at least 80% are required)" in error()
     tables["rna"].iloc[:, 1:].to_csv("rna.csv")
     x = everything(read(given).conform(spec, external=True))
-    assert "rna.csv: 1 of 12 genes were not measured and count as average: g0" in caplog.text
+    assert "rna.csv: 1 of 12 genes were not measured and are set to the training mean: g0" in caplog.text
     assert x["rna"][:, 0].isnan().all()
     doubled = pd.concat([tables["samples"], tables["samples"][:1]])
     doubled.to_csv("samples.csv")

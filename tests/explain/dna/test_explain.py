@@ -85,7 +85,7 @@ def in_full(model: Supervised, codes: Tensor) -> Tensor:
     def odds(x: Tensor) -> Tensor:
         output = model.eval()(x)
         if model.target["kind"] == "regression":
-            return model.answer(output)[:, None]
+            return model.predict_from(output)[:, None]
         if model.target["kind"] == "binary":
             return output
         others = [[i for i in range(3) if i != own] for own in range(3)]
@@ -160,7 +160,7 @@ def test_explaining_leaves_the_model_as_it_was() -> None:
 
 def test_log_odds_are_those_of_the_probabilities() -> None:
     model, output = network("one layer", "multiclass"), torch.randn(20, 3) * 3
-    p = model.answer(output.double())
+    p = model.predict_from(output.double())
     torch.testing.assert_close(log_odds(model, output).double(), (p / (1 - p)).log(), atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(log_odds(model, output), LogOdds()(output), atol=1e-5, rtol=1e-5)
     assert output_names(model.target) == ["a", "b", "c"]

@@ -95,7 +95,7 @@ def test_a_condition_leaves_the_latent_space(mixed):
     assert commonest.argmax() == told.covariate_mean.argmax()
 
 
-def test_made_up_samples_are_like_real_ones(mixed):
+def test_generated_samples_resemble_real_ones(mixed):
     seed_everything(0)
     model = fit(VAE(spec=mixed.spec, latent=2, lr=0.01, variance="feature"), mixed, 80)
     frame, made = mixed_frame(), model.sample(2000, seed=1)
@@ -148,11 +148,11 @@ def test_a_head_learns_from_the_samples_with_a_target(kind, here):
     assert "prediction" not in again.model.predict(frame)
 
 
-def test_a_collapsed_posterior_is_told_of(plane, here, caplog):
+def test_posterior_collapse_is_reported(plane, here, caplog):
     with caplog.at_level(logging.WARNING, "zoo"):
         run = zoo.fit("vae_digits", "--data=TableData", "--data.path=plane.csv", "--model.beta=100",
                       "--model.latent=4", "--trainer.max_epochs=8")  # fmt: skip
-    assert "of 4 latent units are used" in caplog.text
+    assert "of 4 latent units are active" in caplog.text
     history = pd.read_csv(run.folder / "metrics.csv")
     assert history["validation_active_units"].iloc[-1] < 4
     assert {"validation_log_likelihood", "validation_divergence"} <= set(history)
@@ -193,7 +193,7 @@ def test_a_trainer_alone_is_enough(here):
     [
         ({"beta": -1}, "beta must be at least 0"),
         ({"variance": "wild"}, "variance 'wild' is unknown"),
-        ({"supervision": 1}, "supervision needs a class, a value or a time to predict"),
+        ({"supervision": 1}, "supervision needs a class, a value or a time as target"),
     ],
 )
 def test_what_cannot_be_built_says_why(options, words, plane, message):

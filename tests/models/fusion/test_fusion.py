@@ -150,12 +150,12 @@ def test_modality_dropout_hides_some_but_never_all(cohort):
     model.fit_encoders(cohort.training_inputs())
     encoded = model.encode(cohort.dataset.x[torch.arange(100)])
     measured = model.encode.measured(encoded)
-    kept = model.encode.measured(model.visible(encoded))
+    kept = model.encode.measured(model.mask_modalities(encoded))
     assert (kept <= measured).all()
     assert (kept.sum(1) >= 1).all()
     assert kept.sum() < 0.8 * measured.sum()
     model.eval()
-    assert model.visible(encoded).equal(encoded)
+    assert model.mask_modalities(encoded).equal(encoded)
 
 
 def test_late_fusion_weighs_by_what_each_modality_is_worth(cohort):
@@ -237,9 +237,9 @@ def test_extra_continuous_targets_are_standardised_by_a_fit(here):
 
 
 def test_what_cannot_be_built_says_why(cohort, frame, message):
-    assert "mixed fusion is the model CustOmics" in message(lambda: MultiModal(spec=cohort.spec, fusion="mixed"))
+    assert "for mixed fusion use the model CustOmics" in message(lambda: MultiModal(spec=cohort.spec, fusion="mixed"))
     assert "did you mean rna" in message(lambda: MultiModal(spec=cohort.spec, branches={"rnaa": {}}))
-    assert "'LSTM' is no model that predicts" in message(
+    assert "'LSTM' is not a model that predicts" in message(
         lambda: MultiModal(spec=cohort.spec, branches={"rna": {"model": "LSTM"}})
     )
     assert "early fusion has no branches" in message(

@@ -46,20 +46,20 @@ def test_every_network_learns_from_images_and_volumes(shape, made):
     model, batch = fitted(shape, made, noise=2, dropout=0.1)
     assert model(batch["x"]).shape == (3, *made)
     assert model.embed(batch["x"]).shape == (3, 8)
-    sample = model.make(batch)
+    sample = model.generate(batch)
     (model._generator_loss(batch, sample) + model._discriminator_loss(batch, sample.detach())).backward()
     assert all(weight.grad is not None and weight.grad.isfinite().all() for weight in model.parameters())
-    assert model.judge(sample, batch)[0].shape[:2] == (3, 1)
+    assert model.discriminate(sample, batch)[0].shape[:2] == (3, 1)
 
 
-def test_what_is_made_does_not_depend_on_the_batch():
+def test_generated_images_do_not_depend_on_the_batch():
     model, batch = fitted((1, 16, 16), (1, 16, 16))
     for mode in (True, False):
         model.train(mode)
         torch.manual_seed(0)
-        whole = model.make({"x": batch["x"]})
+        whole = model.generate({"x": batch["x"]})
         torch.manual_seed(0)
-        other = model.make({"x": torch.cat([batch["x"][:1], 9 * batch["x"][1:]])})
+        other = model.generate({"x": torch.cat([batch["x"][:1], 9 * batch["x"][1:]])})
         torch.testing.assert_close(whole[:1], other[:1])
     torch.testing.assert_close(model(batch["x"])[1:2], model(batch["x"][1:2]))
     torch.testing.assert_close(model.embed(batch["x"])[1:2], model.embed(batch["x"][1:2]))
@@ -99,7 +99,7 @@ def test_the_loss_is_100_times_the_error_in_half_the_range():
     off = model.standard(batch["y"] + half / 4)
     assert model.generator_terms(batch, off).item() == pytest.approx(100 / 4, rel=1e-4)
     alone, _ = fitted((1, 16, 16), (1, 16, 16), adversarial_weight=0.0)
-    sample = alone.make(batch)
+    sample = alone.generate(batch)
     assert alone._generator_loss(batch, sample).equal(alone.generator_terms(batch, sample))
 
 
@@ -120,7 +120,7 @@ def test_what_cannot_be(message):
     assert "5 levels leave one pixel of 16 x 16" in message(build(filters=[2, 2, 2, 2, 2]))
     assert "noise must be at least 0" in message(build(noise=-1))
     model, batch = fitted((1, 16, 16), (1, 16, 16))
-    assert "needs the images that are to be made" in message(lambda: model.fit_encoders(batch["x"]))
+    assert "needs the target images" in message(lambda: model.fit_encoders(batch["x"]))
 
 
 # Training.

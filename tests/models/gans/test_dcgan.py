@@ -34,13 +34,13 @@ def stripes(tmp_path, number=120, dtype=np.uint8):
 
 
 @pytest.mark.parametrize("shape", SIZES)
-def test_images_of_any_size_are_made_and_judged(shape):
+def test_images_of_any_size_are_generated_and_scored(shape):
     model, x = fitted(DCGAN(spec=image_spec(*shape), filters=[12, 8]), shape)
     model.train()
     batch = {"x": x, "y": torch.arange(40) % 2}
-    made = model.make(batch)
+    made = model.generate(batch)
     assert made.shape == x.shape
-    model.judge(made, batch)[0].sum().backward()
+    model.discriminate(made, batch)[0].sum().backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in model.generator.parameters())
     model.eval()
     assert torch.equal(model(x), model(x))
@@ -49,7 +49,7 @@ def test_images_of_any_size_are_made_and_judged(shape):
 
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
-def test_made_images_are_of_the_type_and_within_the_range_of_those_seen(dtype):
+def test_generated_images_have_type_and_range_of_the_training_images(dtype):
     model, _ = fitted(DCGAN(spec=image_spec(3, 8, 8), filters=[8]), (3, 8, 8), dtype)
     with torch.no_grad():
         for weight in model.generator.parameters():
@@ -78,7 +78,7 @@ def test_classes_are_those_asked_for():
     assert set(model.synthesise(60)["y"]) == {"a", "b", "c"}
 
 
-def test_images_without_a_class_are_made_too():
+def test_images_without_a_class_are_generated_too():
     free = {**image_spec(1, 8, 8), "target": {"kind": "none", "name": "", "classes": [], "unit": ""}}
     model, _ = fitted(DCGAN(spec=free), (1, 8, 8))
     assert list(model.synthesise(3).columns) == ["image"]
@@ -151,9 +151,9 @@ def test_each_kind_of_augmentation():
 def test_only_training_shows_augmented_images():
     model, x = fitted(DCGAN(spec=image_spec(1, 8, 8), diff_augment=True), (1, 8, 8))
     batch, real = {"x": x, "y": torch.zeros(40).long()}, model.encode(x)
-    assert torch.equal(model.judge(real, batch)[0], model.judge(real, batch)[0])
+    assert torch.equal(model.discriminate(real, batch)[0], model.discriminate(real, batch)[0])
     model.train()
-    assert not torch.equal(model.judge(real, batch)[0], model.judge(real, batch)[0])
+    assert not torch.equal(model.discriminate(real, batch)[0], model.discriminate(real, batch)[0])
 
 
 # Bad input.
@@ -163,7 +163,7 @@ def test_only_training_shows_augmented_images():
     ("shape", "kind", "said"),
     [
         ((1, 30), "series", "DCGAN is not available for series data; it is for image data"),
-        ((1, 6, 8, 8), "image", "DCGAN makes images of shape (channels, height, width)"),
+        ((1, 6, 8, 8), "image", "DCGAN generates images of shape (channels, height, width)"),
     ],
 )
 def test_samples_that_are_no_images(shape, kind, said, message):
@@ -172,7 +172,7 @@ def test_samples_that_are_no_images(shape, kind, said, message):
 
 def test_masks_are_refused(message):
     target = {"kind": "segmentation", "name": "mask", "classes": ["a", "b"], "unit": ""}
-    assert "no masks" in message(lambda: DCGAN(spec={**image_spec(1, 8, 8), "target": target}))
+    assert "not masks" in message(lambda: DCGAN(spec={**image_spec(1, 8, 8), "target": target}))
 
 
 def test_images_too_small_for_the_layers(message):

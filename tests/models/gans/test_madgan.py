@@ -132,7 +132,7 @@ def test_a_batch_without_normal_series_changes_nothing(here):
     assert model.trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(0.001)  # once an epoch
 
 
-def test_answers_do_not_depend_on_the_batch_or_on_chance():
+def test_predictions_depend_neither_on_the_batch_nor_on_chance():
     model = lively(MADGAN(spec=spec((2, LENGTH), ("rest", "tremor")), average=0.9, window=12, **SMALL))
     x = model.encode.example(6)
     with torch.inference_mode():
@@ -144,7 +144,7 @@ def test_answers_do_not_depend_on_the_batch_or_on_chance():
     assert "anomaly" not in model.predict(list(x.numpy()))  # its threshold is not known
 
 
-def test_descent_finds_the_noise_of_made_windows():
+def test_gradient_descent_finds_the_noise_of_generated_windows():
     model = lively(MADGAN(spec=spec((2, LENGTH), ("rest", "tremor")), **SMALL))
     before = [weight.clone() for weight in model.parameters()]
     with torch.inference_mode():
@@ -164,7 +164,7 @@ def test_without_an_encoder_the_descent_starts_from_zeros():
     assert model.generator.inverse is None
     assert not model.generator.guess(torch.randn(3, 2, LENGTH)).any()
     batch = {"x": model.encode.example(4)}
-    assert model.generator_terms(batch, model.make(batch)) == 0
+    assert model.generator_terms(batch, model.generate(batch)) == 0
 
 
 @pytest.mark.parametrize(
@@ -182,18 +182,18 @@ def test_windows_cover_a_series_and_join_to_it_again(length, window, stride):
 def test_frames_need_not_fit_the_window(frame):
     model = MADGAN(spec=spec((2, LENGTH), ("rest", "tremor")), **{**SMALL, "frame_length": frame})
     x = model.encode.example(3)
-    made = model.make({"x": x})
+    made = model.generate({"x": x})
     assert made.shape == (3, 2, LENGTH)
-    assert model.judge(made, {})[0].shape == (3, -(-LENGTH // frame))
+    assert model.discriminate(made, {})[0].shape == (3, -(-LENGTH // frame))
     assert model.over_time(x).shape == (3, 2, LENGTH)
 
 
-def test_bad_options_are_told_in_one_line(message):
+def test_bad_options_raise_one_line(message):
     of = {"spec": spec((2, LENGTH), ("rest", "tremor"))}
     small = {name: value for name, value in SMALL.items() if name != "normal"}
     for wanted, options in {
-        "normal: 'rests' is no class of 'label'; did you mean rest?": {"normal": "rests"},
-        "normal: '' is no class of 'label'; known: rest, tremor": {"normal": ""},
+        "normal: 'rests' is not a class of 'label'; did you mean rest?": {"normal": "rests"},
+        "normal: '' is not a class of 'label'; known: rest, tremor": {"normal": ""},
         "a window of 25 time points is longer than the series, which have 24": {"normal": "rest", "window": 25},
         "stride must be between 1 and 12, not 13": {"normal": "rest", "window": 12, "stride": 13},
         "frame_length must be at least 1, not 0": {"normal": "rest", "frame_length": 0},
@@ -205,10 +205,10 @@ def test_bad_options_are_told_in_one_line(message):
     image = {"spec": spec((3, 8, 8), ("rest", "tremor"))}
     assert message(lambda: MADGAN(**image, **SMALL)) == "MADGAN is not available for image data; it is for series data"
     grams = {"encoding": {"layer": "gramian"}, **of}
-    assert message(lambda: MADGAN(**grams, **SMALL)) == "MADGAN takes series, no images of them"
+    assert message(lambda: MADGAN(**grams, **SMALL)) == "MADGAN takes series, not images of series; leave out encoding"
 
 
-def test_normal_series_that_are_missing_are_told_in_one_line(here, message):
+def test_missing_normal_series_raise_one_line(here, message):
     series = data()
     model, content = MADGAN(spec=series.spec, **SMALL), series.dataset
     told = message(lambda: model.fit_encoders(content.x[:4], torch.ones(4, dtype=torch.long)))

@@ -96,7 +96,7 @@ def test_only_discriminators_with_a_weight_are_there(used):
     model = SegmentationGAN(spec=spec((1, 16, 16)), **SMALL, **options)
     assert tuple(model.discriminator) == used
     assert model.weights == [0.5] * len(used)
-    assert len(model.judge(model.make(batch := batch_of(model)), batch)) == len(used)
+    assert len(model.discriminate(model.generate(batch := batch_of(model)), batch)) == len(used)
 
 
 @pytest.mark.parametrize("classes", [TWO, THREE])
@@ -104,7 +104,7 @@ def test_only_discriminators_with_a_weight_are_there(used):
 def test_every_network_learns_from_images_and_volumes(shape, classes):
     model = SegmentationGAN(spec=spec(shape, classes), **SMALL, mixing=1, clip=1.0)
     batch = batch_of(model)
-    made, real = model.make(batch), model.real(batch)
+    made, real = model.generate(batch), model.real(batch)
     assert made.shape == real.shape == (2, 1 if classes == TWO else 3, *shape[1:])
     loss = model._generator_loss(batch, made) + model._discriminator_loss(batch, made.detach())
     loss.backward()
@@ -117,7 +117,7 @@ def test_the_truth_is_what_a_perfect_mask_would_be():
         batch = batch_of(model)
         sure = model.real(batch)
         assert torch.equal(model.masks(sure), batch["y"])
-        assert model.answer(sure).amax(1).eq(1).all()
+        assert model.predict_from(sure).amax(1).eq(1).all()
         assert model.generator_terms(batch, sure) < 1e-6
 
 
@@ -180,7 +180,7 @@ def test_what_cannot_be(message):
     assert "patch_weight must be at least 0" in message(build(patch_weight=-1.0))
     assert "average" in message(build(average=0.9))
     assert "gradient_penalty" in message(build(gradient_penalty=10.0, adversarial_loss="wasserstein"))
-    assert "6 pixels or more a side" in message(build(shape=(1, 5, 8)))
+    assert "6 pixels or more per side" in message(build(shape=(1, 5, 8)))
     binary = spec((1, 8, 8)) | {"target": {"kind": "binary", "name": "sick", "classes": ["no", "yes"], "unit": ""}}
     assert "predicts a mask; target 'sick' is one of two classes: give --data.masks" in message(
         lambda: SegmentationGAN(spec=binary)

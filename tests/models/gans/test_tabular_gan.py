@@ -56,7 +56,7 @@ def begun(path: str = "clinic.csv", encoding: dict[str, Any] | None = None, comp
     return model, module
 
 
-def test_made_rows_have_the_types_ranges_and_decimals_of_the_file(clinic: pd.DataFrame) -> None:
+def test_generated_rows_have_types_ranges_and_decimals_of_the_file(clinic: pd.DataFrame) -> None:
     model, _ = begun(categorical=["stage"])
     made = model.synthesise(500)
     read = pd.read_csv("clinic.csv")
@@ -132,14 +132,14 @@ def test_conditions_are_met_and_seeds_repeat(clinic: pd.DataFrame) -> None:
 
 def test_conditions_that_cannot_be_met_are_named(clinic: pd.DataFrame, message: Callable[..., str]) -> None:
     model, _ = begun()
-    assert "outcome 'sik' was never seen" in message(lambda: model.synthesise(5, {"outcome": "sik"}))
+    assert "outcome 'sik' is not in the training data" in message(lambda: model.synthesise(5, {"outcome": "sik"}))
     assert "sick" in message(lambda: model.synthesise(5, {"outcome": "sik"}))
-    assert "centre 'east' was never seen" in message(lambda: model.synthesise(5, {"centre": "east"}))
+    assert "centre 'east' is not in the training data" in message(lambda: model.synthesise(5, {"centre": "east"}))
     assert "cannot be conditioned on 'height'" in message(lambda: model.synthesise(5, {"height": 170}))
     assert "n must" in message(lambda: model.synthesise(0)) or "n " in message(lambda: model.synthesise(0))
 
 
-def test_a_number_or_a_survival_time_is_made_up_like_a_column(clinic: pd.DataFrame, here: Path) -> None:
+def test_a_continuous_target_or_a_survival_time_is_generated_like_a_column(clinic: pd.DataFrame, here: Path) -> None:
     clinic["event"] = (np.arange(400) % 3 == 0).astype(int)
     clinic.to_csv("clinic.csv", index=False)
     model, data = begun(target="weight")
@@ -208,7 +208,7 @@ def test_interpolation_is_that_of_numpy() -> None:
     np.testing.assert_allclose(ours, expected, atol=1e-12)
 
 
-def test_columns_that_cannot_be_made_up_are_named(
+def test_columns_that_cannot_be_generated_are_named(
     clinic: pd.DataFrame, here: Path, zoo_fails: Callable[..., str]
 ) -> None:
     options = ["fit", "--config", "tabulargan_pima", "--data.path=bad.csv", "--data.target=outcome"]
@@ -224,7 +224,7 @@ def test_data_that_are_no_table_are_refused(here: Path, zoo_fails: Callable[...,
     assert "TabularGAN is not available for " in line
 
 
-def test_a_batch_larger_than_the_table_shrinks_and_this_is_said(
+def test_a_batch_larger_than_the_table_is_reduced_and_reported(
     clinic: pd.DataFrame, caplog: pytest.LogCaptureFixture
 ) -> None:
     model, data = begun(batch_size=5000)
@@ -245,7 +245,7 @@ def test_a_run_predicts_exports_and_loads(here: Path) -> None:
     assert loaded.predict(patients).columns.tolist() == ["realism"]
 
 
-def test_no_made_number_is_beyond_the_seen_ones() -> None:
+def test_generated_numbers_stay_in_the_training_range() -> None:
     layer = QuantileEncoder({"kind": "table", "shape": [1], "features": ["children"]})
     x = torch.tensor(
         [[0.1234561], [0.5], [0.7654329]]
@@ -256,7 +256,7 @@ def test_no_made_number_is_beyond_the_seen_ones() -> None:
     assert made.max() <= x.max()
 
 
-def test_the_discriminator_sees_0_where_a_made_number_is_missing(clinic: pd.DataFrame) -> None:
+def test_missing_generated_numbers_are_0_for_the_discriminator(clinic: pd.DataFrame) -> None:
     model, _ = begun()
     made = model.generator(torch.randn(400, model.noise), torch.zeros(400, dtype=torch.long))
     numbers, flags = model.generator.parts[:2]

@@ -17,12 +17,12 @@ def fitted(shape, **options):
 
 
 @pytest.mark.parametrize(("shape", "patch"), [((1, 8, 8), 2), ((3, 9, 15), 3), ((1, 28, 28), 7), ((2, 4, 6), 1)])
-def test_images_are_made_patch_by_patch_and_judged(shape, patch):
+def test_images_of_any_patch_size_are_generated_and_scored(shape, patch):
     model, x = fitted(shape, patch=patch)
     batch = {"x": x, "y": torch.arange(12) % 2}
-    made = model.make(batch)
+    made = model.generate(batch)
     assert made.shape == x.shape
-    model.judge(made, batch)[0].sum().backward()
+    model.discriminate(made, batch)[0].sum().backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in model.generator.parameters())
     model.eval()
     assert model(x).shape == (12, 1)

@@ -107,7 +107,7 @@ def test_damaged_and_foreign_files_are_named(suffix: str, tmp_path: Path, messag
     assert f"{path} cannot be read as weights" in message(lambda: model.fit_encoders(x))
     if suffix == ".pth":
         torch.save([torch.zeros(3)], path)
-        assert f"{path} is no state dict" in message(lambda: model.fit_encoders(x))
+        assert f"{path} is not a state dict" in message(lambda: model.fit_encoders(x))
         torch.save({"state": Path("x")}, path)  # would have to be unpickled
         assert f"{path} cannot be read as weights" in message(lambda: model.fit_encoders(x))
 

@@ -105,7 +105,7 @@ def test_a_colour_image_is_seen_as_the_network_saw_it(
 
 
 @pytest.mark.parametrize("channels", [1, 6])
-def test_a_grey_image_answers_as_in_colour(channels: int, file: Callable[..., str]) -> None:
+def test_a_grey_image_has_the_output_of_its_colour_version(channels: int, file: Callable[..., str]) -> None:
     x = torch.randn(4, 1, 48, 48)
     grey = Backbone(spec=spec(channels, 48, 48), weights=file(SMALL), name=SMALL, mode="features")
     colour = Backbone(spec=spec(3, 48, 48), weights=file(SMALL), name=SMALL, mode="features")
@@ -226,7 +226,7 @@ def test_weights_of_another_network_are_refused(
     model = Backbone(spec=spec(1, 64, 64), weights=str(tmp_path / "wrong.pth"), mode="features")
     assert "bn1.weight has another shape" in message(lambda: model.fit_encoders(torch.randn(2, 1, 64, 64)))
     torch.save({**wrong, "bn1.weight": torch.ones(64), "more": torch.ones(1)}, tmp_path / "wrong.pth")
-    assert "more has no place in it" in message(lambda: model.fit_encoders(torch.randn(2, 1, 64, 64)))
+    assert "more is not part of the network" in message(lambda: model.fit_encoders(torch.randn(2, 1, 64, 64)))
 
 
 def test_without_a_network_the_file_and_its_place_are_named(

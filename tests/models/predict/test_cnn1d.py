@@ -75,7 +75,7 @@ def test_every_option_trains_on_any_batch(name: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["average", "shared"])
-def test_both_strands_get_one_answer(how: str) -> None:
+def test_both_strands_have_one_output(how: str) -> None:
     model, x = CNN1D(spec=spec(), reverse_complement=how, hidden=[8]).eval(), random_codes(6, 40, 0)
     torch.testing.assert_close(model(x), model(reverse_complement(x)))
     torch.testing.assert_close(model.embed(x), model.embed(reverse_complement(x)))

@@ -115,13 +115,13 @@ def test_blocks_cover_the_image() -> None:
     assert body.columns[-1, -1] == 20
 
 
-def test_a_flat_image_answers_with_nothing(fitted: tuple[PCANet, Tensor]) -> None:
+def test_a_flat_image_has_no_response(fitted: tuple[PCANet, Tensor]) -> None:
     model, _ = fitted
     inside = model.body.hashed(torch.full((1, 2, 16, 14), 1.7))[0, :, 4:-4, 4:-4]
     assert torch.equal(inside, torch.zeros_like(inside))  # and not the signs of rounding errors
 
 
-def test_the_answer_does_not_depend_on_precision(fitted: tuple[PCANet, Tensor]) -> None:
+def test_the_output_does_not_depend_on_precision(fitted: tuple[PCANet, Tensor]) -> None:
     model, x = fitted
     with torch.autocast("cpu", torch.bfloat16):
         torch.testing.assert_close(model.embed(x), model.embed(x).float())
@@ -172,7 +172,7 @@ def test_a_head_is_trained_on_filters_of_training_rows(monkeypatch: pytest.Monke
     monkeypatch.setattr(PCAFilters, "forward", lambda self, x: (calls.append(len(x)), forward(self, x))[1])
     fit(model, data, 8)
     assert sum(calls) == 130  # each sample once, not once an epoch
-    assert model.seen is None
+    assert model.cache is None
     other.fit_encoders(data.training_inputs())
     same = {name for name, value in model.state_dict().items() if torch.equal(other.state_dict()[name], value)}
     assert set(model.state_dict()) - same == {"head.1.weight", "head.1.bias"}
@@ -186,14 +186,14 @@ def test_what_is_kept_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     model = PCANet(spec=spec(1, 20, 20), filters=[2, 2], patch_size=3)
     model.fit_encoders(x)
     expected = model.embed(x)
-    monkeypatch.setattr("zoo.models.predict.pcanet.KEPT_VALUES", 5 * model.body.width)
+    monkeypatch.setattr("zoo.models.predict.pcanet.CACHED_VALUES", 5 * model.body.width)
     model.on_fit_start()
     for rows in (slice(4), slice(2, 8), slice(8), slice(3, 4)):
         assert torch.equal(model.embed(x[rows]), expected[rows])
-        assert model.seen is not None
-        assert len(model.seen) == 4
+        assert model.cache is not None
+        assert len(model.cache) == 4
     changed = x[:4] + 0.1 * torch.randn(4, 1, 20, 20)  # augmented
-    model.seen = None
+    model.cache = None
     expected = model.embed(changed)
     model.on_fit_start()
     model.embed(x[:4])

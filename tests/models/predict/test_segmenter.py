@@ -104,7 +104,7 @@ def test_two_classes_are_one_map():
     model = Segmenter(spec=spec((1, 8, 8)), filters=[4, 4]).eval()
     output = model(model.encode.example(3))
     assert output.shape == (3, 1, 8, 8)
-    answer = model.answer(output)
+    answer = model.predict_from(output)
     assert answer.shape == (3, 2, 8, 8)
     torch.testing.assert_close(answer.sum(1), torch.ones(3, 8, 8))
     assert torch.equal(answer.argmax(1), model.masks(output).long())

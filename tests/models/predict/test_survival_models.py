@@ -67,7 +67,7 @@ def test_time_and_event_are_read_and_are_no_features(cohort: pd.DataFrame) -> No
         (("a", "b"), {"positive": "a"}),
     ],
 )
-def test_events_are_told_by_words(cohort: pd.DataFrame, words: tuple, options: dict) -> None:
+def test_events_are_recognised_by_words(cohort: pd.DataFrame, words: tuple, options: dict) -> None:
     told = cohort["dead"].map(dict(enumerate(words)))
     happened = cohort["dead"] if options.get("positive") != "a" else 1 - cohort["dead"]
     assert of(cohort.assign(dead=told), **options).dataset.y[:, 1].tolist() == happened.tolist()
@@ -148,7 +148,7 @@ def test_a_run_tells_risks_and_probabilities(run: zoo.runs.Run, cohort: pd.DataF
 def test_the_hazard_in_the_best_checkpoint_belongs_to_its_weights(run: zoo.runs.Run) -> None:
     again = MLP(**run.model.init_args)
     again.load_state_dict(run.model.state_dict())
-    again.finish_heads(run.data.loader("train"))
+    again.fit_head_buffers(run.data.loader("train"))
     assert again.log_hazard.isfinite().any()
     for name, value in run.model.state_dict().items():
         torch.testing.assert_close(again.state_dict()[name], value)
@@ -177,7 +177,7 @@ def test_lightning_alone_learns_the_hazard_too(cohort: pd.DataFrame) -> None:
     model = MLP(spec=data.spec, hidden=[4])
     quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "accelerator": "cpu"}
     assert list(model.predict(cohort)) == ["risk"]
-    with pytest.raises(InputError, match="finish_heads"):
+    with pytest.raises(InputError, match="fit_head_buffers"):
         model.predict_survival(cohort, [100])
     Trainer(max_epochs=1, enable_model_summary=False, **quiet).fit(model, data)
     assert model.predict(cohort).shape == (120, 4)

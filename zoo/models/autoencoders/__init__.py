@@ -1,1 +1,1 @@
-"""Autoencoders: samples through a small latent space and back."""
+"""Autoencoders: models that compress samples to a latent space and reconstruct them."""

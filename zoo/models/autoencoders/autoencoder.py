@@ -14,20 +14,22 @@ from .base import Unsupervised
 class Autoencoder(Unsupervised):
     """Autoencoder (Hinton and Salakhutdinov 2006, doi:10.1126/science.1127647).
 
-    Its loss is the reconstruction error: the mean squared error of the numbers of a sample in standard units. With
-    ``activation: linear`` and ``tied: true`` it finds the subspace of principal component analysis (Bourlard and Kamp
-    1988, doi:10.1007/BF00332918).
+    The loss is the reconstruction error, by default the mean squared error of the standardised values. With
+    ``activation: linear`` and ``tied: true`` the latent space spans the subspace of principal component analysis
+    (Bourlard and Kamp 1988, doi:10.1007/BF00332918).
 
     Args:
-        tied: The decoder reads the weights of the encoder backwards; only its biases are its own.
-        noise: A denoising autoencoder (Vincent et al. 2008, doi:10.1145/1390156.1390294) must undo what training
-            batches suffer: ``"masking"`` sets values to zero, the mean; ``"gaussian"`` adds to them.
-        noise_level: Share of the values that are masked, or standard deviation of what is added, in standard units.
-        sparsity: Weight of the mean absolute latent value, which makes most of them near zero.
+        tied: The decoder has the transposed weights of the encoder, and biases of its own.
+        noise: Corruption of the training batches, which a denoising autoencoder (Vincent et al. 2008,
+            doi:10.1145/1390156.1390294) learns to remove: ``"masking"`` sets values to zero, the mean; ``"gaussian"``
+            adds Gaussian noise.
+        noise_level: Share of masked values, or standard deviation of the Gaussian noise on standardised values.
+        sparsity: Weight of the L1 penalty on the latent values (their mean absolute value), which favours values near
+            zero.
         **shared: Arguments of `Unsupervised` and `Model`.
 
     Shape:
-        ``(batch, *shape) -> (batch, *content)``, the encoded samples built again
+        ``(batch, *shape) -> (batch, *content)``, the reconstructed encoded samples
     """
 
     def __init__(
@@ -43,14 +45,14 @@ class Autoencoder(Unsupervised):
         check_range("noise_level", noise_level, 0, 1 if noise == "masking" else math.inf)
         check_range("sparsity", sparsity, 0)
         if tied and (self.encode.covariates or self.likelihood.maps > 1):
-            raise InputError("tied weights cannot read covariates or two outputs a value; leave out tied")
+            raise InputError("tied weights work neither with covariates nor with two outputs per value; leave out tied")
         self.noise, self.noise_level, self.sparsity = noise, noise_level, sparsity
         self.body = self.coder.encoder()
         self.body.add_module("latent", nn.Linear(self.coder.width, self.latent))
         self.decoder = self.coder.decoder(self.latent, self.likelihood.maps, self.body if tied else None)
 
     def loss(self, batch: Batch) -> Tensor:
-        """Mean reconstruction error of the samples, which noise may have changed before they were read."""
+        """Mean reconstruction error of the original samples, from samples with noise if there is any."""
         x = batch["x"]
         encoded = self.encode(x)
         content, covariates = self.split(encoded)
@@ -59,7 +61,7 @@ class Autoencoder(Unsupervised):
         return errors.mean() + self.sparsity * z.abs().mean() if self.sparsity else errors.mean()
 
     def _noisy(self, encoded: Tensor) -> Tensor:
-        """Noise on the content; covariates stay as they are."""
+        """Adds noise to the content; covariates are unchanged."""
         if self.noise == "none":
             return encoded
         content, covariates = self.split(encoded)
@@ -76,5 +78,5 @@ class Autoencoder(Unsupervised):
         return self.likelihood.error(output, x, content, self.encode.observed(x)).unsqueeze(1)
 
     def epoch_metrics(self, terms: Tensor, latent: Tensor) -> dict[str, Tensor | float]:
-        """Nothing beside the loss."""
+        """No metrics besides the loss."""
         return {}

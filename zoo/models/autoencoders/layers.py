@@ -1,4 +1,4 @@
-"""The two halves of an autoencoder: layers from encoded values to a latent space, and mirrored layers back."""
+"""Encoder and decoder networks of autoencoders; the decoder mirrors the encoder."""
 
 from collections.abc import Iterator, Sequence
 from math import prod
@@ -20,24 +20,24 @@ NORMS = {0: BatchNorm, 1: BatchNorm, 2: BatchNorm2d, 3: BatchNorm3d}
 
 
 class TiedLinear(nn.Module):
-    """A linear layer that reads the weights of another one backwards; only its bias is its own.
+    """A linear layer with the transposed weights of another layer and a bias of its own.
 
     Shape:
-        ``(batch, outputs of the other) -> (batch, inputs of the other)``
+        ``(batch, outputs of the other layer) -> (batch, inputs of the other layer)``
     """
 
     def __init__(self, other: nn.Linear) -> None:
         super().__init__()
-        self.other = (other,)  # in a tuple, lest its weights are counted and saved twice
+        self.other = (other,)  # in a tuple, so that its weights are not counted and saved twice
         self.bias = nn.Parameter(other.weight.new_zeros(other.in_features))
 
     def forward(self, x: Tensor) -> Tensor:
-        """With the transposed weights."""
+        """Apply the transposed weights."""
         return F.linear(x, self.other[0].weight.T, self.bias)
 
 
 class TiedConvolution(nn.Module):
-    """A transposed convolution with the weights of a convolution; only its bias is its own.
+    """A transposed convolution with the weights of a convolution and a bias of its own.
 
     Shape:
         ``(batch, filters, *smaller) -> (batch, channels, *larger)``
@@ -49,32 +49,32 @@ class TiedConvolution(nn.Module):
         self.bias = nn.Parameter(other.weight.new_zeros(other.in_channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        """With the same weights, backwards."""
+        """Apply the transposed convolution."""
         other = self.other[0]
         transpose = TRANSPOSE[len(self.extra)]
         return transpose(x, other.weight, self.bias, other.stride, other.padding, self.extra)
 
 
 class Coder:
-    """Builds both halves for samples of one shape.
+    """Builds encoder and decoder for samples of one shape.
 
     With ``"convolutional"``, each convolution of stride 2 halves length, height, width and depth; the dense layers
-    follow. ``"mlp"`` flattens. The way back has the same layers in opposite order, with an activation after each but
-    the last, and no dropout.
+    follow. ``"mlp"`` flattens. The decoder has the same layers in reverse order, with an activation after each but the
+    last, and no dropout.
 
     Args:
-        shape: Encoded sample without covariates: ``(values,)`` or ``(channels, *spatial)``.
-        covariates: Numbers that are put beside the flattened values, and beside the latent ones.
-        network: ``"auto"`` is convolutional wherever there are channels.
+        shape: Shape of an encoded sample without covariates: ``(values,)`` or ``(channels, *spatial)``.
+        covariates: Number of covariates, which are concatenated to the flattened values and to the latent coordinates.
+        network: ``"auto"`` is convolutional for samples with channels.
         hidden: Width of each dense layer.
-        filters: Filters of each convolution.
-        kernel_size: Of the convolutions; odd.
+        filters: Number of filters of each convolution.
+        kernel_size: Size of the filters; odd.
         activation: linear, sigmoid, tanh, relu, leaky_relu, elu, selu or gelu.
         normalisation: none, batch or layer (dense layers only), before the activation.
-        dropout: Share of the units silenced before each dense layer of the encoder.
+        dropout: Dropout rate before each dense layer of the encoder.
 
     Raises:
-        InputError: An impossible option.
+        InputError: An option is invalid.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class Coder:
         self.activation, self.normalisation, self.dropout = activation, normalisation, dropout
         self.axes = 0 if network == "mlp" else len(shape) - 1
         if network == "convolutional" and self.axes == 0:
-            raise InputError("network 'convolutional' needs series, sequences or images; columns have no neighbours")
+            raise InputError("network 'convolutional' needs series, sequences or images; for a table use mlp")
         if self.axes and kernel_size % 2 == 0:
             raise InputError(f"kernel_size must be odd, not {kernel_size}")
         if self.axes and normalisation == "layer":
@@ -109,7 +109,7 @@ class Coder:
         sizes = [list(self.shape[1:])]
         for _ in self.filters:
             sizes.append([(size + 1) // 2 for size in sizes[-1]])
-        self.sizes = sizes  # spatial sizes before each convolution, and after the last
+        self.sizes = sizes  # spatial sizes before each convolution and after the last one
         self.flat = [self.filters[-1], *sizes[-1]] if self.filters else list(self.shape)
 
     def encoder(self) -> nn.Sequential:
@@ -138,8 +138,8 @@ class Coder:
 
         Args:
             latent: Width of the latent space.
-            maps: Outputs for each value.
-            tied_to: An encoder that ends in its latent layer, whose weights are read backwards.
+            maps: Outputs per value.
+            tied_to: An encoder with its latent layer as last layer, whose weights are used transposed.
         """
         linears = _reversed(tied_to, nn.Linear)
         convolutions = _reversed(tied_to, tuple(CONVOLUTIONS.values()))
@@ -159,7 +159,7 @@ class Coder:
         targets = [*self.filters[-2::-1], maps * self.shape[0]] if self.filters else []
         channels = self.flat[0]
         for number, count in enumerate(targets, 1):
-            # Rounding up a half loses whether the larger size was even.
+            # An encoder rounds half sizes up; this restores whether the larger size was even or odd.
             extra = [2 * small - large for small, large in zip(*self.sizes[-number : -number - 2 : -1], strict=True)]
             extra = [1 - odd for odd in extra]
             half = self.kernel_size // 2

@@ -1,4 +1,4 @@
-"""Variational autoencoder, conditional and semi-supervised too."""
+"""Variational autoencoder, optionally conditional and semi-supervised."""
 
 import logging
 import math
@@ -13,31 +13,33 @@ from ...encode import from_tensor
 from ...errors import InputError, check_choice, check_range
 from ...spec import modality_of
 from ...training.tasks import TargetHead, task_of
-from ..base import Batch, Frame
+from ..base import Batch, RawSamples
 from .base import Unsupervised
 
 log = logging.getLogger("zoo")
-ACTIVE = 0.01  # variance of a unit's mean over samples above which it is used
+ACTIVE = 0.01  # a latent unit is active if the variance of its mean over samples is larger
 
 
 class VAE(Unsupervised):
     """Variational autoencoder (Kingma and Welling 2014, arXiv:1312.6114).
 
-    The encoder gives a normal distribution for each sample, z = mu + sigma * noise, and the decoder the likelihood of
-    the sample given z. The loss is minus the evidence lower bound in nats: minus the log-likelihood, plus the
-    divergence of that distribution from a standard normal one, summed over latent dimensions, averaged over samples.
-    Counts are modelled as in scVI (Lopez et al. 2018, doi:10.1038/s41592-018-0229-2). With covariates
-    (``--data.covariates``) it is a conditional VAE (Sohn et al. 2015): encoder and decoder are told them, so that the
-    latent space need not hold them.
+    The encoder outputs an approximate posterior for each sample, a normal distribution z = mu + sigma * noise, and the
+    decoder the likelihood of the sample given z. The loss is minus the evidence lower bound in nats: minus the
+    log-likelihood plus the Kullback-Leibler divergence of the posterior from a standard normal distribution, summed
+    over latent dimensions and averaged over samples. Counts are modelled as in scVI (Lopez et al. 2018,
+    doi:10.1038/s41592-018-0229-2). With covariates (``--data.covariates``) it is a conditional VAE (Sohn et al. 2015):
+    encoder and decoder are given the covariates as input, so that the latent space need not represent them.
 
     Args:
         beta: Weight of the divergence (Higgins et al. 2017).
         warm_up: Epochs over which that weight rises from near 0 to ``beta`` (Sonderby et al. 2016, arXiv:1602.02282).
-        free_bits: Nats of each latent dimension that cost nothing (Kingma et al. 2016, arXiv:1606.04934).
-        variance: Of a gaussian likelihood: ``"shared"``: one, learnt; ``"feature"``: one for each value, learnt;
-            ``"unit"``: 1.
-        supervision: Weight of the loss of a linear head that predicts the target from mu, where it is known; 0 for
-            none (Kingma et al. 2014, arXiv:1406.5298). ``data.unlabelled: keep`` lets the other samples train too.
+        free_bits: Divergence of each latent dimension, in nats, below which it is not penalised (Kingma et al. 2016,
+            arXiv:1606.04934).
+        variance: Variance of a gaussian likelihood: ``"shared"``: one trained value; ``"feature"``: one trained value
+            per feature; ``"unit"``: 1.
+        supervision: Weight of the loss of a linear head that predicts the target from mu, for labelled samples; 0 for
+            no head (Kingma et al. 2014, arXiv:1406.5298). With ``data.unlabelled: keep`` unlabelled samples are used
+            for training too.
         **shared: Arguments of `Unsupervised` and `Model`.
 
     Shape:
@@ -70,17 +72,17 @@ class VAE(Unsupervised):
         self.decoder = self.coder.decoder(self.latent, self.likelihood.maps)
         if supervision:
             if not self.target["name"] or task_of(self.target).per_pixel:
-                raise InputError("supervision needs a class, a value or a time to predict: give --data.target")
+                raise InputError("supervision needs a class, a value or a time as target: give --data.target")
             self.target_head = TargetHead(self, self.target)
             self.head = nn.Linear(self.latent, self.target_head.width)
 
     @property
     def target_heads(self) -> dict[str, TargetHead]:
-        """The target, if there is supervision."""
+        """The head of the target, if there is supervision."""
         return {"": self.target_head} if self.supervision else {}
 
     def fit_encoders(self, x: Tensor, y: Tensor | None = None) -> None:
-        """As in `Unsupervised`; the head learns from the targets what its task needs."""
+        """As in `Unsupervised`; also fits the statistics of the targets that the task needs."""
         super().fit_encoders(x, y)
         if self.supervision and y is not None:
             self.target_head.fit(y)
@@ -92,11 +94,11 @@ class VAE(Unsupervised):
     def posterior(self, encoded: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and logarithm of the variance of z for encoded samples, ``(batch, latent)`` each."""
         hidden = self.body(encoded)
-        # Beyond these ends float32 overflows, in the first steps of a wild start.
+        # Outside these limits float32 may overflow in the first steps of an unstable start.
         return self.mean(hidden), self.log_variance(hidden).clamp(-20, 20)
 
     def _bound(self, x: Tensor, noise: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
-        """Log-likelihood ``(batch,)``, divergence of each dimension ``(batch, latent)``, and mu."""
+        """Log-likelihood ``(batch,)``, divergence of each latent dimension ``(batch, latent)``, and mu."""
         encoded = self.encode(x)
         content, covariates = self.split(encoded)
         mean, log_variance = self.posterior(encoded)
@@ -106,7 +108,7 @@ class VAE(Unsupervised):
         return log_prob, (mean.square() + log_variance.exp() - 1 - log_variance) / 2, mean
 
     def loss(self, batch: Batch) -> Tensor:
-        """Minus the evidence lower bound, with the weighted loss of the head."""
+        """Minus the evidence lower bound, plus the weighted loss of the head."""
         log_prob, divergence, mean = self._bound(batch["x"])
         weight = self.beta * (min(1.0, (self.current_epoch + 1) / self.warm_up) if self.warm_up else 1.0)
         loss = weight * divergence.mean(0).clamp(min=self.free_bits).sum() - log_prob.mean()
@@ -116,7 +118,7 @@ class VAE(Unsupervised):
         return loss
 
     def terms(self, x: Tensor, step: int) -> Tensor:
-        """Minus the bound with the whole ``beta``, minus log-likelihood, each divergence: ``(batch, 2 + latent)``."""
+        """Loss with the full ``beta``, minus the log-likelihood, and the divergences: ``(batch, 2 + latent)``."""
         generator = torch.Generator(x.device).manual_seed(step)
         noise = torch.randn(len(x), self.latent, device=x.device, generator=generator)
         log_prob, divergence, _ = self._bound(x, noise)
@@ -129,26 +131,26 @@ class VAE(Unsupervised):
         return -terms[:, 1] - terms[:, 2:].sum(1), terms[:, 2:]
 
     def draw(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """From the distribution that the encoder gives, as in training."""
+        """A sample of the approximate posterior, as in training."""
         mean, log_variance = self.posterior(self.encode(x))
         noise = torch.randn(mean.shape, device=mean.device, generator=generator)
         return mean + noise * (log_variance / 2).exp()
 
     def epoch_metrics(self, terms: Tensor, latent: Tensor) -> dict[str, Tensor | float]:
-        """Log-likelihood, divergence, and how many latent units are used (Burda et al. 2016, arXiv:1509.00519)."""
+        """Log-likelihood, divergence, and number of active latent units (Burda et al. 2016, arXiv:1509.00519)."""
         active = int((latent.var(0) > ACTIVE).sum()) if len(latent) > 1 else self.latent
         divergence = terms[:, 2:].sum(1).mean()
         return {"log_likelihood": -terms[:, 1].mean(), "divergence": divergence, "active_units": float(active)}
 
     def on_train_end(self) -> None:
-        """Tell of a posterior that collapsed onto the prior."""
+        """Warn of posterior collapse."""
         super().on_train_end()
-        used = self.trainer.callback_metrics.get("validation_active_units")
-        if used is not None and used < self.latent:
+        active = self.trainer.callback_metrics.get("validation_active_units")
+        if active is not None and active < self.latent:
             log.warning(
-                "%d of %d latent units are used (the mean of the others hardly differs between samples); lower beta or "
-                "latent, or set warm_up or free_bits, if more were expected",
-                int(used),
+                "%d of %d latent units are active (posterior collapse: the means of the others hardly vary between "
+                "samples); for more active units lower beta or latent, or set warm_up or free_bits",
+                int(active),
                 self.latent,
             )
 
@@ -158,23 +160,23 @@ class VAE(Unsupervised):
         return torch.cat([raw, self.head(raw[:, 1:])], 1) if self.supervision else raw
 
     def prediction_frame(self, raw: Tensor, index: pd.Index) -> pd.DataFrame:
-        """The predictions of the head, if there is one, then ``reconstruction_error`` and ``latent_0``, ..."""
+        """A table with the predictions of the head, if any, then ``reconstruction_error`` and ``latent_0``, ..."""
         frame = super().prediction_frame(raw, index)
         if not self.supervision:
             return frame
         return self.target_head.prediction_frame(raw[:, 1 + self.latent :], index).join(frame)
 
     @torch.inference_mode()
-    def log_likelihood(self, frame: Frame, samples: int = 100, seed: int = 0) -> pd.Series:
+    def log_likelihood(self, frame: RawSamples, samples: int = 100, seed: int = 0) -> pd.Series:
         """Importance-weighted log-likelihood of each sample, in nats (Burda et al. 2016, arXiv:1509.00519).
 
         Args:
             frame: As for `predict`.
-            samples: Draws of z; the more, the nearer below the true log-likelihood.
-            seed: Of the draws.
+            samples: Number of draws of z; with more draws the lower bound approaches the true log-likelihood.
+            seed: Seed of the draws.
 
         Returns:
-            One value a sample. Of numbers, it is the density in standard units.
+            One value per sample; for numbers the log-density of the standardised values.
         """
         x, index = self.raw(frame)
         generator = torch.Generator(self.device).manual_seed(seed)
@@ -187,7 +189,7 @@ class VAE(Unsupervised):
         return pd.Series(torch.cat(parts).cpu().numpy(), index, name="log_likelihood")
 
     def importance_weighted(self, x: Tensor, samples: int, generator: torch.Generator | None = None) -> Tensor:
-        """The same for raw values, ``(batch,)``."""
+        """Importance-weighted log-likelihood of raw values, see `log_likelihood`: ``(batch,)``."""
         check_range("samples", samples, 1)
         encoded = self.encode(x)
         content, covariates = self.split(encoded)
@@ -204,16 +206,16 @@ class VAE(Unsupervised):
 
     @torch.inference_mode()
     def sample(self, n: int, seed: int = 0, covariates: dict[str, Any] | None = None) -> pd.DataFrame | np.ndarray:
-        """Made-up samples: z from a standard normal distribution, then a draw from the likelihood.
+        """Generated samples: z from a standard normal distribution, then a draw from the likelihood.
 
         Args:
             n: Number of samples.
-            seed: Of both draws.
-            covariates: Their values, such as ``{"batch": "b1"}``. Levels of those not named are drawn by their share of
-                the training samples, numbers are at their mean.
+            seed: Seed of both draws.
+            covariates: Values by name, such as ``{"batch": "b1"}``. For other covariates levels are drawn by their
+                share of the training samples, and numbers are at their mean.
 
         Returns:
-            A table of the features (counts of expression, letters of DNA), or an array of series or images.
+            A table of the features (counts for expression, letters for DNA), or an array of series or images.
         """
         check_range("n", n, 1)
         was, _ = self.training, self.eval()
@@ -222,6 +224,6 @@ class VAE(Unsupervised):
             torch.manual_seed(seed)
             z = torch.randn(n, self.latent, device=self.device)
             conditions = self.conditions(covariates or {}, n, draw=True)
-            made = self.likelihood.draw(self.output(z, conditions), self.encode)
+            generated = self.likelihood.draw(self.output(z, conditions), self.encode)
         self.train(was)
-        return from_tensor(made, modality_of(self.spec), pd.RangeIndex(1, n + 1, name="sample"))
+        return from_tensor(generated, modality_of(self.spec), pd.RangeIndex(1, n + 1, name="sample"))

@@ -1,1 +1,1 @@
-"""Models of several modalities."""
+"""Models that combine several modalities."""

@@ -1,4 +1,4 @@
-"""What models of several modalities share: missing modalities, several targets, one network a modality."""
+"""Base class of models of several modalities: missing modalities, several targets, one branch per modality."""
 
 from typing import Any, cast
 
@@ -13,24 +13,25 @@ from ...spec import Spec, Target
 from ...training.tasks import ExtraTarget, TargetHead, task_of
 from ..base import REGISTRY, Batch, Supervised
 
-BRANCHES = {1: "MLP", 2: "CNN1D", 3: "CNN2D", 4: "CNN3D"}  # by the axes of one encoded sample, channels among them
+BRANCHES = {1: "MLP", 2: "CNN1D", 3: "CNN2D", 4: "CNN3D"}  # by the number of axes of an encoded sample, with channels
 
 
 class Fusion(Supervised, abstract=True):
-    """A model of several modalities, of which a sample needs to have but one, and of one or more targets.
+    """A model of several modalities and one or more targets; a sample needs at least one measured modality.
 
     Args:
-        modality_dropout: Chance of each modality to be hidden in a training step, so that the model gets used to
-            samples that lack some (Neverova et al. 2016, doi:10.1109/TPAMI.2015.2461544); at least one is left.
-        target_weight: What the loss of the first target is multiplied by; further ones have weights of their own.
+        modality_dropout: Probability that a modality of a sample is set to missing in a training step, which makes the
+            model robust to missing modalities (Neverova et al. 2016, doi:10.1109/TPAMI.2015.2461544); at least one
+            modality of each sample is retained.
+        target_weight: Weight of the loss of the first target; extra targets have weights of their own.
         **shared: Arguments of `Supervised` and `Model`.
 
     Attributes:
-        names: The modalities.
-        further: Weights of the extra targets, by name.
+        names: Names of the modalities.
+        further: Modules of the extra targets, by name.
 
     Raises:
-        InputError: Data of one modality.
+        InputError: The data have one modality only.
     """
 
     modalities = (JOINT,)
@@ -45,7 +46,7 @@ class Fusion(Supervised, abstract=True):
         self.names = list(self.encode.layers)
 
     def make_heads(self, width: int) -> None:
-        """A linear head for each target, from a latent space of this width."""
+        """Create a head for each target, from a latent space of this width."""
         self.head, self.target_head.weight = self.new_head(width, self.target), self.target_weight
         also = self.spec.get("also", {})
         self.further = nn.ModuleDict(
@@ -53,33 +54,33 @@ class Fusion(Supervised, abstract=True):
         )
 
     def new_head(self, width: int, target: Target) -> nn.Module:
-        """From the latent space to the raw outputs of one target."""
+        """A new head, from the latent space to the raw outputs of one target; linear by default."""
         return nn.Linear(width, task_of(target).width(target))
 
     @property
     def target_heads(self) -> dict[str, TargetHead]:
-        """The first target, called "", and the extra ones."""
+        """Heads of the first target, under the name "", and of the extra targets, by name."""
         extra = cast(dict[str, ExtraTarget], dict(self.further.items()))
         return {"": self.target_head, **{name: target.target_head for name, target in extra.items()}}
 
     def branch(self, name: str, options: dict[str, Any] | None, usual: dict[str, Any]) -> tuple[nn.Module, int]:
-        """A network for one modality, the body of any model of the zoo, and the width of what it puts out.
+        """The branch of one modality, which is the body of a model of the zoo, and the width of its output.
 
         Args:
-            name: Of the modality.
-            options: ``model``, such as ``CNN1D``, and its arguments. Default: an MLP, of sequences, series and images a
-                convolutional network.
-            usual: Arguments of an MLP, where ``options`` does not say otherwise.
+            name: Name of the modality.
+            options: ``model``, such as ``CNN1D``, and its arguments. Default: an MLP, or a convolutional network for
+                sequences, series and images.
+            usual: Default arguments of an MLP; ``options`` take precedence.
 
         Raises:
-            InputError: No such model, or options that it does not take.
+            InputError: The model or one of its options is unknown.
         """
         modality, options = self.spec["modalities"][name], dict(options or {})
         chosen = options.pop("model", BRANCHES[len(self.encode.shapes[name])])
         options = {**usual, **options} if chosen == "MLP" else options
-        options = {"encoding": (self.hparams["encoding"] or {}).get(name), **options}  # the body reads what it gives
+        options = {"encoding": (self.hparams["encoding"] or {}).get(name), **options}  # same input shape as in `encode`
         if chosen not in REGISTRY or not issubclass(REGISTRY[chosen], Supervised):
-            raise InputError(f"branch {name}: {chosen!r} is no model that predicts")
+            raise InputError(f"branch {name}: {chosen!r} is not a model that predicts a target")
         target = Target(**{**self.target, "unlabelled": False})
         spec = Spec(modalities={name: modality}, target=target, id=self.spec["id"])
         try:
@@ -91,42 +92,43 @@ class Fusion(Supervised, abstract=True):
             width = model.eval().embed(x).shape[1]
         return model.train().body, width
 
-    def kept(self, measured: Tensor) -> Tensor:
-        """Which modalities are looked at: while training some are hidden, ``(batch, modalities)``, the same shape."""
+    def retained(self, measured: Tensor) -> Tensor:
+        """Mask of the modalities that are used; in training it applies modality dropout: ``(batch, modalities)``."""
         if not self.training or not self.modality_dropout:
             return measured
-        kept = measured * (torch.rand_like(measured) >= self.modality_dropout)
-        # A sample that would lose all keeps one of those it has.
+        retained = measured * (torch.rand_like(measured) >= self.modality_dropout)
+        # A sample that would lose all its modalities retains one of them.
         one = torch.zeros_like(measured).scatter_(1, torch.multinomial(measured + 1e-9, 1), 1.0) * measured
-        return torch.where(kept.sum(1, keepdim=True) > 0, kept, one)
+        return torch.where(retained.sum(1, keepdim=True) > 0, retained, one)
 
-    def visible(self, encoded: Tensor) -> Tensor:
-        """Encoded samples without the modalities that are hidden, the same shape."""
-        kept = self.kept(self.encode.measured(encoded))
-        widths = torch.tensor([place.stop - place.start for place in self.encode.places.values()], device=kept.device)
-        return torch.cat([encoded[:, : -len(self.names)] * kept.repeat_interleave(widths, 1), kept], 1)
+    def mask_modalities(self, encoded: Tensor) -> Tensor:
+        """Encoded samples with dropped modalities set to zero, the same shape."""
+        retained = self.retained(self.encode.measured(encoded))
+        spans = [place.stop - place.start for place in self.encode.places.values()]
+        widths = torch.tensor(spans, device=retained.device)
+        return torch.cat([encoded[:, : -len(self.names)] * retained.repeat_interleave(widths, 1), retained], 1)
 
     def prepare(self, data: Any) -> None:
-        """As in `Model`; the heads of extra targets learn from their training targets too."""
+        """As in `Model`; also fits the statistics of the extra targets."""
         super().prepare(data)
         for name, head in self.target_heads.items():
             if name:
                 head.fit(data.dataset.also[name][data.dataset.rows("train")])
 
     def loss(self, batch: Batch) -> Tensor:
-        """Losses of all targets, each over the samples that have it."""
-        return self.loss_of(self.body(self.visible(self.encode(batch["x"]))), batch)
+        """Weighted sum of the losses of all targets, each a mean over its labelled samples."""
+        return self.loss_of(self.body(self.mask_modalities(self.encode(batch["x"]))), batch)
 
     def loss_of(self, z: Tensor, batch: Batch) -> Tensor:
-        """The same from places in latent space, ``(batch, latent)``."""
+        """As `loss`, from latent coordinates, ``(batch, latent)``."""
         total = torch.zeros((), device=z.device)
         for name, head in self.target_heads.items():
-            weight = None if name else batch.get("weight")  # of the classes of the first target
+            weight = None if name else batch.get("weight")  # class weights of the first target
             total = total + head.weight * self.loss_of_target(head, head.network(z), batch[head.column], weight)
         return total
 
     def loss_of_target(self, head: TargetHead, output: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
-        """Mean loss of the samples that have a target, 0 if none has."""
+        """Mean loss of the labelled samples, 0 if there are none."""
         if head.target.get("unlabelled"):
             if not (known := head.task.labelled(y)).any():
                 return output.sum() * 0.0
@@ -140,7 +142,7 @@ class Fusion(Supervised, abstract=True):
         return torch.cat([head.network(z) for head in self.target_heads.values()], 1)
 
     def prediction_frame(self, raw: Tensor, index: pd.Index) -> pd.DataFrame:
-        """Predictions of all targets; columns of extra ones begin with their names."""
+        """A table with the predictions of all targets; columns of extra targets begin with their names."""
         heads = self.target_heads
         outputs = raw.split([head.width for head in heads.values()], 1)
         frames = [
@@ -150,20 +152,20 @@ class Fusion(Supervised, abstract=True):
         return pd.concat(frames, axis=1)
 
     def collect(self, batch: Batch, batch_idx: int) -> None:
-        """Keep places in latent space; metrics of all targets are computed once, on the whole epoch."""
+        """Store latent coordinates; metrics of all targets are computed once, over the whole epoch."""
         z = self.embed(batch["x"])
         for head in self.target_heads.values():
             head.outputs.update(z, batch[head.column])
 
     def tune(self, head: TargetHead, z: Tensor, y: Tensor) -> None:
-        """What a head may learn from validation samples, before they are scored; by default nothing."""
+        """Fit a head to validation samples before they are scored; does nothing by default."""
 
     def log_epoch(self, split: str) -> None:
         """Log the sum of the losses, and the headline metric of each target."""
         total, metrics = torch.zeros((), device=self.device), {}
         for name, head in self.target_heads.items():
             z, y = head.outputs.take()
-            z = z.float()  # whatever precision the batches had; there is none asked for between them
+            z = z.float()  # batches may be in half precision, but autocast is off here
             known = head.task.labelled(y)
             if split == "validation" and known.any():
                 self.tune(head, z[known], y[known])
@@ -171,5 +173,5 @@ class Fusion(Supervised, abstract=True):
             total = total + head.weight * self.loss_of_target(head, output, y)
             if known.any():
                 metric = f"{name}_{head.task.headline}" if name else head.task.headline
-                metrics[metric] = head.followed(output[known], y[known])
+                metrics[metric] = head.headline_value(output[known], y[known])
         self.log_scores(split, total, **metrics)

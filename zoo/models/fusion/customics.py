@@ -18,21 +18,21 @@ from ..layers import BatchNorm, Normalisation
 from .base import Fusion
 
 SLOPE = 0.2  # of the leaky rectifiers
-TWICE = 0.19  # momentum of a batch normalisation that sees each batch twice in the package: 1 - 0.9^2
+TWICE = 0.19  # 1 - 0.9^2: in the package a batch normalisation processes each batch twice with momentum 0.1
 NORMS = {"batch": BatchNorm, "layer": nn.LayerNorm, "none": nn.Identity}
 
 
 def blocks(
     sizes: list[int], dropout: float, normalisation: Normalisation, published: bool = False, every: bool = False
 ) -> nn.Sequential:
-    """Linear layers with normalisation and leaky rectifiers; the last one is linear.
+    """Linear layers with normalisation and leaky ReLU, then a linear output layer.
 
     Args:
         sizes: Width of the input, of each hidden layer, and of the output.
-        dropout: Share of silenced units, in the published network of every second block, before the rectifier.
+        dropout: Dropout rate; the published network has dropout before the activation of every second layer.
         normalisation: none, batch or layer.
-        published: As the package does it.
-        every: Dropout in every block of the published network too.
+        published: Build the layers as the authors' package does.
+        every: Dropout in every layer also of the published network.
 
     Shape:
         ``(batch, sizes[0]) -> (batch, sizes[-1])``
@@ -51,7 +51,7 @@ def blocks(
 
 
 def published_survival_head(sizes: list[int], dropout: float) -> nn.Sequential:
-    """Linear, batch normalisation and SELU, on the output too, so that no risk is below -1.76."""
+    """Linear layers with batch normalisation and SELU, also at the output, so that risks are at least -1.76."""
     layers = nn.Sequential()
     for number, (below, above) in enumerate(pairwise(sizes), 1):
         if dropout and number > 1:
@@ -63,25 +63,26 @@ def published_survival_head(sizes: list[int], dropout: float) -> nn.Sequential:
 
 
 class Integration(nn.Module):
-    """From encoded modalities to the means of the central latent space.
+    """Autoencoders of the modalities and a central VAE: from encoded modalities to the central means.
 
     Args:
         encode: The encoding of the modalities.
-        hidden: Width of each hidden layer of an encoder; decoders have them in opposite order.
+        hidden: Width of each hidden layer of an encoder; decoders have them in reverse order.
         latents: Width of the latent space of each modality.
-        central_hidden: The same of the central autoencoder.
+        central_hidden: Width of each hidden layer of the central encoder; its decoder has them in reverse order.
         central: Width of the central latent space.
         dropout: See `blocks`.
         normalisation: See `blocks`.
-        published: As the package does it: the central decoder ends in a sigmoid.
+        published: Build the network as the authors' package does; its central decoder ends in a sigmoid.
 
     Attributes:
-        encoders: Of each modality.
-        decoders: Of each modality.
-        central_encoder: From the latent spaces side by side.
-        mean: To the means of the central latent space.
-        log_variance: To the logarithms of its variances.
-        central_decoder: Back to the latent spaces side by side.
+        encoders: Encoder of each modality.
+        decoders: Decoder of each modality.
+        absent: Trained vector that replaces the latent coordinates of each modality where it is missing.
+        central_encoder: Central encoder, whose input are the concatenated latent spaces of the modalities.
+        mean: Output layer for the means of the central latent space.
+        log_variance: Output layer for the logarithms of its variances.
+        central_decoder: From the central latent space back to the concatenated latent spaces.
 
     Shape:
         ``(batch, encoded) -> (batch, central)``
@@ -103,10 +104,10 @@ class Integration(nn.Module):
         options = dropout, normalisation, published
         widths = {name: place.stop - place.start for name, place in encode.places.items()}
         sizes = {name: [widths[name], *hidden, latents[name]] for name in widths}
-        self.encoders = nn.ModuleDict({name: blocks(some, *options) for name, some in sizes.items()})
-        self.decoders = nn.ModuleDict({name: blocks(some[::-1], *options) for name, some in sizes.items()})
+        self.encoders = nn.ModuleDict({name: blocks(layers, *options) for name, layers in sizes.items()})
+        self.decoders = nn.ModuleDict({name: blocks(layers[::-1], *options) for name, layers in sizes.items()})
         self.absent = nn.ParameterList([torch.zeros(latents[name]) for name in widths])
-        # The last linear layer of these blocks gives the mean; the variance shares what is below.
+        # The last linear layer outputs the mean; the layer of the variance shares the hidden layers.
         self.central_encoder = blocks([total, *central_hidden, central], *options)
         self.mean = self.central_encoder.get_submodule("output")
         self.central_encoder.output = nn.Identity()
@@ -121,47 +122,47 @@ class Integration(nn.Module):
                         layer.momentum = TWICE
 
     def latents(self, encoded: Tensor) -> dict[str, Tensor]:
-        """Latent space of each modality, ``(batch, width)``; of samples that lack it, it means nothing."""
+        """Latent coordinates by modality, ``(batch, width)``; meaningless for samples without the modality."""
         return {name: encoder(encoded[:, self.places[name]]) for name, encoder in self.encoders.items()}
 
-    def together(self, latents: dict[str, Tensor], measured: Tensor) -> Tensor:
-        """Latent spaces side by side, what is learnt for a modality that is absent in its place: ``(batch, total)``."""
+    def concatenate(self, latents: dict[str, Tensor], measured: Tensor) -> Tensor:
+        """Concatenated latent coordinates, with trained vectors for missing modalities: ``(batch, total)``."""
         parts = [
             torch.where(measured[:, number, None] > 0, z, self.absent[number])
             for number, z in enumerate(latents.values())
         ]
         return torch.cat(parts, 1)
 
-    def posterior(self, together: Tensor) -> tuple[Tensor, Tensor]:
+    def posterior(self, concatenated: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and logarithm of the variance of the central latent space, ``(batch, central)`` each."""
-        hidden = self.central_encoder(together)
+        hidden = self.central_encoder(concatenated)
         return self.mean(hidden), self.log_variance(hidden).clamp(-20, 20)
 
     def forward(self, encoded: Tensor) -> Tensor:
-        """The means."""
-        return self.posterior(self.together(self.latents(encoded), encoded[:, -len(self.encoders) :]))[0]
+        """The means of the central latent space."""
+        return self.posterior(self.concatenate(self.latents(encoded), encoded[:, -len(self.encoders) :]))[0]
 
 
 def kullback_leibler(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """Divergence from a standard normal distribution in nats, a mean over samples."""
+    """Kullback-Leibler divergence from a standard normal distribution in nats, a mean over samples."""
     return (mean.square() + log_variance.exp() - 1 - log_variance).sum(1).mean() / 2
 
 
 def maximum_mean_discrepancy(z: Tensor, published: bool = False) -> Tensor:
-    """Squared distance between samples and as many of a standard normal distribution (Gretton et al. 2012).
+    """Squared maximum mean discrepancy from as many samples of a standard normal distribution (Gretton et al. 2012).
 
     The kernel is the inverse multiquadratic one of Tolstikhin et al. (2018, arXiv:1711.01558), c / (c + d^2) with c
-    twice the number of dimensions. That of the package, exp(-mean(diff^2) / dimensions), is so wide that it hardly
-    tells a collapsed latent space from the prior.
+    twice the number of dimensions. The kernel of the authors' package, exp(-mean(diff^2) / dimensions), is so wide that
+    it hardly distinguishes a collapsed latent space from the prior.
 
     Args:
-        z: ``shape=(batch, dimensions)``.
-        published: The kernel of the package.
+        z: Samples, ``shape=(batch, dimensions)``.
+        published: Use the kernel of the package.
     """
     prior, width = torch.randn_like(z), z.shape[1]
 
     def kernel(a: Tensor, b: Tensor) -> Tensor:
-        # Squares by hand: the gradient of a distance has no value where it is 0.
+        # Not torch.cdist: the gradient of a distance is undefined where it is 0.
         squares = (a[:, None] - b[None]).square().sum(2)
         return (-squares / width**2).exp() if published else 2 * width / (2 * width + squares)
 
@@ -171,32 +172,33 @@ def maximum_mean_discrepancy(z: Tensor, published: bool = False) -> Tensor:
 class CustOmics(Fusion):
     """CustOmics (Benkirane et al. 2023, doi:10.1371/journal.pcbi.1010921): mixed fusion.
 
-    Each modality has an autoencoder; a central variational autoencoder reads their latent spaces. In the first phase
-    each modality learns by itself to rebuild its values and to predict the targets from its latent space; in the second
-    all learn together to predict from the central one, whose means are what every prediction is made from.
+    Each modality has an autoencoder; the input of a central variational autoencoder are their latent spaces. In the
+    first phase each autoencoder is trained separately to reconstruct its modality and to predict the targets from its
+    latent space. In the second phase all are trained jointly to predict from the means of the central latent space,
+    from which all predictions are made.
 
-    ``variant="published"`` is the network and the loss of the authors' package (0.1.1), with Adam, for comparison.
-    ``"corrected"`` mends what does not work there: a divergence that binds; latent spaces of any width; linear outputs
-    where values have no bounds; layer normalisation, so that a batch may be one sample; targets of the central
-    reconstruction that cannot shrink to please it; heads on every latent space in both phases; a central network that
-    learns from the first epoch (in the first phase from latent spaces that it cannot change), so that every epoch can
-    be validated; and samples that lack modalities.
+    ``variant="published"`` has the network and the loss of the authors' package (0.1.1), with Adam, for comparison.
+    ``"corrected"`` differs from it as follows: the divergence is effective; latent spaces may have any width; outputs
+    of unbounded values are linear; normalisation is by layer, so that a batch may be one sample; the targets of the
+    central reconstruction are detached, so that latent spaces do not shrink to lower its error; every latent space has
+    heads in both phases; the central network is trained from the first epoch (in the first phase without gradients into
+    the latent spaces), so that every epoch can be validated; and samples may lack modalities.
 
     Args:
         variant: corrected or published.
         switch_epoch: First epoch of the second phase.
-        latent: Width of the latent spaces of the modalities, one for all or by name; those of another width than the
-            central one are projected before the heads.
+        latent: Width of the latent spaces of the modalities, one for all or by name; latent spaces of another width
+            than the central one are projected before the heads.
         central: Width of the central latent space.
-        hidden: Width of each hidden layer of the encoders; decoders have them in opposite order.
-        central_hidden: The same of the central autoencoder.
-        classifier: Width of each hidden layer of the heads of classes and numbers.
-        survival_head: Width of each hidden layer of the heads of survival.
-        dropout: Share of silenced units.
+        hidden: Width of each hidden layer of the encoders; decoders have them in reverse order.
+        central_hidden: Width of each hidden layer of the central encoder; its decoder has them in reverse order.
+        classifier: Width of each hidden layer of the heads of classes and continuous targets.
+        survival_head: Width of each hidden layer of the heads of survival times.
+        dropout: Dropout rate.
         normalisation: batch, layer or none; the published network has batch normalisation.
-        divergence: Of the central latent space from a standard normal distribution: ``mmd`` or ``kl``.
+        divergence: Divergence of the central latent space from a standard normal distribution: ``mmd`` or ``kl``.
         beta: Weight of the divergence.
-        target_weight: Weight of the first target beside the reconstructions.
+        target_weight: Weight of the loss of the first target relative to the reconstructions.
         **shared: Arguments of `Fusion`, `Supervised` and `Model`.
 
     Shape:
@@ -238,7 +240,9 @@ class CustOmics(Fusion):
         self.classifier, self.survival_head = classifier, survival_head
         widths = self._widths(latent)
         if self.published and set(widths.values()) != {central}:
-            raise InputError("heads of the published variant need latent spaces of one width: set latent to central")
+            raise InputError(
+                "the published variant needs latent spaces of one width: set latent to the value of central"
+            )
         self.body = Integration(
             self.encode, hidden, widths, central_hidden, central, dropout, normalisation, self.published
         )
@@ -252,18 +256,18 @@ class CustOmics(Fusion):
                     head.loss_of_rows = breslow
 
     def _widths(self, latent: int | dict[str, int]) -> dict[str, int]:
-        given = latent if isinstance(latent, dict) else dict.fromkeys(self.names, latent)
-        for name in given:
+        widths = latent if isinstance(latent, dict) else dict.fromkeys(self.names, latent)
+        for name in widths:
             if name not in self.names:
                 raise InputError(f"latent: the data have no modality {name!r}; {suggest(name, self.names)}")
-        if absent := [name for name in self.names if name not in given]:
+        if absent := [name for name in self.names if name not in widths]:
             raise InputError(f"latent: no width for {absent[0]}")
-        for name, width in given.items():
+        for name, width in widths.items():
             check_range(f"latent of {name}", width, 1)
-        return {name: given[name] for name in self.names}
+        return {name: widths[name] for name in self.names}
 
     def new_head(self, width: int, target: Target) -> nn.Module:
-        """A network from a latent space to one target; the same for all latent spaces."""
+        """A new head for one target; all latent spaces share it."""
         survival = isinstance(task := task_of(target), Survival)
         sizes = [width, *(self.survival_head if survival else self.classifier), task.width(target)]
         if survival and self.published:
@@ -271,18 +275,17 @@ class CustOmics(Fusion):
         return blocks(sizes, self.dropout, self.normalisation, self.published, every=True)
 
     def loss(self, batch: Batch) -> Tensor:
-        """Losses of the phase: reconstructions, targets, and the central autoencoder."""
+        """Loss of the current phase: reconstructions, targets, and the central autoencoder."""
         encoded = self.encode(batch["x"])
         measured, second = self.encode.measured(encoded), self.current_epoch >= self.switch_epoch
         latents = self.body.latents(encoded)
         total = self._reconstruction(encoded, latents, measured)
         if not second or not self.published:
-            each = self._each(latents, measured, batch)
-            total = total + (torch.stack(each).sum() if self.published else torch.stack(each).mean())
+            losses = torch.stack(self._target_losses(latents, measured, batch))
+            total = total + (losses.sum() if self.published else losses.mean())
         if second or not self.published:
-            seen = latents if second else {name: z.detach() for name, z in latents.items()}
-            together = self.body.together(seen, self.kept(measured))
-            central, mean = self._central(together)
+            inputs = latents if second else {name: z.detach() for name, z in latents.items()}
+            central, mean = self._central(self.body.concatenate(inputs, self.retained(measured)))
             total = total + central + self.loss_of(mean, batch)
         return total
 
@@ -291,35 +294,35 @@ class CustOmics(Fusion):
         total = encoded.new_zeros(())
         for number, (name, z) in enumerate(latents.items()):
             if (rows := measured[:, number] > 0).any():
-                built = self.body.decoders[name](z[rows])
-                total = total + F.mse_loss(built, encoded[rows, self.encode.places[name]])
+                reconstructed = self.body.decoders[name](z[rows])
+                total = total + F.mse_loss(reconstructed, encoded[rows, self.encode.places[name]])
         return total
 
-    def _each(self, latents: dict[str, Tensor], measured: Tensor, batch: Batch) -> list[Tensor]:
-        """Losses of the targets predicted from each latent space."""
+    def _target_losses(self, latents: dict[str, Tensor], measured: Tensor, batch: Batch) -> list[Tensor]:
+        """Loss of the targets predicted from the latent space of each modality."""
         losses = []
         for number, (name, z) in enumerate(latents.items()):
             if (rows := measured[:, number] > 0).any():
                 z = self.projections[name](z[rows]) if name in self.projections else z[rows]
-                own = {key: values[rows] for key, values in batch.items() if key != "x"}
-                losses.append(self.loss_of(z, own))
+                measured_rows = {key: values[rows] for key, values in batch.items() if key != "x"}
+                losses.append(self.loss_of(z, measured_rows))
         return losses
 
-    def _central(self, together: Tensor) -> tuple[Tensor, Tensor]:
-        """Loss of the central autoencoder, and its means."""
-        mean, log_variance = self.body.posterior(together)
+    def _central(self, latents: Tensor) -> tuple[Tensor, Tensor]:
+        """Loss of the central autoencoder for concatenated latent coordinates, and the central means."""
+        mean, log_variance = self.body.posterior(latents)
         z = mean + torch.randn_like(mean) * (log_variance / 2).exp()
-        built = self.body.central_decoder(z)
+        reconstructed = self.body.central_decoder(z)
         if self.published:
-            return F.mse_loss(built, together) + self.beta * maximum_mean_discrepancy(z, published=True), mean
-        error = F.mse_loss(built, together.detach())
+            return F.mse_loss(reconstructed, latents) + self.beta * maximum_mean_discrepancy(z, published=True), mean
+        error = F.mse_loss(reconstructed, latents.detach())
         if self.divergence == "mmd":
             return error + self.beta * maximum_mean_discrepancy(z), mean
-        # Both terms of the evidence lower bound in nats, per number that is rebuilt, as the error is.
-        return error + 2 * self.beta * kullback_leibler(mean, log_variance) / together.shape[1], mean
+        # The evidence lower bound divided by the number of reconstructed values, as the mean squared error is.
+        return error + 2 * self.beta * kullback_leibler(mean, log_variance) / latents.shape[1], mean
 
     def loss_of_target(self, head: TargetHead, output: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
-        """As in `Fusion`; the package divides the Cox loss by all samples, not by those with an event."""
+        """As in `Fusion`; the published Cox loss is divided by the number of samples, not of events."""
         loss = super().loss_of_target(head, output, y, weight)
         if self.published and self.training and isinstance(head.task, Survival):
             return loss * y[:, 1].nan_to_num().mean()

@@ -15,16 +15,18 @@ from ..base import Batch
 from ..layers import Activation, Normalisation, dense_layers
 from .base import Fusion
 
-SHRINKAGE = 0.01  # towards equal weights of late fusion: validation samples may be few
+SHRINKAGE = 0.01  # of the weights of late fusion towards equal weights, for few validation samples
 
 
 class Branches(nn.Module):
-    """One network a modality, side by side; what stands for one that was not measured is learnt.
+    """One network per modality; a trained vector replaces the output of a missing modality.
 
     Attributes:
         branches: The network of each modality.
-        widths: Width of what each puts out.
-        joined: All of them side by side, then whether each was measured; it changes nothing, but gives them a name.
+        widths: Width of the output of each network.
+        absent: Trained vector of each modality.
+        joined: Identity layer, by whose name the concatenated outputs and the mask of measured modalities can be
+            accessed.
 
     Shape:
         ``(batch, encoded) -> (batch, sum of widths + modalities)``
@@ -39,7 +41,7 @@ class Branches(nn.Module):
         self.joined = nn.Identity()
 
     def forward(self, encoded: Tensor) -> Tensor:
-        """Latent spaces of the modalities, where they were measured."""
+        """Concatenated outputs of the networks, then the mask of measured modalities."""
         measured = encoded[:, -len(self.branches) :]
         latents = []
         for number, (name, network) in enumerate(self.branches.items()):
@@ -49,11 +51,12 @@ class Branches(nn.Module):
 
 
 class LateHead(nn.Module):
-    """One linear predictor a modality, whose answers are averaged with weights, over those that were measured.
+    """One linear predictor per modality; the prediction is a weighted mean over the measured modalities.
 
     Args:
-        widths: Of the latent spaces of the modalities.
-        target: Classes: probabilities are averaged. Numbers and log hazards: they are averaged themselves.
+        widths: Widths of the latent spaces of the modalities.
+        target: The target. For classes the probabilities are averaged, for continuous targets and survival the raw
+            outputs.
 
     Attributes:
         weights: Logarithms of the weights of the modalities, ``shape=(modalities,)``.
@@ -71,17 +74,17 @@ class LateHead(nn.Module):
         self.register_buffer("weights", torch.zeros(len(widths)))
 
     def each(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Raw outputs of each modality ``(batch, modalities, outputs)``, and whether it was measured."""
+        """Raw outputs of each modality ``(batch, modalities, outputs)``, and the mask of measured modalities."""
         latents = z[:, : sum(self.widths)].split(self.widths, 1)
         outputs = [predictor(latent) for predictor, latent in zip(self.predictors, latents, strict=True)]
         return torch.stack(outputs, 1), z[:, sum(self.widths) :]
 
     def forward(self, z: Tensor) -> Tensor:
-        """The average as a raw output: log odds, or logarithms of probabilities, of classes."""
+        """The weighted mean as a raw output; for classes log-odds, or logarithms of probabilities."""
         return self.average(*self.each(z), self.weights)
 
     def average(self, outputs: Tensor, measured: Tensor, weights: Tensor) -> Tensor:
-        """The same with these logarithms of weights."""
+        """The weighted mean of raw outputs, with the given logarithms of weights."""
         share = measured * weights.exp()
         share = (share / share.sum(1, keepdim=True).clamp(min=1e-9)).unsqueeze(2)
         if not self.target["classes"]:
@@ -94,20 +97,21 @@ class LateHead(nn.Module):
 class MultiModal(Fusion):
     """Several modalities in one model (Ramachandram and Taylor 2017, doi:10.1109/MSP.2017.2738401).
 
-    Early fusion joins the encoded modalities, joint fusion the latent spaces of one network a modality, trained
-    together, and late fusion the answers of one model a modality, with weights learnt on the validation samples (so
-    that validation scores flatter it a little). Mixed fusion is the model `CustOmics`.
+    Early fusion concatenates the encoded modalities; joint fusion concatenates the latent spaces of one network per
+    modality, trained together; late fusion averages the predictions of one model per modality, with weights fitted to
+    the validation samples (so that its validation scores are slightly optimistic). Mixed fusion is the model
+    `CustOmics`.
 
     Args:
         fusion: early, joint or late.
-        branches: What reads a modality: options by its name, as in ``{rna: {hidden: [128]}, scan: {model: CNN2D}}``.
-            Any model of the zoo that predicts can be one, without its head. Default: an MLP with the ``hidden``,
-            ``activation``, ``normalisation`` and ``dropout`` of the model, of sequences, series and images a CNN.
-        hidden: Width of each hidden layer of a branch (early: before ``fused``).
-        fused: Width of each layer behind the join of early and joint fusion.
-        activation: Of all dense layers, see `MLP`.
+        branches: Options of the branch of each modality, as in ``{rna: {hidden: [128]}, scan: {model: CNN2D}}``. The
+            body of any model of the zoo that predicts a target can be a branch. Default: an MLP with the ``hidden``,
+            ``activation``, ``normalisation`` and ``dropout`` of this model, or a CNN for sequences, series and images.
+        hidden: Width of each hidden layer of a branch (early fusion: before ``fused``).
+        fused: Width of each layer after the concatenation of early and joint fusion.
+        activation: Activation of all dense layers, see `MLP`.
         normalisation: none, batch or layer.
-        dropout: Share of hidden units silenced in each training step.
+        dropout: Dropout rate of hidden layers.
         **shared: Arguments of `Fusion`, `Supervised` and `Model`.
 
     Shape:
@@ -127,7 +131,7 @@ class MultiModal(Fusion):
     ) -> None:
         super().__init__(**shared)
         if str(fusion) == "mixed":
-            raise InputError("mixed fusion is the model CustOmics: --model CustOmics")
+            raise InputError("for mixed fusion use the model CustOmics: --model CustOmics")
         check_choice("fusion", fusion, ["early", "joint", "late"])
         self.fusion = fusion
         if fusion == "early":
@@ -155,11 +159,11 @@ class MultiModal(Fusion):
         self.make_heads(sizes[-1])
 
     def new_head(self, width: int, target: Target) -> nn.Module:
-        """As in `Fusion`; of late fusion one predictor a modality."""
+        """As in `Fusion`; for late fusion one linear predictor per modality."""
         return LateHead(self.widths, target) if self.fusion == "late" else super().new_head(width, target)
 
     def loss_of(self, z: Tensor, batch: Batch) -> Tensor:
-        """As in `Fusion`; of late fusion the sum of the losses of the modalities, each where it was measured."""
+        """As in `Fusion`; for late fusion the sum of the losses of the modalities, each over its measured samples."""
         if self.fusion != "late":
             return super().loss_of(z, batch)
         total = torch.zeros((), device=z.device)
@@ -167,13 +171,13 @@ class MultiModal(Fusion):
             outputs, measured = cast(LateHead, head.network).each(z)
             for number in range(len(self.names)):
                 if (rows := measured[:, number] > 0).any():
-                    given = None if name or "weight" not in batch else batch["weight"][rows]
+                    weight = None if name or "weight" not in batch else batch["weight"][rows]
                     y = batch[head.column][rows]
-                    total = total + head.weight * self.loss_of_target(head, outputs[rows, number], y, given)
+                    total = total + head.weight * self.loss_of_target(head, outputs[rows, number], y, weight)
         return total
 
     def tune(self, head: TargetHead, z: Tensor, y: Tensor) -> None:
-        """Weights of late fusion: those with the smallest loss on the validation samples."""
+        """Fit the weights of late fusion: those with the smallest loss on the validation samples."""
         if self.fusion != "late":
             return
         from scipy.optimize import minimize
@@ -186,5 +190,5 @@ class MultiModal(Fusion):
             output = late.average(outputs, measured, torch.from_numpy(weights).to(outputs))
             return float(head.loss(output, truth).mean()) + SHRINKAGE * float(np.square(weights).sum())
 
-        found = minimize(loss, np.zeros(len(self.names)), method="L-BFGS-B", bounds=[(-5, 5)] * len(self.names))
-        late.weights.copy_(torch.from_numpy(found.x - found.x.max()))
+        optimum = minimize(loss, np.zeros(len(self.names)), method="L-BFGS-B", bounds=[(-5, 5)] * len(self.names))
+        late.weights.copy_(torch.from_numpy(optimum.x - optimum.x.max()))

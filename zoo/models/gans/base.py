@@ -1,4 +1,4 @@
-"""Two networks that learn against each other: what all generative adversarial networks share."""
+"""Base class of generative adversarial networks: generator and discriminator, their losses, updates and logs."""
 
 import logging
 from abc import abstractmethod
@@ -20,33 +20,33 @@ from ...training.adversarial_losses import AdversarialLoss
 from ..base import Batch, Model
 
 log = logging.getLogger("zoo")
-WON = 0.98  # share of the pairs that a discriminator ranks rightly, above which a generator learns little from it
+DOMINATES = 0.98  # share of correctly ranked pairs above which a discriminator gives its generator little gradient
 
 
 class Adversarial(Model, abstract=True):
-    """A generator that learns to fool a discriminator (Goodfellow et al. 2014, arXiv:1406.2661).
+    """A generator trained against a discriminator (Goodfellow et al. 2014, arXiv:1406.2661).
 
-    Each batch updates the discriminator once, and each ``discriminator_steps``-th the generator; a step, as in
-    ``trainer.max_steps``, is one batch. Both have the same optimiser and schedule, and learning rates of their own. A
-    subclass gives `set_networks` its networks, and says what is made, what it should look like, and how it is judged.
+    The discriminator is updated on each batch, the generator on every ``discriminator_steps``-th; a step, as in
+    ``trainer.max_steps``, is one batch. Both networks have the same kind of optimiser and schedule, and learning rates
+    of their own. A subclass passes its networks to `set_networks` and defines `generate`, `real` and `discriminate`.
 
     Args:
         adversarial_loss: non_saturating, hinge, least_squares or wasserstein, see `zoo.training.adversarial_losses`.
-        gradient_penalty: Weight of the penalty on the discriminator's slope; 10 is usual with wasserstein.
-        discriminator_lr: Learning rate of the discriminator; by default ``lr``, which is the generator's.
-        discriminator_steps: Updates of the discriminator for each of the generator.
-        average: Decay of the moving average of the generator's weights that makes the samples (Yazici et al. 2019,
-            arXiv:1806.04498); 0 for none.
-        clip: Largest norm of the gradient of either network; 0 for none.
-        beta1: Decay of the mean gradient in Adam; 0.5 or 0 is usual for adversarial networks.
-        figure_epochs: Epochs between two figures of what is made.
+        gradient_penalty: Weight of the gradient penalty of the discriminator; usually 10 with wasserstein.
+        discriminator_lr: Learning rate of the discriminator; by default ``lr``, the learning rate of the generator.
+        discriminator_steps: Number of discriminator updates per generator update.
+        average: Decay of the exponential moving average of the generator's weights, which then generates the samples
+            (Yazici et al. 2019, arXiv:1806.04498); 0 for none.
+        clip: Maximum norm of the gradient of either network; 0 for no clipping.
+        beta1: Decay rate of the first moment in Adam; usually 0.5 or 0 for adversarial networks.
+        figure_epochs: Epochs between two figures of generated samples.
         **shared: Arguments of `Model`.
 
     Attributes:
-        weights: Weight of each discriminator in the loss of the generator. If all are 0, there is no discriminator.
+        weights: Weight of each discriminator in the loss of the generator. If all are 0, no discriminator is trained.
 
     Raises:
-        InputError: Options that do not fit each other; a loss that is not finite or explodes, with the step.
+        InputError: Options contradict each other; or a loss is not finite or exploded, with the step.
     """
 
     generator: nn.Module
@@ -79,11 +79,11 @@ class Adversarial(Model, abstract=True):
             raise InputError("adversarial_loss 'wasserstein' needs a gradient_penalty, such as 10")
         self.adversarial_loss, self.gradient_penalty, self.average = adversarial_loss, gradient_penalty, average
         self.discriminator_steps, self.clip, self.figure_epochs = discriminator_steps, clip, figure_epochs
-        self._lost: dict[str, list[tuple[int, Tensor]]] = {"generator": [], "discriminator": []}
+        self._losses: dict[str, list[tuple[int, Tensor]]] = {"generator": [], "discriminator": []}
         self._scores: list[Tensor] = []
 
     def set_networks(self, generator: nn.Module, discriminator: nn.Module) -> None:
-        """Take both networks, and a copy of the generator for its moving average."""
+        """Set both networks, and create the moving average of the generator."""
         self.generator, self.discriminator = generator, discriminator
         if self.average:
             self.averaged = AveragedModel(
@@ -92,65 +92,65 @@ class Adversarial(Model, abstract=True):
 
     @property
     def sampler(self) -> nn.Module:
-        """The generator that makes samples: the moving average, if there is one."""
+        """The network that generates samples: the moving average of the generator, if there is one."""
         return self.averaged.module if self.average else self.generator
 
     @abstractmethod
-    def make(self, batch: Batch) -> Tensor:
-        """What the generator makes for a batch."""
+    def generate(self, batch: Batch) -> Tensor:
+        """Generated samples for a batch."""
 
     @abstractmethod
     def real(self, batch: Batch) -> Tensor:
-        """What that should be taken for."""
+        """Real samples of a batch, in the same form as generated ones."""
 
     @abstractmethod
-    def judge(self, sample: Tensor, batch: Batch) -> list[Tensor]:
-        """Outputs of each discriminator for real or made samples of a batch, of any shape; high means real."""
+    def discriminate(self, sample: Tensor, batch: Batch) -> list[Tensor]:
+        """Outputs of each discriminator for real or generated samples of a batch, of any shape; high means real."""
 
-    def generator_terms(self, batch: Batch, made: Tensor) -> Tensor | float:
-        """What the generator loses beside the discriminators' terms."""
+    def generator_terms(self, batch: Batch, generated: Tensor) -> Tensor | float:
+        """Terms of the generator loss besides the adversarial ones."""
         return 0.0
 
     def sample_figure(self) -> Figure | None:
-        """A picture of what is made at present."""
+        """A figure of samples of the current generator."""
         return None
 
-    def _generator_loss(self, batch: Batch, made: Tensor) -> Tensor:
-        total = torch.as_tensor(self.generator_terms(batch, made), device=made.device)
+    def _generator_loss(self, batch: Batch, generated: Tensor) -> Tensor:
+        total = torch.as_tensor(self.generator_terms(batch, generated), device=generated.device)
         if any(self.weights):
-            for weight, output in zip(self.weights, self.judge(made, batch), strict=True):
+            for weight, output in zip(self.weights, self.discriminate(generated, batch), strict=True):
                 total = total + weight * losses.generator_loss(self.adversarial_loss, output)
         return total
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:  # type: ignore[override]
-        """One update of the discriminator, and of the generator if it is its turn."""
+        """One update of the discriminator, and of the generator on every ``discriminator_steps``-th step."""
         self.seed_epoch(batch_idx)
-        step, fights = self.trainer.global_step + 1, any(self.weights)
-        by_generator, by_discriminator = self.optimizers()  # type: ignore[attr-defined]
-        turn = not fights or step % self.discriminator_steps == 0
-        with torch.set_grad_enabled(turn):
-            made = self.make(batch)
-        if fights:
+        step, adversarial = self.trainer.global_step + 1, any(self.weights)
+        generator_optimiser, discriminator_optimiser = self.optimizers()  # type: ignore[attr-defined]
+        update_generator = not adversarial or step % self.discriminator_steps == 0
+        with torch.set_grad_enabled(update_generator):
+            generated = self.generate(batch)
+        if adversarial:
             self.discriminator.requires_grad_(True)
-            loss = self._discriminator_loss(batch, made.detach())
-            self._update(by_discriminator, "discriminator", step, loss, counts=True)
+            loss = self._discriminator_loss(batch, generated.detach())
+            self._update(discriminator_optimiser, "discriminator", step, loss, counts=True)
             self.discriminator.requires_grad_(False)
-        if turn:
-            loss = self._generator_loss(batch, made) + self.penalty()
-            self._update(by_generator, "generator", step, loss, counts=not fights)
+        if update_generator:
+            loss = self._generator_loss(batch, generated) + self.penalty()
+            self._update(generator_optimiser, "generator", step, loss, counts=not adversarial)
             if self.average:
                 self.averaged.update_parameters(self.generator)
         self._step_schedules()
 
-    def _discriminator_loss(self, batch: Batch, made: Tensor) -> Tensor:
+    def _discriminator_loss(self, batch: Batch, generated: Tensor) -> Tensor:
         real = self.real(batch)
-        outputs = list(zip(self.judge(real, batch), self.judge(made, batch), strict=True))
+        outputs = list(zip(self.discriminate(real, batch), self.discriminate(generated, batch), strict=True))
         loss = sum(losses.discriminator_loss(self.adversarial_loss, *pair) for pair in outputs)
         if self.gradient_penalty:
-            slope = losses.gradient_penalty(lambda sample: self.judge(sample, batch), real, made)
-            loss = loss + self.gradient_penalty * slope
-        found = [torch.stack([r.mean(), m.mean(), (r > m).float().mean()]).detach() for r, m in outputs]
-        self._scores.append(torch.stack(found).mean(0))
+            penalty = losses.gradient_penalty(lambda sample: self.discriminate(sample, batch), real, generated)
+            loss = loss + self.gradient_penalty * penalty
+        scores = [torch.stack([r.mean(), g.mean(), (r > g).float().mean()]).detach() for r, g in outputs]
+        self._scores.append(torch.stack(scores).mean(0))
         return torch.as_tensor(loss)
 
     def _update(self, optimiser: LightningOptimizer, name: str, step: int, loss: Tensor, counts: bool) -> None:
@@ -160,12 +160,12 @@ class Adversarial(Model, abstract=True):
             self.clip_gradients(optimiser.optimizer, self.clip, "norm")
         if counts:
             optimiser.step()
-        else:  # Lightning counts the steps of every optimiser; the trainer's options mean batches
+        else:  # Lightning counts the steps of all optimisers, but the options of the trainer count batches
             self.trainer.strategy.optimizer_step(optimiser.optimizer, _nothing, self)
-        self._lost[name].append((step, loss.detach()))
+        self._losses[name].append((step, loss.detach()))
 
     def _step_schedules(self, plateaus: bool = False) -> None:
-        """As Lightning does when it optimises itself: after each batch, or after the last one of an epoch."""
+        """Step the schedules as in Lightning's automatic optimisation: after each batch, or at the end of an epoch."""
         for config in self.trainer.lr_scheduler_configs[: 2 if any(self.weights) else 1]:
             if isinstance(config.scheduler, ReduceLROnPlateau):
                 if plateaus:
@@ -174,12 +174,12 @@ class Adversarial(Model, abstract=True):
                 config.scheduler.step()
 
     def stop_if_not_finite(self, name: str, loss: Tensor) -> None:
-        """As in `Model`; but a loss of a training step that exploded is named first."""
+        """As in `Model`, after checking the losses of the training steps, so that the first bad step is reported."""
         self._check_steps()
         super().stop_if_not_finite(name, loss)
 
     def _check_steps(self) -> None:
-        if bad := losses.first_explosion(self._lost):
+        if bad := losses.first_explosion(self._losses):
             step, name, loss = bad
             raise InputError(
                 f"the loss of the {name} was {loss:.3g} in step {step} (epoch {self.current_epoch}): lower lr "
@@ -187,13 +187,13 @@ class Adversarial(Model, abstract=True):
             )
 
     def on_train_epoch_end(self) -> None:
-        """Log the losses and what the discriminator thinks; stop if a loss exploded; draw what is made."""
+        """Log losses and discriminator scores, stop if a loss exploded, and draw generated samples."""
         self._check_steps()
-        for name, found in self._lost.items():
-            if found:
-                mean = torch.stack([loss for _, loss in found]).mean()
+        for name, updates in self._losses.items():
+            if updates:
+                mean = torch.stack([loss for _, loss in updates]).mean()
                 self.log("train_loss" if name == "generator" else "discriminator_loss", mean, sync_dist=True)
-            found.clear()
+            updates.clear()
         if self._scores:
             means = torch.stack(self._scores).mean(0)
             for name, value in zip(("real_score", "made_score", "told_apart"), means, strict=True):
@@ -213,15 +213,18 @@ class Adversarial(Model, abstract=True):
             epoch = self.current_epoch + 1
             with files.replacing(Path(self.logger.log_dir) / "figures" / f"epoch_{epoch:04d}.png") as path:  # type: ignore[union-attr, arg-type]
                 figure.savefig(path)
-            self.logger.experiment.add_figure("made", figure, epoch)  # type: ignore[union-attr]
+            self.logger.experiment.add_figure("generated", figure, epoch)  # type: ignore[union-attr]
 
     def on_train_end(self) -> None:
-        """Tell of a discriminator that won."""
+        """Warn of a discriminator that dominates the generator."""
         super().on_train_end()
-        won = self.trainer.callback_metrics.get("told_apart")
-        if won is not None and won > WON and self.adversarial_loss != "wasserstein":
-            told = "the discriminator ranks %.1f%% of the pairs of a real and a made sample rightly, which teaches the "
-            log.warning(told + "generator little; lower discriminator_lr, or make it smaller", 100 * won)
+        share = self.trainer.callback_metrics.get("told_apart")
+        if share is not None and share > DOMINATES and self.adversarial_loss != "wasserstein":
+            log.warning(
+                "the discriminator scores the real sample higher in %.1f%% of the pairs of a real and a generated "
+                "sample and dominates the generator; lower discriminator_lr, or use a smaller discriminator",
+                100 * share,
+            )
 
     def penalty(self) -> Tensor | float:
         """L1 and L2 penalties on the weight matrices of the generator."""
@@ -231,12 +234,12 @@ class Adversarial(Model, abstract=True):
         return sum(self.l1 * w.abs().sum() + self.l2 * w.square().sum() for w in weights)
 
     def parameter_groups(self) -> Iterable[nn.Parameter]:
-        """All that is neither of the discriminator nor of the moving average."""
-        others = ("discriminator.", "averaged.")
-        return [weight for name, weight in self.named_parameters() if not name.startswith(others)]
+        """Weights of the generator side: all but those of the discriminator and of the moving average."""
+        excluded = ("discriminator.", "averaged.")
+        return [weight for name, weight in self.named_parameters() if not name.startswith(excluded)]
 
     def configure_optimizers(self) -> Any:
-        """One optimiser for the generator, one for the discriminator, each with its schedule."""
+        """One optimiser for the generator and one for the discriminator, each with its schedule."""
         h = self.hparams
         lr = h["lr"] if h["discriminator_lr"] is None else h["discriminator_lr"]
         return (
@@ -246,4 +249,4 @@ class Adversarial(Model, abstract=True):
 
 
 def _nothing() -> None:
-    """The closure of an optimiser whose gradients are there."""
+    """An optimiser closure that does nothing, since the gradients are computed already."""

@@ -1,4 +1,4 @@
-"""Convolutional generative adversarial network of small images."""
+"""Deep convolutional generative adversarial network for small images."""
 
 from itertools import pairwise
 from typing import Any
@@ -11,18 +11,18 @@ from ..layers import BatchNorm2d, by
 from .generative import Projection
 from .image_gan import ImageGAN, Within
 
-EMBEDDING = 16  # numbers that tell the generator a class
-DEVIATION = 0.02  # of the first weights of the generator (Radford et al. 2015)
+EMBEDDING = 16  # dimensions of the class embedding of the generator
+DEVIATION = 0.02  # standard deviation of the initial weights of the generator (Radford et al. 2015)
 
 
 class Transposed(nn.Module):
-    """Noise and class to encoded images, each convolution twice the size.
+    """DCGAN generator: noise and class to encoded images; each transposed convolution doubles the size.
 
     Args:
-        noise: Numbers of noise.
-        classes: 0 for none.
-        shape: Of an image, ``(channels, height, width)``.
-        filters: Of each map, the coarsest first.
+        noise: Number of noise dimensions.
+        classes: Number of classes; 0 for none.
+        shape: Shape of an image, ``(channels, height, width)``.
+        filters: Number of filters of each map, the coarsest first.
         sizes: Height and width of each map, and of the image.
 
     Shape:
@@ -46,7 +46,7 @@ class Transposed(nn.Module):
             nn.init.normal_(layer.weight, std=DEVIATION)
 
     def forward(self, noise: Tensor, label: Tensor | None) -> Tensor:
-        """Without classes the label is None."""
+        """Generate images; ``label`` is None without classes."""
         if self.classes is not None:
             noise = torch.cat([noise, self.classes(label)], 1)
         x = self.unflatten(self.start(noise))
@@ -58,22 +58,22 @@ class Transposed(nn.Module):
 class DCGAN(ImageGAN):
     """Deep convolutional GAN (Radford et al. 2015, arXiv:1511.06434) of small images, conditional on their class.
 
-    As in the paper the generator enlarges noise by transposed convolutions with batch normalisation and ReLU, and the
-    discriminator shrinks images by convolutions of stride 2 with leaky ReLU, without pooling. What is newer: the class
-    enters through an embedding beside the noise, and through a `Projection` in the discriminator, which has no
-    normalisation, for a ``gradient_penalty`` below 1 keeps it smooth. (Spectral normalisation in its place was tried on
-    the digits, and lost.) Made images are as bright as the training images at most.
+    As in the paper, the generator upsamples noise by transposed convolutions with batch normalisation and ReLU, and the
+    discriminator downsamples images by convolutions of stride 2 with leaky ReLU, without pooling. Unlike in the paper,
+    the class enters the generator through an embedding concatenated to the noise and the discriminator through a
+    `Projection`, and the discriminator has no normalisation: a ``gradient_penalty`` below 1 regularises it. (Spectral
+    normalisation gave worse results on the digits.) Generated values stay in the range of the training images.
 
     Args:
-        filters: Of the generator's maps, the coarsest first; those of the discriminator are the same from the last to
-            the first. Each halves height and width, rounded up: images may be of any size.
+        filters: Number of filters of the generator's maps, the coarsest first; the discriminator has them in reverse
+            order. Each convolution halves height and width, rounded up: images may have any size.
         **shared: Arguments of `ImageGAN`, `Generative`, `Adversarial` and `Model`.
 
     Raises:
-        InputError: Samples that are no images, or images too small for so many filters.
+        InputError: The samples are not images, or too small for the number of filters.
 
     Shape:
-        ``(batch, channels, height, width) -> (batch, 1)``, how real images look
+        ``(batch, channels, height, width) -> (batch, 1)``, the score of the discriminator
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Models that make samples out of noise, of the classes that they are told."""
+"""Generative models: samples from noise, conditional on a class."""
 
 import logging
 from typing import Any
@@ -18,21 +18,21 @@ from ...training.tasks import task_of
 from ..base import Batch
 from .base import Adversarial
 
-MADE = 4  # made samples for each real one that they are compared with
-MOST = 1000  # real validation samples that are compared
-COLLAPSED = 0.5  # diversity of made samples against real ones below which a warning is given
+GENERATED = 4  # generated samples per real sample in a comparison
+MOST = 1000  # maximum number of real validation samples in a comparison
+COLLAPSED = 0.5  # diversity of generated samples relative to real ones below which mode collapse is reported
 
 
 class Projection(nn.Module):
-    """Score of a sample and its class, ``head(features) + class vector . features``.
+    """Projection discriminator: the score ``head(features) + class vector . features`` of a sample and its class.
 
-    The projection discriminator of Miyato and Koyama (2018, arXiv:1802.05637): a class is not fed to the network but
-    compared with what it found, so that the features of a sample are the same whatever class it is said to be of.
+    After Miyato and Koyama (2018, arXiv:1802.05637): the class is not an input of the network; the score has the inner
+    product of a class vector and the features, which do not depend on the class.
 
     Args:
-        trunk: Encoded samples to features, ``(batch, *shape) -> (batch, width)``.
-        width: Of the features.
-        classes: Number of classes; 0 for samples without.
+        trunk: Network from encoded samples to features, ``(batch, *shape) -> (batch, width)``.
+        width: Number of features.
+        classes: Number of classes; 0 without classes.
 
     Shape:
         ``(batch, *shape), (batch,) -> (batch, 1)``
@@ -44,7 +44,7 @@ class Projection(nn.Module):
         self.classes = nn.Linear(width, classes, bias=False) if classes else None
 
     def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
-        """Without labels, the score of the class that fits each sample best."""
+        """Score of each sample; without labels, that of the class with the highest score."""
         features = self.trunk(x)
         score: Tensor = self.head(features)
         if self.classes is None:
@@ -57,21 +57,21 @@ log = logging.getLogger("zoo")
 
 
 class Generative(Adversarial, abstract=True):
-    """A generator of samples, conditional on the class of the target if there is one.
+    """A GAN that generates samples, conditional on the class of the target if there is one.
 
-    Made samples are compared with the validation samples of the same classes by their energy distance
-    (``validation_loss``), which chooses the epoch; ``validation_diversity`` is the mean distance of two made samples
-    over that of two real ones: far below 1, the generator makes the same few samples again and again (mode collapse).
+    ``validation_loss``, by which the epoch is selected, is the energy distance between generated samples and validation
+    samples of the same classes. ``validation_diversity`` is the mean distance between generated samples divided by the
+    mean distance between real ones; values far below 1 indicate mode collapse.
 
     A subclass calls `set_networks` with a generator, ``generator(noise, label) -> encoded samples``, and a `Projection`
     as discriminator. Labels are class codes, ``(batch,)``, or None.
 
     Args:
-        noise: Numbers drawn for each sample, from a standard normal distribution.
+        noise: Number of noise dimensions, drawn from a standard normal distribution.
         **shared: Arguments of `Adversarial` and `Model`.
 
     Attributes:
-        classes: Number of classes that are told apart; 0 if the target is none of classes.
+        classes: Number of classes; 0 if the target has no classes.
         class_shares: Their shares of the training samples.
     """
 
@@ -89,16 +89,16 @@ class Generative(Adversarial, abstract=True):
 
     @property
     def task(self) -> str:
-        """To make samples."""
+        """Synthesis of samples."""
         return "synthesis"
 
     @property
     def headline(self) -> str:
-        """How well models predict that were trained on generated samples, on real ones (train synthetic, test real)."""
+        """Performance on real samples of a model trained on generated samples (train on synthetic, test on real)."""
         return "tstr"
 
     def fit_encoders(self, x: Tensor, y: Tensor | None = None) -> None:
-        """As in `Model`; the shares of the classes are learnt too."""
+        """As in `Model`; also computes the shares of the classes."""
         super().fit_encoders(x, y)
         if self.classes and y is not None:
             self.class_shares.copy_(torch.bincount(y, minlength=self.classes) / len(y))
@@ -107,151 +107,153 @@ class Generative(Adversarial, abstract=True):
         """Class codes of a batch, ``(batch,)``; None if there are no classes."""
         return batch["y"] if self.classes else None
 
-    def make(self, batch: Batch) -> Tensor:
-        """Samples of the classes of a batch."""
+    def generate(self, batch: Batch) -> Tensor:
+        """Generated samples of the classes of a batch."""
         noise = torch.randn(len(batch["x"]), self.noise, device=self.device)
         return self.generator(noise, self.labels(batch))  # type: ignore[no-any-return]
 
     def encoded(self, x: Tensor) -> Tensor:
-        """What the networks see of raw values."""
+        """Raw values in the form that the discriminator takes and the generator outputs."""
         return self.encode(x)  # type: ignore[no-any-return]
 
     def real(self, batch: Batch) -> Tensor:
         """Encoded samples."""
         return self.encoded(batch["x"])
 
-    def judge(self, sample: Tensor, batch: Batch) -> list[Tensor]:
-        """The discriminator's score of each sample."""
+    def discriminate(self, sample: Tensor, batch: Batch) -> list[Tensor]:
+        """Discriminator score of each sample."""
         return [self.discriminator(sample, self.labels(batch))]
 
     def embed(self, x: Tensor) -> Tensor:
-        """What the discriminator sees in samples, ``(batch, *shape) -> (batch, width)`` (Radford et al. 2015)."""
+        """Features of the discriminator, ``(batch, *shape) -> (batch, width)`` (Radford et al. 2015)."""
         return self.discriminator.trunk(self.encoded(x))  # type: ignore[no-any-return]
 
     def forward(self, x: Tensor) -> Tensor:
-        """How real the discriminator finds raw values, ``(batch, *shape) -> (batch, 1)``; of the class that fits."""
+        """Discriminator score of raw values, of the best fitting class: ``(batch, *shape) -> (batch, 1)``."""
         return self.discriminator(self.encoded(x))  # type: ignore[no-any-return]
 
     def every_layer(self, x: Tensor) -> Any:
-        """One sample made, and judged."""
+        """Discriminator scores, and samples generated from zero noise."""
         label = torch.zeros(len(x), dtype=torch.long, device=x.device) if self.classes else None
         return self(x), self.generator(torch.zeros(len(x), self.noise, device=x.device), label)
 
     def raw_predictions(self, x: Tensor) -> Tensor:
-        """How real each sample is found."""
+        """Discriminator score of each sample."""
         return self(x)  # type: ignore[no-any-return]
 
     def prediction_frame(self, raw: Tensor, index: pd.Index) -> pd.DataFrame:
-        """``realism``: the discriminator's score, higher for samples that it takes for real."""
+        """A table with ``realism``, the discriminator score; high means real."""
         return pd.DataFrame({"realism": raw[:, 0].float().cpu().numpy()}, index)
 
     @torch.inference_mode()
     def sample(self, labels: Tensor | None, n: int, seed: int) -> Tensor:
-        """Encoded samples, ``(n, *encode.out_shape)``, the same for the same seed.
+        """Generated encoded samples, ``(n, *encode.out_shape)``.
 
         Args:
             labels: Class codes, ``(n,)``; None without classes.
             n: Number of samples.
-            seed: Of the noise.
+            seed: Seed of the noise.
         """
         training, _ = self.training, self.eval()
         with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
             torch.manual_seed(seed)
             noise = torch.randn(n, self.noise).to(self.device)
             parts = torch.arange(n).split(self.rows_at_once)
-            made = [self.sampler(noise[some], labels[some] if labels is not None else None) for some in parts]
+            generated = [self.sampler(noise[rows], labels[rows] if labels is not None else None) for rows in parts]
         self.train(training)
-        return torch.cat(made)
+        return torch.cat(generated)
 
     def collect(self, batch: Batch, batch_idx: int) -> None:
-        """Keep the samples; they are compared once, at the end of the epoch."""
+        """Store the real samples, which are compared with generated ones at the end of the epoch."""
         self.outputs.update(self.real(batch).flatten(1), batch["y"])
 
     def log_epoch(self, split: str) -> None:
-        """Log energy distance and diversity."""
+        """Log energy distance and diversity of generated samples."""
         real, y = self.outputs.take()
         distance, diversity = self.compare(real.float(), y if self.classes else torch.zeros_like(y, dtype=torch.long))
         self.log_scores(split, distance, diversity=diversity)
 
     def compare(self, real: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
-        """Energy distance and diversity of made samples against real ones, of the same classes.
+        """Energy distance between generated and real samples of the same classes, and relative diversity.
 
-        The class counts as a further coordinate: within small classes chance hides what the generator has learnt.
+        The class is an additional coordinate of a sample: distances within small classes would be too noisy.
 
         Args:
             real: Encoded samples, ``(samples, width)``.
             codes: Their classes, ``(samples,)``; zeros without classes.
         """
         if len(real) < 2:
-            raise InputError("two validation samples are needed to compare with; raise their share in data.fractions")
+            raise InputError("at least two validation samples are needed; raise their share in data.fractions")
         chosen = torch.linspace(0, len(real) - 1, min(MOST, len(real)), device=real.device).long()
         real, codes = real[chosen], codes[chosen]
-        labels = codes.repeat(MADE)
-        made = self.sample(labels if self.classes else None, len(labels), seed=0).flatten(1).float()
-        diversity = spread(made) / spread(real).clamp(min=1e-12)
+        labels = codes.repeat(GENERATED)
+        generated = self.sample(labels if self.classes else None, len(labels), seed=0).flatten(1).float()
+        diversity = spread(generated) / spread(real).clamp(min=1e-12)
         if self.classes:
-            real, made = (self._with_class(*pair) for pair in ((real, codes), (made, labels)))
-        return energy_distance(made, real), diversity
+            real, generated = (self._with_class(*pair) for pair in ((real, codes), (generated, labels)))
+        return energy_distance(generated, real), diversity
 
     def _with_class(self, samples: Tensor, codes: Tensor) -> Tensor:
-        """Samples with their class, whose weight grows with the typical distance of two samples."""
+        """Samples with their one-hot class, scaled by the typical distance of two samples."""
         return torch.cat([samples, samples.shape[1] ** 0.5 / 2 * F.one_hot(codes, self.classes)], 1)
 
     def on_train_end(self) -> None:
-        """Tell of a generator that makes the same samples again and again."""
+        """Warn of mode collapse."""
         super().on_train_end()
-        found = self.trainer.callback_metrics.get("validation_diversity")
-        if found is not None and found < COLLAPSED:
+        diversity = self.trainer.callback_metrics.get("validation_diversity")
+        if diversity is not None and diversity < COLLAPSED:
             log.warning(
-                "made samples differ from each other %.0f%% as much as real ones (mode collapse); lower lr, try "
-                "adversarial_loss wasserstein with gradient_penalty 10, or more training samples",
-                100 * found,
+                "mode collapse: the mean distance between generated samples is %.0f%% of that between real ones; lower "
+                "lr, try adversarial_loss wasserstein with gradient_penalty 10, or more training samples",
+                100 * diversity,
             )
 
     def synthesise(self, n: int, conditions: dict[str, Any] | None = None, seed: int = 0) -> pd.DataFrame:
-        """Made-up samples as users know them, with their class.
+        """Synthetic samples in the units of the data, with their class.
 
         Args:
             n: Number of samples.
-            conditions: What they are to be, such as ``{"diabetes": "pos"}``; classes that are not given are drawn by
+            conditions: Values by column, such as ``{"diabetes": "pos"}``; without a given class, classes are drawn by
                 their share of the training samples.
-            seed: Of all draws.
+            seed: Seed of all draws.
 
         Returns:
-            One row a sample: the columns of a table in their order, or one column of arrays (series, images), and the
+            One row per sample: the columns of a table in their order, or one column of arrays (series, images), and the
             target.
 
         Raises:
-            InputError: No such column, a value never seen in training, or fewer than one sample.
+            InputError: A column is unknown, a value is not in the training data, or ``n`` is less than 1.
         """
         check_range("n", n, 1)
-        wanted = dict(conditions or {})
-        labels = self._labels(wanted.pop(self.target["name"], None), n, seed)
-        for name in wanted:
+        remaining = dict(conditions or {})
+        labels = self._labels(remaining.pop(self.target["name"], None), n, seed)
+        for name in remaining:
             known = [self.target["name"]] if self.classes else []
             raise InputError(f"samples cannot be conditioned on {name!r}; {suggest(name, known)}")
         return self.as_frame(self.sample(labels, n, seed), labels, seed)
 
-    def _labels(self, wanted: Any, n: int, seed: int) -> Tensor | None:
-        """Class codes: those of the wanted class, or drawn."""
+    def _labels(self, condition: Any, n: int, seed: int) -> Tensor | None:
+        """Class codes of the given class, or drawn by the shares of the classes."""
         if not self.classes:
-            if wanted is not None:
+            if condition is not None:
                 raise InputError(f"this model was not trained on classes of {self.target['name']!r}")
             return None
         classes = self.target["classes"]
-        if wanted is None:
-            # As many of each class as its share says, the rest by chance; all in random order.
+        if condition is None:
+            # As many of each class as its share, rounded down; the rest by chance; all in random order.
             rng, expected = np.random.default_rng(seed), n * _shares(self.class_shares)
             counts = np.floor(expected).astype(int)
             if rest := n - counts.sum():
                 counts += rng.multinomial(rest, (expected - counts) / rest)
             return torch.from_numpy(rng.permutation(np.arange(self.classes).repeat(counts))).to(self.device)
-        if str(wanted) not in classes:
-            raise InputError(f"{self.target['name']} {wanted!r} was never seen; {suggest(str(wanted), classes)}")
-        return torch.full((n,), classes.index(str(wanted)), device=self.device)
+        if str(condition) not in classes:
+            raise InputError(
+                f"{self.target['name']} {condition!r} is not in the training data; {suggest(str(condition), classes)}"
+            )
+        return torch.full((n,), classes.index(str(condition)), device=self.device)
 
     def as_frame(self, encoded: Tensor, labels: Tensor | None, seed: int) -> pd.DataFrame:
-        """Encoded samples in the units of the data, with their class; the seed is of what is drawn on the way."""
+        """A table of encoded samples in the units of the data, with their class; ``seed`` is that of random draws."""
         modality, index = modality_of(self.spec), pd.RangeIndex(1, len(encoded) + 1, name="sample")
         raw = from_tensor(self.encode.inverse(encoded), modality, index)
         frame = raw if isinstance(raw, pd.DataFrame) else pd.DataFrame({modality["features"][0]: list(raw)}, index)

@@ -1,4 +1,4 @@
-"""Discriminators of images: one that judges every patch, and one that judges the image as a whole."""
+"""Discriminators of images: one with a score for every patch, and one with a score for the whole image."""
 
 from collections.abc import Sequence
 
@@ -8,22 +8,22 @@ from ...errors import InputError, check_range
 from ..layers import LAYERS
 from ..predict.segmenter import INSTANCE
 
-SMALLEST = 4  # pixels a side at which an image counts as a whole
-SLOPE = 0.2  # of negative values
+SMALLEST = 4  # pixels per side of the last map, over which the mean is taken
+SLOPE = 0.2  # negative slope of leaky ReLU
 
 
 class PatchDiscriminator(nn.Sequential):
-    """A score for every patch of an image, so that what is judged is texture (Isola et al. 2017, arXiv:1611.07004).
+    """PatchGAN: a score for every patch of an image, which depends on texture (Isola et al. 2017, arXiv:1611.07004).
 
-    Convolutions with filters of 4 pixels: the first ``layers`` halve the map, two more keep it. A score sees 16 x 16
-    pixels with one layer, 34 x 34 with two, 70 x 70 with three (the published one) and 142 x 142 with four. An image is
-    normalised by itself, never by its batch.
+    Convolutions with filters of 4 pixels: the first ``layers`` halve the map, two more keep its size. The receptive
+    field of a score is 16 x 16 pixels with one layer, 34 x 34 with two, 70 x 70 with three (as published) and
+    142 x 142 with four. Normalisation is by instance, so that a score does not depend on other images of the batch.
 
     Args:
-        channels: Of what is judged.
-        size: Its ``(*spatial)``, in pixels.
-        filters: Of the first layer; each further one has twice as many, up to eight times.
-        layers: How many halve the map.
+        channels: Number of channels of the input.
+        size: Its ``(*spatial)`` size, in pixels.
+        filters: Number of filters of the first layer; it doubles with each layer, up to eight times.
+        layers: Number of layers that halve the map.
 
     Shape:
         ``(batch, channels, *size) -> (batch, 1, *patches)``
@@ -41,7 +41,7 @@ class PatchDiscriminator(nn.Sequential):
             raise InputError(
                 f"patch_layers {layers} needs images of {3 * 2**layers} pixels, these have {shape}; set it to {most}"
                 if most
-                else f"a patch discriminator needs images of 6 pixels or more a side, these have {shape}"
+                else f"a patch discriminator needs images of 6 pixels or more per side, these have {shape}"
             )
         kind, blocks = LAYERS[len(size)]["convolution"], list[nn.Module]()
         for number in range(layers + 1):
@@ -56,12 +56,12 @@ class PatchDiscriminator(nn.Sequential):
 
 
 class ImageDiscriminator(nn.Sequential):
-    """One score for an image: convolutions halve it until 4 pixels a side are left, whose mean is scored.
+    """One score for an image: convolutions halve the map to 4 pixels per side; a linear layer scores its mean.
 
     Args:
-        channels: Of what is judged.
-        size: Its ``(*spatial)``, in pixels.
-        filters: Of the first layer; each further one has twice as many, up to eight times.
+        channels: Number of channels of the input.
+        size: Its ``(*spatial)`` size, in pixels.
+        filters: Number of filters of the first layer; it doubles with each layer, up to eight times.
 
     Shape:
         ``(batch, channels, *size) -> (batch, 1)``
@@ -86,12 +86,12 @@ class Mean(nn.Module):
 
 
 def receptive_field(layers: int) -> int:
-    """Pixels a side that one score of a `PatchDiscriminator` sees.
+    """Side of the receptive field of one score of a `PatchDiscriminator`, in pixels.
 
     >>> [receptive_field(layers) for layers in (1, 2, 3, 4)]
     [16, 34, 70, 142]
     """
-    pixels = 7  # of the last two convolutions
+    pixels = 7  # receptive field of the last two convolutions
     for _ in range(layers):
         pixels = 2 * pixels + 2
     return pixels

@@ -1,4 +1,4 @@
-"""Images made of images."""
+"""pix2pix: conditional adversarial network for image-to-image translation."""
 
 import logging
 from collections import OrderedDict
@@ -23,45 +23,46 @@ from .base import Adversarial
 from .patch_discriminator import PatchDiscriminator
 
 log = logging.getLogger("zoo")
-SHOWN = 6  # images in a picture of what is made
+SHOWN = 6  # images in a figure of generated images
 
 
 class ConditionalGAN(Adversarial):
-    """Makes an image of another one, such as a picture of a mask: pix2pix (Isola et al. 2017, arXiv:1611.07004).
+    """Image-to-image translation, such as from a mask to a picture: pix2pix (Isola et al. 2017, arXiv:1611.07004).
 
-    The generator is a U-Net; the discriminator scores patches of the image that is made, seen with the one that it is
-    made of. The loss of the generator is cross-entropy on these scores and 100 times the mean absolute difference (L1)
-    from the true image, as if the range of the training images were -1 to 1. Images are normalised by themselves
-    (Ulyanov et al. 2016, arXiv:1607.08022), so that what is made of one does not depend on the others of its batch.
+    The generator is a U-Net; the discriminator scores patches of the real or generated image, concatenated with the
+    input image. The loss of the generator is the adversarial loss of these scores plus 100 times the mean absolute
+    error (L1), scaled as if the range of the training images were -1 to 1. The networks have instance normalisation
+    (Ulyanov et al. 2016, arXiv:1607.08022), so that a generated image does not depend on the others of its batch.
 
-    L1 alone is lowest for the median of all images that would fit, which is smooth; a discriminator asks for their
-    texture too. Where the input does not tell the texture, it must come from ``noise``. At prediction the noise is
-    always the same, and nothing is dropped out (the publication drops out at prediction too), so that a prediction can
-    be repeated.
+    The L1 loss alone is minimal for the median of all plausible images, which is smooth; the adversarial loss also
+    requires their texture. Texture that does not follow from the input must come from ``noise``. The noise at
+    prediction is fixed, and there is no dropout (unlike in the publication), so that predictions are reproducible.
 
-    ``validation_loss``, which chooses the epoch, is the L1 in standard units and a tenth of the `spectral_distance` in
-    decibels: neither a blurred image nor a sharp one of something else has a low one.
+    ``validation_loss``, by which the epoch is selected, is the L1 of standardised images plus a tenth of the
+    `spectral_distance` in decibels: it is high both for blurred images and for sharp images with a wrong content.
 
     Args:
         filters: Number of filters of each level of the U-Net; each level halves the size.
-        noise: Number of maps of noise beside the input.
-        dropout: Share of the deepest maps silenced in each training step.
-        patch_layers: Depth of the discriminator: a score sees 16 x 16 pixels with one layer, 34 x 34 with two, 70 x 70
-            with three (as published, for images of 256 pixels) and 142 x 142 with four.
-        discriminator_filters: Of the first layer of the discriminator; 64 as published.
-        l1_weight: Of the L1 in the loss of the generator.
-        adversarial_weight: Of the discriminator's term. With 0 there is no discriminator.
+        noise: Number of noise maps that are concatenated with the input.
+        dropout: Dropout rate of the deepest maps.
+        patch_layers: Depth of the discriminator: the receptive field of a score is 16 x 16 pixels with one layer,
+            34 x 34 with two, 70 x 70 with three (as published, for images of 256 pixels) and 142 x 142 with four.
+        discriminator_filters: Number of filters of the first layer of the discriminator; 64 as published.
+        l1_weight: Weight of the L1 in the loss of the generator.
+        adversarial_weight: Weight of the adversarial loss. With 0 no discriminator is trained.
         **shared: Arguments of `Adversarial` and `Model`.
 
     Attributes:
-        standard: From made images to standard units of the training rows, and back.
-        ends: Lowest and highest value of each channel of the images of the training rows; what is made stays within.
+        standard: Encoding that standardises target images with the statistics of the training rows.
+        ends: Minimum and maximum of each channel of the target images of the training rows; generated images are
+            clamped to them.
 
     Shape:
-        ``(batch, *shape) -> (batch, channels, *spatial)``, in the units of the images that are made
+        ``(batch, *shape) -> (batch, channels, *spatial)``, in the units of the target images
 
     Raises:
-        InputError: Samples or a target that are no images, fewer than two levels, or images too small for the networks.
+        InputError: Samples or target are not images, there are fewer than two levels, or images are too small for the
+            networks.
     """
 
     target_kinds = ("image",)
@@ -91,9 +92,10 @@ class ConditionalGAN(Adversarial):
         if prod(-(-length // 2 ** (len(filters) - 1)) for length in size) < 2:
             shape = " x ".join(map(str, size))
             raise InputError(f"filters: {len(filters)} levels leave one pixel of {shape}; list fewer")
-        made = target["shape"][0]
+        out_channels = target["shape"][0]
         self.standard: Encoder = ImageEncoder(Modality(kind="image", shape=target["shape"]))
-        self.register_buffer("ends", torch.tensor([-1.0, 1.0]).view(2, 1, *[1] * len(size)).repeat_interleave(made, 1))
+        limits = torch.tensor([-1.0, 1.0]).view(2, 1, *[1] * len(size)).repeat_interleave(out_channels, 1)
+        self.register_buffer("ends", limits)
         drawn = torch.randn(1, noise, *size, generator=torch.Generator().manual_seed(0))
         self.register_buffer("noise_at_prediction", drawn)
         u_net = EncoderDecoder(
@@ -102,17 +104,20 @@ class ConditionalGAN(Adversarial):
             normalisation="instance",
             activation="leaky_relu",
         )
-        head = LAYERS[len(size)]["convolution"](filters[0], made, 1)
-        judge = PatchDiscriminator(channels + made, size, discriminator_filters, patch_layers)
-        self.set_networks(nn.Sequential(OrderedDict(body=u_net, head=head)), judge)
+        head = LAYERS[len(size)]["convolution"](filters[0], out_channels, 1)
+        discriminator = PatchDiscriminator(channels + out_channels, size, discriminator_filters, patch_layers)
+        self.set_networks(nn.Sequential(OrderedDict(body=u_net, head=head)), discriminator)
         self.weights, self.l1_weight, self.outputs = [adversarial_weight], l1_weight, Outputs()
         self._shown: Batch = {}
-        if judge.receptive_field > max(size):
-            log.info("each score of the discriminator sees %d pixels, the whole image", judge.receptive_field)
+        if discriminator.receptive_field > max(size):
+            log.info(
+                "the receptive field of a discriminator score is %d pixels, larger than the image",
+                discriminator.receptive_field,
+            )
 
     @property
     def task(self) -> str:
-        """To make images of images."""
+        """Image-to-image translation."""
         return "translation"
 
     @property
@@ -121,35 +126,35 @@ class ConditionalGAN(Adversarial):
         return "ssim"
 
     def fit_encoders(self, x: Tensor, y: Tensor | None = None) -> None:
-        """As in `Model`; units and range of the images that are made come from those of the training rows."""
+        """As in `Model`; also fits scale and range of the target images to the training rows."""
         super().fit_encoders(x, y)
         if y is None:
-            raise InputError("fit_encoders of a ConditionalGAN needs the images that are to be made: give y")
+            raise InputError("fit_encoders of a ConditionalGAN needs the target images: give y")
         self.standard.fit(y)
         by_channel = y.transpose(0, 1).flatten(1)
         self.ends.copy_(torch.stack([by_channel.amin(1), by_channel.amax(1)]).view_as(self.ends))
 
     def noisy(self, x: Tensor) -> Tensor:
-        """Encoded input with maps of noise: drawn anew in training, else always the same."""
+        """Encoded input with noise maps, which are random in training and fixed otherwise."""
         encoded = self.encode(x)
         drawn = self.noise_at_prediction.expand(len(x), *self.noise_at_prediction.shape[1:])
         return torch.cat([encoded, torch.randn_like(drawn) if self.training else drawn], 1)
 
-    def make(self, batch: Batch) -> Tensor:
-        """Images in standard units."""
+    def generate(self, batch: Batch) -> Tensor:
+        """Generated standardised images."""
         return self.generator(self.noisy(batch["x"]))  # type: ignore[no-any-return]
 
     def real(self, batch: Batch) -> Tensor:
-        """The true images in standard units."""
+        """Standardised target images."""
         return self.standard(batch["y"])  # type: ignore[no-any-return]
 
-    def judge(self, sample: Tensor, batch: Batch) -> list[Tensor]:
-        """Score of each patch of an image, which is seen with the encoded input."""
+    def discriminate(self, sample: Tensor, batch: Batch) -> list[Tensor]:
+        """Score of each patch of an image, given the encoded input."""
         return [self.discriminator(torch.cat([self.encode(batch["x"]), sample], 1))]
 
-    def generator_terms(self, batch: Batch, made: Tensor) -> Tensor | float:
-        """The weighted L1, of images whose range is -1 to 1."""
-        error = (self.standard.inverse(made) - batch["y"]) / (self.ends[1] - self.ends[0]).clamp(min=1e-12)
+    def generator_terms(self, batch: Batch, generated: Tensor) -> Tensor | float:
+        """The weighted L1 of images scaled to the range -1 to 1."""
+        error = (self.standard.inverse(generated) - batch["y"]) / (self.ends[1] - self.ends[0]).clamp(min=1e-12)
         return self.l1_weight * 2 * error.abs().mean()
 
     def embed(self, x: Tensor) -> Tensor:
@@ -157,43 +162,43 @@ class ConditionalGAN(Adversarial):
         return self.sampler.body.encoded(self.noisy(x))[0].flatten(2).mean(2)  # type: ignore[union-attr, operator, no-any-return]
 
     def forward(self, x: Tensor) -> Tensor:
-        """Raw values to images in their own units, within the range of those of the training rows."""
-        made = self.standard.inverse(self.sampler(self.noisy(x)))
-        return made.clamp(self.ends[0], self.ends[1])
+        """Raw values to images in the units of the target, clamped to the range of the training rows."""
+        generated = self.standard.inverse(self.sampler(self.noisy(x)))
+        return generated.clamp(self.ends[0], self.ends[1])
 
     def every_layer(self, x: Tensor) -> Any:
-        """An image made, and judged."""
-        return self(x), self.judge(self.make({"x": x}), {"x": x})
+        """Generated images, and the discriminator scores of generated images."""
+        return self(x), self.discriminate(self.generate({"x": x}), {"x": x})
 
     def raw_predictions(self, x: Tensor) -> Tensor:
-        """The images that are made."""
+        """Generated images."""
         return self(x)  # type: ignore[no-any-return]
 
     def prediction_frame(self, raw: Tensor, index: pd.Index) -> pd.DataFrame:
-        """``image``: what is made of each sample, float32 ``(channels, *spatial)``."""
+        """A table with ``image``, the generated image of each sample, float32 ``(channels, *spatial)``."""
         return pd.DataFrame({"image": list(raw.float().cpu().numpy())}, index=index)
 
     def collect(self, batch: Batch, batch_idx: int) -> None:
-        """Keep the L1 and the spectrum of each image, and some images to draw."""
-        made, real = self.standard(self(batch["x"])), self.real(batch)
-        error = (made - real).abs().flatten(1).mean(1, keepdim=True)
-        self.outputs.update(torch.cat([error, radial_power(made)], 1), radial_power(real))
+        """Store L1 and power spectrum of each image, and the first images for a figure."""
+        generated, real = self.standard(self(batch["x"])), self.real(batch)
+        error = (generated - real).abs().flatten(1).mean(1, keepdim=True)
+        self.outputs.update(torch.cat([error, radial_power(generated)], 1), radial_power(real))
         if batch_idx == 0:
             self._shown = {name: batch[name][:SHOWN] for name in ("x", "y")}
 
     def log_epoch(self, split: str) -> None:
         """Log L1 and spectral distance."""
-        found, real = self.outputs.take()
-        error, distance = found[:, 0].mean(), spectral_distance(found[:, 1:], real)
+        generated, real = self.outputs.take()
+        error, distance = generated[:, 0].mean(), spectral_distance(generated[:, 1:], real)
         self.log_scores(split, error + distance / 10, l1=error, spectral_distance=distance)
 
     def sample_figure(self) -> Figure | None:
-        """Some validation samples: what they are made of, what is made, and what is true."""
+        """A figure of validation samples: input, generated image and real image."""
         if not self._shown:
             return None
         x, real = (self._shown[name].float() for name in ("x", "y"))
-        made = {"input": x, "made": self(self._shown["x"]), "real": real}
-        low, high = (float(end) for end in (self.ends[0].min(), self.ends[1].max()))
-        ends = {"input": (float(x.min()), float(x.max())), "made": (low, high), "real": (low, high)}
-        rows = {name: images.cpu().numpy() for name, images in made.items()}
-        return side_by_side(rows, ends, f"ConditionalGAN: images made in epoch {self.current_epoch + 1}")
+        images = {"input": x, "generated": self(self._shown["x"]), "real": real}
+        low, high = float(self.ends[0].min()), float(self.ends[1].max())
+        limits = {"input": (float(x.min()), float(x.max())), "generated": (low, high), "real": (low, high)}
+        rows = {name: values.cpu().numpy() for name, values in images.items()}
+        return side_by_side(rows, limits, f"ConditionalGAN: images generated in epoch {self.current_epoch + 1}")

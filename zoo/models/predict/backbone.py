@@ -1,4 +1,4 @@
-"""Transfer learning: a network of torchvision with a new head."""
+"""Transfer learning: a torchvision network with a new head."""
 
 import re
 import sys
@@ -19,23 +19,23 @@ from ..base import MOST_ROWS, MOST_VALUES, Batch, Supervised
 from ..layers import BatchNorm2d, by
 from .cnn import check_images
 
-UNFIT = ["googlenet", "inception_v3"]  # in training they have further outputs
+UNFIT = ["googlenet", "inception_v3"]  # they have auxiliary outputs in training
 CONTAINERS = (nn.Sequential, nn.ModuleList, TransformerEncoder)
 
 
 def names() -> list[str]:
-    """The classification networks of torchvision that can be a backbone."""
+    """Names of the classification networks of torchvision that can be a backbone."""
     return [name for name in torchvision.list_models(module=torchvision) if name not in UNFIT]
 
 
 def build(name: str, channels: int, stem: Literal["original", "small"]) -> nn.Module:
-    """A network with random weights whose output is what its classifier would read.
+    """A network with random weights and without its classifier: it outputs the features before the classifier.
 
-    Batch normalisation lets a batch of one pass, and no activation overwrites its input, which explanations need.
+    Batch normalisation takes batches of one image, and no activation is in place, since attributions need its input.
 
     Args:
         name: One of `names`.
-        channels: Of the images.
+        channels: Number of channels of the images.
         stem: As in `Backbone`.
 
     Shape:
@@ -62,34 +62,34 @@ def build(name: str, channels: int, stem: Literal["original", "small"]) -> nn.Mo
 
 
 def first_convolution(network: nn.Module) -> str:
-    """Name of the convolution that reads the image."""
+    """Name of the first convolution, whose input is the image."""
     name: str = next(name for name, layer in network.named_modules() if isinstance(layer, nn.Conv2d))
     return name
 
 
 def last_layer(network: nn.Module) -> str:
-    """Name of the layer that gives the classes (a convolution in SqueezeNet)."""
+    """Name of the classification layer (a convolution in SqueezeNet)."""
     names: list[str] = [name for name, layer in network.named_modules() if isinstance(layer, nn.Linear | nn.Conv2d)]
     return names[-1]
 
 
 def output_shape(network: nn.Module, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Shape of what a network makes of a batch of this shape, worked out without computing it.
+    """Output shape of a network for a batch of this shape, inferred on the meta device without computation.
 
     Raises:
-        RuntimeError, AssertionError or ValueError: It cannot take them.
+        RuntimeError, AssertionError or ValueError: The network cannot take the batch.
     """
     state = {**dict(network.named_parameters()), **dict(network.named_buffers())}
-    nothing = {name: value.detach().to("meta") for name, value in state.items()}
-    output: Tensor = torch.func.functional_call(network.eval(), nothing, torch.empty(shape, device="meta"))
+    meta = {name: value.detach().to("meta") for name, value in state.items()}
+    output: Tensor = torch.func.functional_call(network.eval(), meta, torch.empty(shape, device="meta"))
     network.train()
     return tuple(output.shape)
 
 
 def stages(network: nn.Module) -> list[list[nn.Module]]:
-    """Parts of a network from the image upwards, each with weights; what works at one resolution is one.
+    """Stages of a network from input to output, each with weights; a stage has the blocks of one resolution.
 
-    Where resolution changes less than twice, as in a transformer, each block is one.
+    If the resolution changes less than twice, as in a transformer, each block is a stage.
     """
     by_resolution, by_block, shrunk = list[list[nn.Module]](), list[list[nn.Module]](), True
     for block in _blocks(network):
@@ -105,11 +105,11 @@ def stages(network: nn.Module) -> list[list[nn.Module]]:
 
 
 def weights_of(network: nn.Module) -> list[list[nn.Parameter]]:
-    """Weights of each stage; those that lie in no block, such as a class token, belong to the lowest."""
-    found = [[weight for block in blocks for weight in block.parameters()] for blocks in stages(network)]
-    known = {weight for weights in found for weight in weights}
-    found[0] += [weight for weight in network.parameters() if weight not in known]
-    return found
+    """Weights of each stage; weights outside all blocks, such as a class token, belong to the first stage."""
+    by_stage = [[weight for block in blocks for weight in block.parameters()] for blocks in stages(network)]
+    in_blocks = {weight for weights in by_stage for weight in weights}
+    by_stage[0] += [weight for weight in network.parameters() if weight not in in_blocks]
+    return by_stage
 
 
 def _replace(network: nn.Module, where: str, layer: nn.Module) -> None:
@@ -136,40 +136,42 @@ State = dict[str, Tensor]
 
 
 def load_pretrained(network: nn.Module, name: str, weights: str) -> None:
-    """Give a network pretrained weights, but for its classifier.
+    """Load pretrained weights into a network, except those of its classifier.
 
     Args:
-        network: Built by `zoo.models.predict.backbone.build`.
-        name: Of the network.
+        network: A network from `build`.
+        name: Name of the network.
         weights: ``"pretrained"``, or a file.
 
     Raises:
-        InputError: The weights cannot be had, or are not of this network.
+        InputError: The weights cannot be fetched or read, or do not match the network.
     """
     state, source = fetch(name) if weights == "pretrained" else read(Path(weights))
-    taken_off = tuple(f"{name}." for name, layer in network.named_modules() if isinstance(layer, nn.Identity))
-    state = {key: value for key, value in state.items() if not key.startswith(taken_off)}
-    own = network.state_dict()
+    removed = tuple(f"{name}." for name, layer in network.named_modules() if isinstance(layer, nn.Identity))
+    state = {key: value for key, value in state.items() if not key.startswith(removed)}
+    expected = network.state_dict()
     key = f"{first_convolution(network)}.weight"
     if key in state and state[key].ndim == 4 and state[key].shape[1] == 3:
-        state[key] = adapted(state[key], own[key])
-    needed = {name: value for name, value in own.items() if not name.endswith("num_batches_tracked")}
+        state[key] = adapted(state[key], expected[key])
+    needed = {name: value for name, value in expected.items() if not name.endswith("num_batches_tracked")}
     for key in [*needed, *state]:
-        if key not in state or key not in own or state[key].shape != own[key].shape:
-            what = "is missing" if key not in state else "has another shape" if key in own else "has no place in it"
+        if key not in state or key not in expected or state[key].shape != expected[key].shape:
+            what = "has another shape" if key in expected else "is not part of the network"
+            what = what if key in state else "is missing"
             raise InputError(f"{source} does not hold the weights of {name}: {key} {what}")
     network.load_state_dict(state, strict=False)
 
 
 def adapted(filters: Tensor, like: Tensor) -> Tensor:
-    """Filters of RGB images for another number of channels, or made smaller.
+    """Filters of RGB images adapted to another number of channels or to a smaller size.
 
-    For one channel they are summed, so that a grey image is answered as the same image in red, green and blue. For
-    more they are repeated in turn and rescaled by ``3 / channels``, so that the sum keeps its size.
+    For one channel they are summed, so that a grey image has the same output as an RGB image with three equal channels.
+    For other numbers of channels they are repeated in turn and rescaled by ``3 / channels``, which preserves the
+    magnitude of the sum.
 
     Args:
         filters: ``shape=(filters, 3, height, width)``.
-        like: Weights of the convolution that is to hold them.
+        like: Weights of the convolution that the filters are adapted to.
     """
     channels, (height, width) = like.shape[1], like.shape[2:]
     if channels != 3:
@@ -182,10 +184,10 @@ def adapted(filters: Tensor, like: Tensor) -> Tensor:
 
 
 def fetch(name: str) -> tuple[State, str]:
-    """Weights that torchvision gives for a network, kept in torch's cache, and where they came from.
+    """Weights of a network from torchvision, stored in the cache of torch, and the path of their file.
 
     Raises:
-        InputError: They cannot be fetched; the message says where to put the file by hand.
+        InputError: The weights cannot be fetched; the message names the path for a manual download.
     """
     from torchvision.models import get_model_weights
 
@@ -196,7 +198,7 @@ def fetch(name: str) -> tuple[State, str]:
         state: State = torch.hub.load_state_dict_from_url(
             url, map_location="cpu", progress=sys.stderr.isatty(), check_hash=True, weights_only=True
         )
-    except Exception as error:  # a damaged file makes the reader raise anything
+    except Exception as error:  # a damaged file may raise any exception
         if path.is_file():
             raise InputError(f"{path} is damaged ({_first_line(error)}); delete it, and fetch {url} again") from None
         raise InputError(f"{url} cannot be fetched ({_first_line(error)}); {by_hand}") from None
@@ -211,7 +213,7 @@ def read(path: Path) -> tuple[State, str]:
     """Weights in a ``.safetensors`` file or a state dict written by torch, and the name of the file.
 
     Raises:
-        InputError: No such file, or it holds something else.
+        InputError: The file does not exist, or is not a state dict.
     """
     if not path.is_file():
         raise InputError(f"no weights {str(path)!r}; model.weights is none, pretrained, or a file")
@@ -222,7 +224,7 @@ def read(path: Path) -> tuple[State, str]:
     except Exception as error:  # as above
         raise InputError(f"{path} cannot be read as weights: {_first_line(error)}") from None
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise InputError(f"{path} is no state dict: it must map names of layers to tensors")
+        raise InputError(f"{path} is not a state dict: it must map names of weights to tensors")
     return state, str(path)
 
 
@@ -231,7 +233,7 @@ def _first_line(error: Exception) -> str:
 
 
 class Resize(nn.Module):
-    """Images scaled bilinearly to a square, smoothed before they get smaller.
+    """Bilinear scaling of images to a square, with antialiasing.
 
     Args:
         size: Height and width in pixels.
@@ -247,38 +249,39 @@ class Resize(nn.Module):
 
 
 class Backbone(Supervised):
-    """A network of torchvision with a new head (by default a ResNet; He et al. 2016, doi:10.1109/CVPR.2016.90).
+    """A torchvision network with a new head (by default a ResNet; He et al. 2016, doi:10.1109/CVPR.2016.90).
 
-    Pretrained networks saw images of ImageNet whose channels had mean 0 and standard deviation 1. The encoding brings
-    every channel of other images to the same with the statistics of their training rows, whatever their unit, so
-    ImageNet's own mean and standard deviation are not used.
+    Networks pretrained on ImageNet expect channels with mean 0 and standard deviation 1. The encoding standardises each
+    channel with the statistics of the training rows, whatever its unit; the mean and standard deviation of ImageNet
+    are not used.
 
-    Building a model fetches nothing and reads no file: weights are looked for once, before training.
+    Building a model neither fetches nor reads weights; they are loaded once, before training.
 
     Args:
-        name: Of the network: resnet18, vgg16, efficientnet_b0, densenet121, convnext_tiny, vit_b_16 and so on; not
-            GoogLeNet nor Inception.
+        name: Name of the network: resnet18, vgg16, efficientnet_b0, densenet121, convnext_tiny, vit_b_16 and so on, but
+            not GoogLeNet or Inception.
         weights: ``"none"``, ``"pretrained"`` (fetched by torchvision), or a file with a state dict of the network
             (``.pth`` or ``.safetensors``). The filters of the first convolution are summed for grey images, or
             repeated and rescaled for other numbers of channels.
-        mode: ``"scratch"``: all is trained from random weights. ``"features"``: the network is frozen, its
-            normalisations too, and only the head is trained. ``"finetune"``: all is trained, the lower the slower.
-        stem: ``"original"``, or ``"small"`` for images of a few dozen pixels: a first convolution of 3 x 3 with stride
-            1 and no pooling after it, in ResNets; pretrained filters are scaled down.
-        resize: Height and width that images are scaled to inside the model; by default they stay as they are.
-        layer_decay: In finetune, the learning rate of each stage is this times the one of the stage above; the head has
-            ``lr`` (discriminative fine-tuning; Howard and Ruder 2018, arXiv:1801.06146). A stage is what works at one
-            resolution, or a block where resolution stays.
-        unfreeze_epochs: In finetune, the head is trained alone at first, and each so many epochs one more stage from
-            the top joins it (gradual unfreezing, same paper); 0 trains all at once.
-        dropout: Share of the features silenced in each training step, before the head.
+        mode: ``"scratch"``: all weights are trained, from random values. ``"features"``: the network is frozen,
+            including its normalisations, and only the head is trained. ``"finetune"``: all weights are trained, with
+            smaller learning rates for earlier stages.
+        stem: ``"original"``, or ``"small"`` for images of a few dozen pixels: ResNets then have a first convolution of
+            3 x 3 with stride 1 and no pooling after it; pretrained filters are scaled down.
+        resize: Height and width to which images are scaled inside the model; by default they are not scaled.
+        layer_decay: In finetune, the ratio of the learning rates of a stage and the next stage; the head has ``lr``
+            (discriminative fine-tuning; Howard and Ruder 2018, arXiv:1801.06146). A stage has the blocks of one
+            resolution, or is a single block where the resolution is constant.
+        unfreeze_epochs: In finetune, only the head is trained at first, and after each period of this many epochs one
+            more stage, from the last to the first (gradual unfreezing, same paper); 0 trains all stages from the start.
+        dropout: Dropout rate of the features before the head.
         **shared: Arguments of `Supervised` and `Model`.
 
     Shape:
         ``(batch, *shape) -> (batch, 1 or classes)``
 
     Raises:
-        InputError: Unknown network, arguments that exclude each other, or images that the network cannot take.
+        InputError: The network is unknown, arguments exclude each other, or the network cannot take the images.
     """
 
     def __init__(
@@ -322,17 +325,17 @@ class Backbone(Supervised):
             self.body.add_module("resize", Resize(resize))
         self.body.add_module("network", network)
         self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(width, self.target_head.width))
-        self.frozen = 0  # stages, from the lowest; training sets it
+        self.frozen = 0  # number of frozen stages, from the first; set in training
 
     def fit_encoders(self, x: Tensor, y: Tensor | None = None) -> None:
-        """As in `Supervised`; pretrained weights are looked for here."""
+        """As in `Supervised`; also loads pretrained weights."""
         super().fit_encoders(x, y)
         if (weights := self.hparams["weights"]) != "none":
             load_pretrained(self.backbone, self.hparams["name"], weights)
 
     @property
     def rows_at_once(self) -> int:
-        """As in `Model`, of the images after they were scaled."""
+        """As in `Model`, for the scaled images."""
         size: int | None = self.hparams["resize"]
         if size is None:
             return super().rows_at_once
@@ -340,20 +343,20 @@ class Backbone(Supervised):
 
     @property
     def backbone(self) -> nn.Module:
-        """The network of torchvision, from images to features."""
+        """The torchvision network, from images to features."""
         return self.body.get_submodule("network")
 
     @property
     def last_convolution(self) -> nn.Module:
-        """The last block that convolves, ``(batch, filters, height, width)``, which Grad-CAM reads.
+        """The last block with a convolution, ``(batch, filters, height, width)``, for Grad-CAM.
 
-        Of a transformer this is the first layer, which shows little.
+        In a transformer this is the first layer, whose maps are hardly informative.
         """
         blocks = [block for stage in stages(self.backbone) for block in stage]
         return [block for block in blocks if any(isinstance(layer, nn.Conv2d) for layer in block.modules())][-1]
 
     def frozen_at(self, epoch: int) -> int:
-        """Number of stages, counted from the lowest, that are not trained in this epoch."""
+        """Number of stages, counted from the first, that are frozen in this epoch."""
         mode, every = self.hparams["mode"], self.hparams["unfreeze_epochs"]
         count = len(stages(self.backbone))
         if mode == "features":
@@ -361,13 +364,13 @@ class Backbone(Supervised):
         return max(0, count - epoch // every) if mode == "finetune" and every else 0
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """As in `Model`, after freezing what the epoch asks for (Lightning skips other hooks after a resume)."""
+        """As in `Model`, after freezing the stages for this epoch (Lightning skips other hooks after a resume)."""
         if batch_idx == 0:
             self.freeze_stages(self.frozen_at(self.current_epoch))
         return super().training_step(batch, batch_idx)
 
     def freeze_stages(self, count: int) -> None:
-        """Train all but this many of the lowest stages, whose normalisations and dropout stay as in evaluation."""
+        """Freeze the first ``count`` stages, with their normalisation and dropout in evaluation mode."""
         self.frozen = count
         for number, weights in enumerate(weights_of(self.backbone)):
             for weight in weights:
@@ -375,7 +378,7 @@ class Backbone(Supervised):
         self.train()
 
     def train(self, mode: bool = True) -> Self:
-        """As of every module, but frozen stages stay in evaluation mode."""
+        """As in `torch.nn.Module`, but frozen stages stay in evaluation mode."""
         super().train(mode)
         for stage in stages(self.backbone)[: self.frozen]:
             for block in stage:
@@ -383,7 +386,7 @@ class Backbone(Supervised):
         return self
 
     def parameter_groups(self) -> Iterable[nn.Parameter] | list[dict[str, Any]]:
-        """All weights from scratch; in finetune a learning rate for each stage, in features the head alone."""
+        """All weights in mode scratch; one group per stage in finetune; the weights of the head in features."""
         h = self.hparams
         if h["mode"] == "scratch":
             return super().parameter_groups()

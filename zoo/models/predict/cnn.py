@@ -1,4 +1,4 @@
-"""What convolutional networks over images share, in two and in three dimensions."""
+"""Convolutional networks for images in two and three dimensions."""
 
 from collections import OrderedDict
 from math import prod
@@ -19,20 +19,21 @@ class Convolutional(Supervised, abstract=True):
     Args:
         filters: Number of filters of each convolution.
         kernel_sizes: Height and width (and depth) of the filters of each convolution, in pixels.
-        strides: Pixels from one position of a filter to the next, for each convolution; 1 by default.
-        padding: ``"same"`` lays zeros around a map, so that a convolution of stride 1 keeps its size; ``"valid"`` none.
+        strides: Stride of each convolution, in pixels; 1 by default.
+        padding: ``"same"`` pads maps with zeros, so that a convolution of stride 1 keeps their size; ``"valid"`` does
+            not pad.
         normalisation: none or batch (Ioffe and Szegedy 2015, arXiv:1502.03167), after each convolution.
         activation: sigmoid, tanh, relu, leaky_relu, elu, selu or gelu.
-        pooling: Whether neighbouring pixels are pooled by their maximum or their average.
-        pool_sizes: Height and width of what is pooled into one after each convolution; 2 by default, 1 is none.
-        global_pooling: Pool all pixels that are left by their maximum or average, so that it no longer matters where
-            something lies; with ``"none"`` they are flattened, and it does.
+        pooling: Maximum or average pooling of neighbouring pixels.
+        pool_sizes: Height and width of the pooling window after each convolution; 2 by default, 1 for no pooling.
+        global_pooling: Pool each final map to its maximum or average, independent of position; with ``"none"`` maps are
+            flattened and positions matter.
         hidden: Width of each dense layer before the output.
-        dropout: Share of the units before each dense layer and the output silenced in each training step.
+        dropout: Dropout rate before each dense layer and the output.
         **shared: Arguments of `Supervised` and `Model`.
 
     Raises:
-        InputError: Samples that are no images, lists of unequal length, or images smaller than the network needs.
+        InputError: The samples are not images or too small for the network, or lists differ in length.
     """
 
     dimensions: ClassVar[int]
@@ -105,25 +106,25 @@ class Convolutional(Supervised, abstract=True):
 
     @property
     def last_convolution(self) -> Convolution:
-        """The convolution with the coarsest map, ``(batch, filters, *spatial)``, which Grad-CAM reads."""
+        """The last convolution, with the coarsest map, ``(batch, filters, *spatial)``, for Grad-CAM."""
         return [layer for layer in self.body.modules() if isinstance(layer, Convolution)][-1]
 
 
 def check_images(model: Supervised, dimensions: int = 2) -> None:
-    """Raise an `InputError` unless the samples of a model are, once encoded, images."""
+    """Raise an `InputError` unless the encoded samples of a model are images."""
     modality, shape = modality_of(model.spec), model.encode.out_shape
     if len(shape) == dimensions + 1:
         return
-    wanted = "height, width" if dimensions == 2 else "depth, height, width"
+    axes = "height, width" if dimensions == 2 else "depth, height, width"
     series = ", or series with encoding {layer: gramian}" if dimensions == 2 else ""
     raise InputError(
-        f"{type(model).__name__} takes images of shape (channels, {wanted}){series}; a sample of these data "
+        f"{type(model).__name__} takes images of shape (channels, {axes}){series}; a sample of these data "
         f"({modality['kind']}) has shape ({', '.join(map(str, shape))})"
     )
 
 
 class CNN2D(Convolutional):
-    """Convolutions over images, pooling, and dense layers (LeCun et al. 1998, doi:10.1109/5.726791).
+    """Convolutional network for images (LeCun et al. 1998, doi:10.1109/5.726791).
 
     The images may be Gramian angular fields of series: ``encoding: {layer: gramian, size: 64}``.
 
@@ -137,12 +138,12 @@ class CNN2D(Convolutional):
     dimensions = 2
 
     def embed(self, x: Tensor) -> Tensor:
-        """As in `Model`; the channels of a pixel lie side by side in memory, which convolutions go through faster."""
+        """As in `Model`, in the channels-last memory format, which is faster for convolutions."""
         return self.body(self.encode(x).contiguous(memory_format=torch.channels_last))  # type: ignore[no-any-return]
 
 
 class CNN3D(Convolutional):
-    """Convolutions over volumes, pooling, and dense layers (Ji et al. 2013, doi:10.1109/TPAMI.2012.59).
+    """Convolutional network for volumes (Ji et al. 2013, doi:10.1109/TPAMI.2012.59).
 
     Args:
         **shared: Arguments of `Convolutional`.

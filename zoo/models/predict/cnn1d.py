@@ -16,10 +16,10 @@ Pooling = Literal["max", "average", "both"]
 
 
 class FirstConvolution(nn.Conv1d):
-    """`torch.nn.Conv1d` written as one matrix product, which a CPU does faster where channels are few.
+    """`torch.nn.Conv1d` computed as one matrix product, which is faster on a CPU for few channels.
 
-    Each window of the input is laid out as a row and multiplied by all filters at once. The weights, and the output up
-    to rounding, are those of `Conv1d`.
+    Each window of the input becomes a row, which is multiplied with all filters at once. The weights are those of
+    `Conv1d`, and so is the output up to rounding.
 
     Shape:
         ``(batch, channels, length) -> (batch, filters, length - dilation * (width - 1))``
@@ -36,7 +36,7 @@ class FirstConvolution(nn.Conv1d):
 
 
 class Exponential(nn.Module):
-    """exp(x), which lets filters read as motifs (Koo and Ploenzke 2021, doi:10.1038/s42256-020-00291-x)."""
+    """exp(x); first-layer filters then resemble motifs (Koo and Ploenzke 2021, doi:10.1038/s42256-020-00291-x)."""
 
     def forward(self, x: Tensor) -> Tensor:
         """exp(x)."""
@@ -44,10 +44,10 @@ class Exponential(nn.Module):
 
 
 class MaxAndAverage(nn.Module):
-    """Maximum and average of each channel, side by side.
+    """Maximum and average pooling, concatenated.
 
     Args:
-        width: Positions pooled into one; None pools all.
+        width: Width of the pooling window; None pools all positions.
 
     Shape:
         ``(batch, channels, length) -> (batch, 2 * channels, length // width)``
@@ -59,17 +59,17 @@ class MaxAndAverage(nn.Module):
         self.average = nn.AdaptiveAvgPool1d(1) if width is None else nn.AvgPool1d(width)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Both pools."""
+        """Concatenate both kinds of pooling."""
         return torch.cat([self.maximum(x), self.average(x)], 1)
 
 
 class BothStrands(nn.Module):
-    """Read one-hot DNA from both strands with the same weights.
+    """Apply a network to one-hot DNA and to its reverse complement, with shared weights.
 
     Args:
         network: From one-hot DNA to a latent space.
-        how: ``"average"`` of both (Siamese; Zhou et al. 2022, doi:10.1038/s42256-022-00445-9), or ``"shared"``: the
-            larger one, unit by unit, as DeepBind does (Alipanahi et al. 2015, doi:10.1038/nbt.3300).
+        how: ``"average"`` of both outputs (Siamese; Zhou et al. 2022, doi:10.1038/s42256-022-00445-9), or ``"shared"``:
+            their element-wise maximum, as in DeepBind (Alipanahi et al. 2015, doi:10.1038/nbt.3300).
 
     Shape:
         ``(batch, 4, length) -> (batch, latent)``, the same for a sequence and its reverse complement
@@ -80,39 +80,40 @@ class BothStrands(nn.Module):
         self.network, self.how = network, how
 
     def forward(self, x: Tensor) -> Tensor:
-        """Channels A, C, G, T turned around are T, G, C, A: the complement."""
+        """Combine both strands; reversing the channels A, C, G, T complements the bases."""
         both = self.network(torch.cat([x, x.flip(1, 2)]))
-        this, other = both.chunk(2)
-        return (this + other) / 2 if self.how == "average" else torch.maximum(this, other)
+        forward, reverse = both.chunk(2)
+        return (forward + reverse) / 2 if self.how == "average" else torch.maximum(forward, reverse)
 
 
 class CNN1D(Supervised):
-    """Convolutions over a sequence, pooling, and dense layers (Zou et al. 2019, doi:10.1038/s41588-018-0295-5).
+    """Convolutional network for sequences and series (Zou et al. 2019, doi:10.1038/s41588-018-0295-5).
 
-    On one-hot DNA the filters of the first convolution are motif detectors: `zoo.explain.filter_motifs` reads them.
+    On one-hot DNA the filters of the first convolution are motif detectors, see `zoo.explain.filter_motifs`.
 
     Args:
         filters: Number of filters of each convolution.
         widths: Width of the filters of each convolution, in positions.
-        dilations: Distance between the positions that a filter sees, for each convolution; 1 by default.
+        dilations: Dilation of each convolution; 1 by default.
         activation: sigmoid, tanh, relu, leaky_relu, elu, selu or gelu.
-        first_activation: Of the first convolution: ``exponential``, or one of the others; as ``activation`` by default.
-        pooling: How positions are pooled: by their maximum, their average, or both.
-        pool_widths: Positions that are pooled into one after each convolution; 1 (none) by default.
-        global_pooling: Pool all positions that are left, so that it no longer matters where a motif lies; if false,
-            they are flattened, and it does.
+        first_activation: Activation of the first convolution: ``exponential``, or one of the others; by default the
+            same as ``activation``.
+        pooling: Pooling by maximum, by average, or both.
+        pool_widths: Width of the pooling window after each convolution; 1 (no pooling) by default.
+        global_pooling: Pool all remaining positions, so that the position of a motif does not matter; if false, they
+            are flattened and positions matter.
         hidden: Width of each dense layer before the output.
-        dropout: Share of the units before each dense layer and the output silenced in each training step.
+        dropout: Dropout rate before each dense layer and the output.
         normalisation: none or batch, after each convolution.
-        reverse_complement: Both strands of DNA are read with the same weights: ``average`` or ``shared`` (the larger
-            answer of the two); none by default.
+        reverse_complement: Apply the network to both strands of DNA with shared weights: ``average`` or ``shared`` (the
+            element-wise maximum); none by default.
         **shared: Arguments of `Supervised` and `Model`.
 
     Shape:
         ``(batch, *shape) -> (batch, 1 or classes)``
 
     Raises:
-        InputError: Lists of unequal length, or a sequence shorter than what the convolutions need.
+        InputError: Lists differ in length, or sequences are too short for the convolutions.
     """
 
     def __init__(
@@ -189,7 +190,7 @@ class CNN1D(Supervised):
 
     @property
     def first_convolution(self) -> nn.Conv1d:
-        """The convolution that reads the encoded sequence; ``weight`` is ``(filters, channels, width)``."""
+        """The first convolution, on the encoded sequence; its ``weight`` is ``(filters, channels, width)``."""
         return next(layer for layer in self.body.modules() if isinstance(layer, nn.Conv1d))
 
 

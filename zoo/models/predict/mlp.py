@@ -9,21 +9,22 @@ from ..layers import Activation, Normalisation, dense_layers, normal_weights
 
 
 class MLP(Supervised):
-    """Multilayer perceptron: linear layers with an activation between (Rumelhart et al. 1986, doi:10.1038/323533a0).
+    """Multilayer perceptron: linear layers with activations in between (Rumelhart et al. 1986, doi:10.1038/323533a0).
 
-    The output is one linear unit for a number, ONE logistic unit for two classes, a softmax for three or more.
+    The output is one linear unit for a continuous target, one logistic unit for two classes, and a softmax for three or
+    more classes.
 
     Args:
-        hidden: Width of each hidden layer. None at all makes it a linear or a logistic regression.
-        activation: sigmoid, tanh, relu, leaky_relu, elu, maxout, selu (with its own initial weights and dropout,
+        hidden: Width of each hidden layer. An empty list gives a linear or a logistic regression.
+        activation: sigmoid, tanh, relu, leaky_relu, elu, maxout, selu (with its own initialisation and alpha dropout,
             Klambauer et al. 2017, arXiv:1706.02515) or gelu.
-        dropout: Share of hidden units silenced in each training step (Srivastava et al. 2014).
+        dropout: Dropout rate of hidden units (Srivastava et al. 2014).
         normalisation: none, batch (Ioffe and Szegedy 2015, arXiv:1502.03167) or layer (Ba et al. 2016,
             arXiv:1607.06450), before the activation.
         **shared: Arguments of `Supervised` and `Model`.
 
     Shape:
-        ``(batch, *shape) -> (batch, 1 or classes)``; a sequence is flattened
+        ``(batch, *shape) -> (batch, 1 or classes)``; sequences, series and images are flattened
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The historical start: one threshold logic unit."""
+"""The perceptron: one threshold logic unit."""
 
 from typing import Any, Literal
 
@@ -12,44 +12,44 @@ from ..base import Supervised
 
 
 class StepHead(TargetHead):
-    """The target of a `Perceptron`: it learns by a rule, and its "probabilities" are 0 and 1."""
+    """The head of a `Perceptron`: its loss stands for a learning rule, and its "probabilities" are 0 and 1."""
 
     def loss(self, output: Tensor, y: Tensor) -> Tensor:
         """The learning rule, see `Perceptron.rule_as_loss`."""
         rows: Tensor = self.owner.rule_as_loss(output, y)
         return rows
 
-    def answer(self, output: Tensor) -> Tensor:
+    def predict_from(self, output: Tensor) -> Tensor:
         """0 or 1 for each class: ``(batch, 1) -> (batch, 2)``."""
         positive = (output >= 0).to(output.dtype)
         return torch.cat([1 - positive, positive], 1)
 
 
 class Perceptron(Supervised):
-    """One threshold logic unit: the class is the side of a line on which a sample lies.
+    """One threshold logic unit: the class is the side of a hyperplane on which a sample lies.
 
-    With z = w.x + b, the unit answers step(z). The perceptron rule (Rosenblatt 1958, doi:10.1037/h0042519) moves the
-    line only for a sample on the wrong side, ``w += lr * (y - step(z)) * x``; the delta rule (Widrow and Hoff 1960)
-    moves it for each, by how far z is from the truth, ``w += lr * (y - z) * x`` with y = -1 or 1. Both are written
-    below as a loss whose gradient is the rule, so that plain gradient descent (SGD without momentum) applies them,
-    sample by sample with ``batch_size: 1`` as in the papers.
+    With z = w.x + b, the output is step(z). The perceptron rule (Rosenblatt 1958, doi:10.1037/h0042519) changes the
+    weights only for misclassified samples, ``w += lr * (y - step(z)) * x``; the delta rule (Widrow and Hoff 1960)
+    changes them for each sample in proportion to its error, ``w += lr * (y - z) * x`` with y = -1 or 1. Both are
+    implemented as a loss whose negative gradient is the update, so that plain gradient descent (SGD without momentum)
+    applies the rule, sample by sample with ``batch_size: 1`` as in the papers.
 
-    The unit knows no degrees: its "probabilities" are 0 and 1, and its ROC has a single corner.
+    The output is not graded: the "probabilities" are 0 and 1, and the ROC curve has a single corner.
 
     Args:
         step: ``heaviside``: classes are 0 and 1; ``sign``: they are -1 and 1.
         rule: ``perceptron`` or ``delta``.
-        optimizer: The rules are plain ``sgd``; any other is an experiment.
+        optimizer: ``sgd`` for the rules as published.
         lr: Learning rate.
-        momentum: 0 in the rules.
-        weight_decay: 0 in the rules.
+        momentum: 0 for the rules as published.
+        weight_decay: 0 for the rules as published.
         **shared: Arguments of `Supervised` and `Model`.
 
     Shape:
         ``(batch, features) -> (batch, 1)``: z, before the step
 
     Raises:
-        InputError: The target has not two classes.
+        InputError: The target does not have two classes.
     """
 
     head_class, target_kinds = StepHead, ("binary",)
@@ -76,7 +76,7 @@ class Perceptron(Supervised):
         return torch.where(z >= 0, 1.0, self.low)
 
     def rule_as_loss(self, output: Tensor, y: Tensor) -> Tensor:
-        """One value a row; its gradient with respect to w is the learning rule with its sign turned."""
+        """One value per row, whose negative gradient with respect to the weights is the learning rule."""
         z = output.squeeze(1)
         if self.rule == "delta":
             return (torch.where(y > 0, 1.0, -1.0) - z).square() / 2

@@ -1,4 +1,4 @@
-"""Encoder-decoder that gives each pixel a class."""
+"""Encoder-decoder networks for semantic segmentation: U-Net and SegNet."""
 
 import math
 from collections import OrderedDict
@@ -21,7 +21,9 @@ INSTANCE: dict[int, Any] = {2: nn.InstanceNorm2d, 3: nn.InstanceNorm3d}
 
 
 class Unpool(nn.Module):
-    """Each value goes back to where the maximum was, among zeros (Zeiler et al. 2011, doi:10.1109/ICCV.2011.6126474).
+    """Max unpooling: values return to the positions of the maxima (Zeiler et al. 2011, doi:10.1109/ICCV.2011.6126474).
+
+    All other values are zero.
 
     Shape:
         ``(batch, channels, *pooled)``, and positions as `torch.nn.MaxPool2d` returns them
@@ -29,23 +31,23 @@ class Unpool(nn.Module):
     """
 
     def forward(self, x: Tensor, positions: Tensor, size: torch.Size) -> Tensor:
-        """As `torch.nn.MaxUnpool2d`, whose version for GPUs torch does not call deterministic."""
+        """As `torch.nn.MaxUnpool2d`, which is not deterministic on GPUs."""
         zeros = x.new_zeros((*x.shape[:2], math.prod(size)))
         return zeros.scatter(2, positions.flatten(2), x.flatten(2)).view(*x.shape[:2], *size)
 
 
 class Up(nn.Module):
-    """A map of twice the size with fewer channels.
+    """Upsampling to twice the size, with fewer channels.
 
     Args:
-        how: ``"nearest"``: each value is repeated; ``"transposed"``: a transposed convolution, which learns how;
-            ``"unpool"``: each value goes to where the maximum was when the encoder pooled.
-        below: Channels of the smaller map.
-        channels: Of the larger one.
+        how: ``"nearest"``: each value is repeated; ``"transposed"``: a transposed convolution; ``"unpool"``: max
+            unpooling with the positions of the maxima in the encoder.
+        below: Number of channels of the smaller map.
+        channels: Number of channels of the larger map.
         dimensions: 2 or 3.
 
     Shape:
-        ``(batch, below, *pooled) -> (batch, channels, *size)``; what exceeds an odd size is cut off
+        ``(batch, below, *pooled) -> (batch, channels, *size)``; maps are cropped to odd sizes
     """
 
     def __init__(self, how: Upsampling, below: int, channels: int, dimensions: int) -> None:
@@ -58,7 +60,7 @@ class Up(nn.Module):
         self.resize = resize[how]
 
     def forward(self, x: Tensor, positions: Tensor, size: torch.Size) -> Tensor:
-        """Larger; ``positions`` are those of the maxima."""
+        """Upsample; ``positions`` are those of the maxima in the encoder."""
         x = self.convolution(x)
         if isinstance(self.resize, Unpool):
             return self.resize(x, positions, size)  # type: ignore[no-any-return]
@@ -66,15 +68,15 @@ class Up(nn.Module):
 
 
 class EncoderDecoder(nn.Module):
-    """Blocks of two convolutions, each on half the size of the one before, and back again.
+    """Encoder of convolution blocks, each at half the size of the previous one, and a mirrored decoder.
 
     Args:
-        channels: Of the encoded image.
+        channels: Number of channels of the encoded image.
         dimensions: 2 or 3.
-        filters: Of each level.
-        upsampling: How the decoder enlarges a map, see `Up`.
-        skip_connections: The decoder also reads the encoder's map of the same size.
-        dropout: Share of the deepest maps that are silenced in each training step.
+        filters: Number of filters of each level.
+        upsampling: Upsampling of the decoder, see `Up`.
+        skip_connections: Concatenate the encoder's map of the same size to the input of each block of the decoder.
+        dropout: Dropout rate of the deepest maps.
         **block: Arguments of `_block`.
 
     Shape:
@@ -105,7 +107,7 @@ class EncoderDecoder(nn.Module):
             self.add_module(f"decoder{level}", _block((1 + skip_connections) * count, count, dimensions, **block))
 
     def encoded(self, x: Tensor) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
-        """The deepest map ``(batch, filters[-1], *smallest)``; of each level its map and where its maxima were."""
+        """The deepest map ``(batch, filters[-1], *smallest)``; map and positions of the maxima of each level."""
         levels = []
         for level in self.levels:
             large = self.get_submodule(f"encoder{level}")(x)
@@ -114,7 +116,7 @@ class EncoderDecoder(nn.Module):
         return self.bottleneck(x), levels
 
     def forward(self, x: Tensor) -> Tensor:
-        """Down and up."""
+        """Encode, then decode."""
         x, levels = self.encoded(x)
         for level in reversed(self.levels):
             same, positions = levels[level - 1]
@@ -138,22 +140,22 @@ def _block(
 
 
 class Segmenter(Supervised):
-    """A class for each pixel of an image, in two or three dimensions.
+    """Semantic segmentation of images in two or three dimensions: a class for each pixel.
 
     With skip connections and ``nearest`` or ``transposed`` it is a U-Net (Ronneberger et al. 2015, arXiv:1505.04597; in
     three dimensions Cicek et al. 2016, arXiv:1606.06650); without them and with ``unpool`` a SegNet (Badrinarayanan et
-    al. 2017, doi:10.1109/TPAMI.2016.2644615). Images of any size: a map of odd size is pooled to the next larger half,
-    and cut to its size on the way back.
+    al. 2017, doi:10.1109/TPAMI.2016.2644615). Images may have any size: half of an odd size is rounded up, and the
+    decoder crops its maps accordingly.
 
     Args:
         filters: Number of filters of each level, from the full size of the image down; each level halves the size.
         kernel_size: Height and width (and depth) of the filters, in pixels.
-        upsampling: How a map is enlarged again: ``nearest`` (values are repeated), ``transposed`` (a transposed
-            convolution) or ``unpool`` (values go to where the maxima were).
-        skip_connections: The decoder also reads the encoder's map of the same size.
+        upsampling: Upsampling of the decoder: ``nearest`` (values are repeated), ``transposed`` (a transposed
+            convolution) or ``unpool`` (max unpooling).
+        skip_connections: Concatenate the encoder's map of the same size to the input of each block of the decoder.
         normalisation: none or batch, after each convolution.
         activation: sigmoid, tanh, relu, leaky_relu, elu, selu or gelu.
-        dropout: Share of the deepest maps silenced in each training step.
+        dropout: Dropout rate of the deepest maps.
         loss: ``"auto"`` or ``dice_cross_entropy``, ``dice``, ``cross_entropy`` or ``focal``.
         **shared: Arguments of `Supervised` and `Model`.
 
@@ -161,7 +163,7 @@ class Segmenter(Supervised):
         ``(batch, *shape) -> (batch, 1 or classes, *spatial)``
 
     Raises:
-        InputError: Samples that are no images, a target that is no mask, or fewer than two levels.
+        InputError: The samples are not images, the target is not a mask, or there are fewer than two levels.
     """
 
     body: EncoderDecoder
@@ -203,15 +205,15 @@ class Segmenter(Supervised):
         return self.body.encoded(self.encode(x))[0].flatten(2).mean(2)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Raw values to a map for each class (log-odds of the foreground if there are two)."""
+        """Raw values to one map per class; for two classes, one map of the log-odds of the foreground."""
         return self.head(self.body(self.encode(x)))  # type: ignore[no-any-return]
 
     def masks(self, output: Tensor) -> Tensor:
-        """Raw outputs as the code of the most probable class: ``(batch, *spatial)``, uint8."""
+        """Code of the most probable class from raw outputs: ``(batch, *spatial)``, uint8."""
         return masks(output)
 
     def collect(self, batch: Batch, batch_idx: int) -> None:
-        """Keep loss and Dice of each image, not its maps."""
+        """Store loss and Dice of each image, but not its maps."""
         output, classes = self(batch["x"]), len(self.target["classes"])
         dice = dice_of_masks(self.masks(output), batch["y"], classes)
         self.target_head.outputs.update(self.target_head.loss(output, batch["y"]), dice)

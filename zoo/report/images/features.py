@@ -81,7 +81,7 @@ class Seer:
         if not isinstance(self.network, CNN2D):
             return float("nan")
         parts = x.split(self.network.rows_at_once)
-        told = torch.cat([self.network.answer(self.network(part)).argmax(1) for part in parts])
+        told = torch.cat([self.network.predict_from(self.network(part)).argmax(1) for part in parts])
         return float((told == y).float().mean())
 
 

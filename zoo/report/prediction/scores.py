@@ -33,7 +33,7 @@ def target_scores(name: str, head: TargetHead, y: Tensor, outputs: dict[str, Ten
     reference = y[torch.from_numpy(train)] if train.any() else y[torch.cat(list(known.values()))]
     device = head.mean.device
     answers = {
-        split: task.scored_answer(head, found[labelled(y[content.rows(split)])].to(device), reference).cpu()
+        split: task.scored_predictions(head, found[labelled(y[content.rows(split)])].to(device), reference).cpu()
         for split, found in outputs.items()
     }
     by_name = {name: answers}
@@ -63,7 +63,7 @@ def interval(answer: Tensor, y: Tensor, head: TargetHead) -> tuple[float, float]
         answer = answer[:, 0]
     rng = np.random.default_rng(0)
     draws = (torch.from_numpy(rng.integers(len(y), size=len(y))) for _ in range(RESAMPLES))
-    values = [head.task.followed(answer[rows], y[rows], head.target) for rows in draws] if len(y) else []
+    values = [head.task.headline_value(answer[rows], y[rows], head.target) for rows in draws] if len(y) else []
     if np.isnan(values).all():
         return float("nan"), float("nan")
     low, high = np.nanquantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])

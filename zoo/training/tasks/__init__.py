@@ -1,5 +1,7 @@
-"""Kinds of targets. A file in this folder is imported, and its tasks are registered: all that depends on a kind of
-target, but for baselines and figures (`zoo.report.prediction`), is said there.
+"""Tasks: one object for each kind of target, with everything that depends on it except baselines and figures.
+
+All files in this folder are imported, which registers their tasks. Baselines and figures are in
+`zoo.report.prediction`.
 """
 
 from importlib import import_module
@@ -17,5 +19,5 @@ for _module in iter_modules(__path__):
 
 
 def task_of(target: Target) -> Task:
-    """The task of a target."""
+    """The task for the kind of a target."""
     return TASKS[target["kind"]]

@@ -1,4 +1,4 @@
-"""What one kind of target is: how its column is read, what is learnt, what the raw outputs of a head mean."""
+"""Base class of tasks: for one kind of target, reading of its column, losses, metrics, and predictions."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -15,28 +15,28 @@ from ...spec import Target
 if TYPE_CHECKING:
     from .head import TargetHead
 
-Loss = Callable[[Tensor, Tensor], Tensor]  # raw outputs and targets -> one value a row
+Loss = Callable[[Tensor, Tensor], Tensor]  # raw outputs and targets -> one value per row
 TASKS: dict[str, "Task"] = {}
 T = TypeVar("T")
 
 
 class Task(ABC):
-    """One kind of target, looked up by `task_of`. A subclass with a ``kind`` is registered, by a file in this folder.
+    """One kind of target, looked up by `task_of`. Subclasses with a ``kind`` are registered.
 
-    Tensors: ``y`` are targets as `encode` makes them of columns, ``output`` raw outputs of the last layer, and
-    ``answer`` what they mean: probabilities ``(rows, classes)``, values ``(rows,)`` or risks ``(rows,)``.
+    Tensors: ``y`` are targets as encoded by `encode`, ``output`` raw outputs of the last layer, and ``predictions``
+    the predictions from them: probabilities ``(rows, classes)``, values ``(rows,)`` or risks ``(rows,)``.
 
     Attributes:
         kind: Name of the kind, as in ``target["kind"]`` and ``--data.target_kind``.
-        noun: What is predicted of a sample, for messages.
-        how_given: How a user gives such a target.
-        headline: The one metric that is followed during training.
-        losses: By name; the first is the default.
-        classified: Each sample has one class, so that classes can be balanced, and splits stratified by them.
-        per_pixel: The target is an array as large as the image: it is augmented together with it.
+        noun: Noun phrase for the prediction of a sample, for messages.
+        how_given: Instruction for users on how to give such a target.
+        headline: Name of the metric that is logged during training.
+        losses: Losses by name; the first is the default.
+        classified: Each sample has one class, so that classes can be balanced and splits stratified by class.
+        per_pixel: The target is an array of the size of the image and is augmented together with it.
         array: Column of the prediction frame that holds arrays, if there is one.
-        needs_event: The target is a time, and a second column says whether the event happened then.
-        needs_training_outputs: `finish` learns from the outputs for all training samples.
+        needs_event: The target is a time with an event indicator in a second column.
+        needs_training_outputs: `fit_buffers` needs the outputs for all training samples.
     """
 
     kind: ClassVar[str]
@@ -56,17 +56,17 @@ class Task(ABC):
             TASKS[cls.kind] = cls()
 
     def describe(self, frame: pd.DataFrame, name: str, positive: str | None, unit: str, event: str | None) -> Target:
-        """The target in a column ``name`` of a table, as far as the user said.
+        """Description of the target in column ``name`` of a table.
 
         Args:
             frame: The table.
-            name: Column of the target; of survival that of the times.
-            positive: The positive one of two classes; of survival the level of ``event`` that says it happened.
-            unit: Of the values, or "".
-            event: Column that says whether the event happened (survival).
+            name: Column of the target; for survival the column of the times.
+            positive: The positive class of two; for survival the level of ``event`` for an event.
+            unit: Unit of the values, or "".
+            event: Column of the event indicator (survival).
 
         Raises:
-            InputError: Nothing can be learnt from the column, or it does not fit the kind.
+            InputError: The column cannot be a target of this kind.
         """
         raise InputError(f"a column of a table cannot be {self.noun}")
 
@@ -75,51 +75,51 @@ class Task(ABC):
         """Targets of the samples of a table, with -1 or NaN where they are missing.
 
         Raises:
-            InputError: A value that the target cannot have, with its row; ``source`` is the file.
+            InputError: A value is invalid; the message names its row and ``source``, the file.
         """
 
     def decode(self, y: Tensor, target: Target) -> dict[str, Any]:
-        """Targets as columns that a user reads, by name."""
+        """Targets as columns of a table, by name."""
         return {"target": y.numpy()}
 
     def one_value(self, y: Tensor, target: Target) -> pd.Series | None:
-        """One value of each sample that maps can be coloured by; None if there is none."""
+        """One value per sample by which points of a plot can be coloured; None if there is none."""
         return pd.Series(y.numpy())
 
     def without_arrays(self, frame: pd.DataFrame, target: Target) -> pd.DataFrame:
-        """A prediction frame whose cells are single values."""
+        """A prediction frame without the column of arrays."""
         return frame.drop(columns=self.array, errors="ignore") if self.array else frame
 
     def effect_unit(self, target: Target) -> str:
-        """Unit of what a feature adds to the raw output, times `effect_scale`."""
+        """Unit of the contribution of a feature to the raw output, multiplied by `effect_scale`."""
         return target["unit"]
 
     def effect_scale(self, head: "TargetHead") -> float:
-        """What raw outputs are multiplied by to be in that unit."""
+        """Factor that converts contributions to raw outputs to the unit `effect_unit`."""
         return 1.0
 
     def labelled(self, y: Tensor) -> Tensor:
-        """Which samples have a value of the target, ``shape=(samples,)``."""
+        """True for samples with a known target, ``shape=(samples,)``."""
         known = y.isfinite() if y.is_floating_point() else y >= 0
         return known.flatten(1).all(1) if known.ndim > 1 else known
 
     def strata(self, y: Tensor, target: Target) -> np.ndarray | None:
-        """Numbers to stratify a split by, ``shape=(samples,)``; None if nothing is stratified."""
+        """Strata for a stratified split, ``shape=(samples,)``; None if splits are not stratified."""
         return None
 
     def check_split(self, y: Tensor, split: np.ndarray, target: Target, source: str) -> None:
-        """Raise an `InputError` if a split leaves too little to learn from."""
+        """Raise an `InputError` if a split has too few targets for training."""
         return
 
     def association(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Strength of the relation of each feature to the target: ``(samples, features) -> (features,)``."""
-        raise InputError(f"features cannot be ranked by their relation to {self.noun}")
+        """Strength of the association of each feature with the target: ``(samples, features) -> (features,)``."""
+        raise InputError(f"features cannot be ranked by their association with {self.noun}")
 
     def loss(self, name: str) -> Loss:
         """Loss by name; ``"auto"`` is the default of this kind of target.
 
         Raises:
-            InputError: This kind of target has no such loss.
+            InputError: The loss is unknown for this kind of target.
         """
         if name == "auto" and self.losses:
             return next(iter(self.losses.values()))
@@ -128,53 +128,53 @@ class Task(ABC):
         return self.losses[name]
 
     def width(self, target: Target) -> int:
-        """Width of the raw output: one a class (softmax), one of two classes (logistic), of a value or a log hazard."""
+        """Width of the raw output: the number of classes (softmax), or 1 for two classes, values and log hazards."""
         return len(target["classes"]) if len(target["classes"]) > 2 else 1
 
     def buffers(self) -> dict[str, Tensor]:
-        """What a head remembers of the training targets, as buffers of its module; at least a mean and a scale."""
+        """Initial buffers for the statistics of the training targets; at least a mean and a scale."""
         return {"y_mean": torch.tensor(0.0), "y_scale": torch.tensor(1.0)}
 
     def fit(self, head: "TargetHead", y: Tensor) -> None:
-        """Learn the buffers from training targets; missing ones are left out."""
+        """Fit the buffers to training targets; missing targets are excluded."""
         return
 
     def standardised(self, head: "TargetHead", y: Tensor) -> Tensor:
-        """Targets as the loss takes them."""
+        """Targets as passed to the loss."""
         return y
 
-    def answer(self, head: "TargetHead", output: Tensor) -> Tensor:
-        """What raw outputs mean."""
+    def predict_from(self, head: "TargetHead", output: Tensor) -> Tensor:
+        """Predictions from raw outputs."""
         raise InputError(f"{self.noun} cannot be predicted by a single head")
 
     def prediction_frame(self, head: "TargetHead", output: Tensor, index: pd.Index) -> pd.DataFrame:
-        """Raw outputs as users read them, one row a sample."""
+        """Predictions from raw outputs as a table, one row per sample."""
         raise InputError(f"{self.noun} cannot be predicted by a single head")
 
-    def followed(self, answer: Tensor, y: Tensor, target: Target) -> float:
-        """The headline metric; NaN where it is not defined."""
+    def headline_value(self, predictions: Tensor, y: Tensor, target: Target) -> float:
+        """Value of the headline metric; NaN where it is undefined."""
         raise InputError(f"{self.noun} has no headline metric")
 
-    def scored_answer(self, head: "TargetHead", output: Tensor, reference: Tensor) -> Tensor:
-        """What `scores` takes of raw outputs; ``reference`` are the training targets."""
-        return head.answer(output)
+    def scored_predictions(self, head: "TargetHead", output: Tensor, reference: Tensor) -> Tensor:
+        """Predictions in the form that `scores` takes; ``reference`` are the training targets."""
+        return head.predict_from(output)
 
-    def scores(self, answer: Tensor, y: Tensor, target: Target, reference: Tensor) -> dict[str, float]:
-        """All metrics of one split by name; NaN where one is not defined. See `scored_answer`."""
+    def scores(self, predictions: Tensor, y: Tensor, target: Target, reference: Tensor) -> dict[str, float]:
+        """All metrics of one split by name, from `scored_predictions`; NaN where a metric is undefined."""
         raise InputError(f"{self.noun} has no metrics")
 
-    def finish(self, head: "TargetHead", output: Tensor, y: Tensor) -> list[str]:
-        """Learn from the outputs for all training samples, once weights are final; names of the buffers it changed."""
+    def fit_buffers(self, head: "TargetHead", output: Tensor, y: Tensor) -> list[str]:
+        """Fit buffers to the outputs for all training samples with the current weights; returns their names."""
         return []
 
 
 def nearest(registry: Mapping[type[Task], T], task: Task) -> T:
-    """What a registry has for the class of a task, or for the nearest class that it is derived from.
+    """The entry of a registry for the class of a task, or for its nearest base class.
 
     Raises:
-        InputError: It has neither.
+        InputError: The registry has no such entry.
     """
     for kind in type(task).__mro__:
         if kind in registry:
             return registry[kind]
-    raise InputError(f"there is nothing of this for {task.noun}")
+    raise InputError(f"this is not implemented for {task.noun}")

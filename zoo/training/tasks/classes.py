@@ -1,4 +1,4 @@
-"""Targets of two classes or of more: one logistic unit, or a softmax."""
+"""Classification: two classes with one logistic unit, or more classes with a softmax."""
 
 from typing import Any
 
@@ -15,27 +15,27 @@ from ...spec import Target
 from .base import Task
 from .head import TargetHead
 
-MOST_CLASSES = 10  # and at most half as many as there are samples, where that is more
+MOST_CLASSES = 10  # more classes are accepted up to half the number of samples
 
 
 def binary_cross_entropy(output: Tensor, y: Tensor) -> Tensor:
-    """Of one logistic unit, ``(batch, 1), (batch,) -> (batch,)``; the output is the log-odds of the positive class."""
+    """Cross-entropy of one logistic unit, from log-odds of the positive class: ``(batch, 1), (batch,) -> (batch,)``."""
     return F.binary_cross_entropy_with_logits(output.squeeze(1), y.to(output.dtype), reduction="none")
 
 
 def categorical_cross_entropy(output: Tensor, y: Tensor) -> Tensor:
-    """Of a softmax over the classes, ``(batch, classes), (batch,) -> (batch,)``."""
+    """Cross-entropy of a softmax over the classes, ``(batch, classes), (batch,) -> (batch,)``."""
     return F.cross_entropy(output, y, reduction="none")
 
 
 def focal(output: Tensor, y: Tensor) -> Tensor:
-    """Cross-entropy times (1 - p)^2, p the probability of the truth (Lin et al. 2017, arXiv:1708.02002, gamma 2)."""
+    """Focal loss with gamma 2: cross-entropy * (1 - p)^2, p of the true class (Lin et al. 2017, arXiv:1708.02002)."""
     entropy = binary_cross_entropy(output, y) if output.shape[1] == 1 else categorical_cross_entropy(output, y)
     return (1 - torch.exp(-entropy)).square() * entropy
 
 
 def probabilities(output: Tensor, target: Target) -> Tensor:
-    """Raw outputs as probabilities: ``(batch, 1 or classes, *spatial) -> (batch, classes, *spatial)``."""
+    """Probabilities from raw outputs: ``(batch, 1 or classes, *spatial) -> (batch, classes, *spatial)``."""
     if len(target["classes"]) == 2:
         positive = output.sigmoid()
         return torch.cat([1 - positive, positive], 1)
@@ -43,19 +43,19 @@ def probabilities(output: Tensor, target: Target) -> Tensor:
 
 
 class Classes(Task):
-    """What two classes and more have in common: each sample has one class, coded by its number; -1 is missing."""
+    """Base class of both kinds of classification: ``y`` are integer class codes, -1 where missing."""
 
     headline = "roc_auc"
     classified = True
 
     def describe(self, frame: pd.DataFrame, name: str, positive: str | None, unit: str, event: str | None) -> Target:
-        """Classes are sorted, and the last of two is the positive one, unless ``positive`` names it."""
+        """Classes are sorted; of two classes the last is the positive one, unless ``positive`` names it."""
         present = frame[name].dropna()
         text = as_text(present)
         classes = [str(value) for value in sorted(text.unique(), key=natural_order)]
         if self.kind == "binary" and len(classes) != 2:
-            found = ", ".join(map(str, text.unique()[:5]))
-            raise InputError(f"target {name!r} has {len(classes)} values ({found}, ...), a binary one has two")
+            values = ", ".join(map(str, text.unique()[:5]))
+            raise InputError(f"target {name!r} has {len(classes)} values ({values}, ...), a binary target has two")
         if len(classes) > max(MOST_CLASSES, len(present) // 2):
             raise InputError(
                 f"target {name!r} has {len(classes)} classes for {len(present)} samples; is it a name or an id?"
@@ -92,7 +92,7 @@ class Classes(Task):
         return {"target": [target["classes"][code] if code >= 0 else None for code in y.tolist()]}
 
     def one_value(self, y: Tensor, target: Target) -> pd.Series:
-        """The class."""
+        """The class, as a category."""
         return pd.Series(pd.Categorical.from_codes(y.tolist(), pd.Index(target["classes"])))
 
     def without_arrays(self, frame: pd.DataFrame, target: Target) -> pd.DataFrame:
@@ -102,11 +102,11 @@ class Classes(Task):
         return frame
 
     def effect_unit(self, target: Target) -> str:
-        """Raw outputs are log-odds, or are turned into them."""
+        """Raw outputs are log-odds, or are converted to them."""
         return "log-odds"
 
     def strata(self, y: Tensor, target: Target) -> np.ndarray:
-        """The class; samples without one are a class of their own."""
+        """The class; samples without a class are a separate stratum."""
         return y.where(y >= 0, len(target["classes"])).numpy()
 
     def check_split(self, y: Tensor, split: np.ndarray, target: Target, source: str) -> None:
@@ -116,7 +116,7 @@ class Classes(Task):
         if counts.min() == 0:
             raise InputError(
                 f"{source}: class {target['classes'][int(counts.argmin())]!r} of {target['name']!r} has no training "
-                "sample (its samples are too few, or all of one group); remove it or merge it with another"
+                "sample (it has too few samples, or all are in one group); remove it or merge it with another"
             )
 
     def association(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -126,24 +126,24 @@ class Classes(Task):
         strength: np.ndarray = f_classif(x, y)[0]
         return strength
 
-    def answer(self, head: TargetHead, output: Tensor) -> Tensor:
+    def predict_from(self, head: TargetHead, output: Tensor) -> Tensor:
         """Probabilities, ``(rows, classes)``."""
         return probabilities(output, head.target)
 
     def prediction_frame(self, head: TargetHead, output: Tensor, index: pd.Index) -> pd.DataFrame:
         """``probability_CLASS`` for each class, and ``prediction``."""
-        classes, values = head.target["classes"], head.answer(output).float().cpu().numpy()
+        classes, values = head.target["classes"], head.predict_from(output).float().cpu().numpy()
         frame = pd.DataFrame(values, index=index, columns=[f"probability_{name}" for name in classes])
         frame["prediction"] = [classes[code] for code in values.argmax(1)]
         return frame
 
-    def scores(self, answer: Tensor, y: Tensor, target: Target, reference: Tensor) -> dict[str, float]:
-        """Metrics at a threshold of 0.5, and of the ranking and the probabilities.
+    def scores(self, predictions: Tensor, y: Tensor, target: Target, reference: Tensor) -> dict[str, float]:
+        """Metrics of the predicted classes, of the ranking and of the probabilities.
 
         Returns:
             accuracy, balanced_accuracy, precision, sensitivity, specificity, f1, mcc, roc_auc, average_precision,
-            brier, calibration_error (15 bins). Of two classes the last is the positive one; of more they are
-            macro-averages, each class against the others. NaN where a metric is undefined, such as an ROC of one class.
+            brier, calibration_error (15 bins). For two classes the last is the positive one; for more they are
+            one-vs-rest macro-averages. NaN where a metric is undefined, such as the ROC with one class.
         """
         count = len(target["classes"])
         binary = count == 2
@@ -151,8 +151,8 @@ class Classes(Task):
         options: dict[str, Any] = (
             {"task": "binary", "validate_args": False} if binary else {**by_class, "average": "macro"}
         )
-        ranked = answer[:, 1].contiguous() if binary else answer
-        guess, every_class = answer.argmax(1), len(y.unique()) == count
+        ranked = predictions[:, 1].contiguous() if binary else predictions
+        guess, all_present = predictions.argmax(1), len(y.unique()) == count
         truth = F.one_hot(y, count)
         calibration = {key: value for key, value in options.items() if key != "average"}
         result = {
@@ -163,25 +163,25 @@ class Classes(Task):
             "specificity": M.specificity(guess, y, **options),
             "f1": M.f1_score(guess, y, **options),
             "mcc": M.matthews_corrcoef(guess, y, **by_class),
-            "roc_auc": M.auroc(ranked, y, **options) if every_class else float("nan"),
-            "average_precision": M.average_precision(ranked, y, **options) if every_class else float("nan"),
-            "brier": (answer - truth).square().sum(1).mean() / (2 if binary else 1),
+            "roc_auc": M.auroc(ranked, y, **options) if all_present else float("nan"),
+            "average_precision": M.average_precision(ranked, y, **options) if all_present else float("nan"),
+            "brier": (predictions - truth).square().sum(1).mean() / (2 if binary else 1),
             "calibration_error": M.calibration_error(ranked, y, n_bins=15, **calibration),
         }
         return {name: float(value) for name, value in result.items()}  # type: ignore[arg-type]
 
-    def followed(self, answer: Tensor, y: Tensor, target: Target) -> float:
+    def headline_value(self, predictions: Tensor, y: Tensor, target: Target) -> float:
         """ROC-AUC."""
         count = len(target["classes"])
         if len(y.unique()) < count:
             return float("nan")
         if count == 2:
-            return float(M.auroc(answer[:, 1], y, task="binary", validate_args=False))  # type: ignore[arg-type]
-        return float(M.auroc(answer, y, task="multiclass", num_classes=count, validate_args=False))  # type: ignore[arg-type]
+            return float(M.auroc(predictions[:, 1], y, task="binary", validate_args=False))  # type: ignore[arg-type]
+        return float(M.auroc(predictions, y, task="multiclass", num_classes=count, validate_args=False))  # type: ignore[arg-type]
 
 
 class Binary(Classes):
-    """Two classes: one logistic unit, whose raw output is the log-odds of the last class."""
+    """Binary classification: one logistic unit, whose raw output is the log-odds of the last class."""
 
     kind = "binary"
     noun = "one of two classes"
@@ -189,7 +189,7 @@ class Binary(Classes):
 
 
 class Multiclass(Classes):
-    """Three classes or more: a softmax."""
+    """Multiclass classification: a softmax over three or more classes."""
 
     kind = "multiclass"
     noun = "one of several classes"

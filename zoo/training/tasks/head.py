@@ -12,26 +12,26 @@ from .base import TASKS
 
 
 class TargetHead:
-    """What a model does with one of its targets; a model is composed of one or more.
+    """Loss and predictions of one target; a model is composed of one or more target heads.
 
-    It is no module: the weights of the head, what it knows of the training targets and the outputs of an epoch belong
-    to a module that owns it, the model itself or an `ExtraTarget`.
+    It is not a module: the weights of the head, the statistics of the training targets and the outputs of an epoch
+    belong to the module that owns it, which is the model itself or an `ExtraTarget`.
 
     Args:
         owner: Module with the attribute ``head``, from the latent space to raw outputs.
-        target: What is predicted.
-        loss: Name of the loss, see the task; ``"auto"`` is the usual one.
-        name: Of an extra target; "" of the first.
-        weight: What its loss is multiplied by.
+        target: Description of the target.
+        loss: Name of the loss, see the task; ``"auto"`` is its default.
+        name: Name of an extra target; "" for the first target.
+        weight: Weight of the loss.
 
     Attributes:
-        task: The kind of target, see `zoo.training.tasks`.
-        loss_of_rows: Raw outputs and targets to one value a row.
-        column: Of a batch, where its targets are.
-        prefix: Of the names of the owner's buffers in the ``state_dict`` of the model.
+        task: The task of the target, see `zoo.training.tasks`.
+        loss_of_rows: Raw outputs and targets to one value per row.
+        column: Key of the target in a batch.
+        prefix: Prefix of the owner's buffers in the ``state_dict`` of the model.
 
     Raises:
-        InputError: This kind of target has no such loss.
+        InputError: The loss is unknown for this kind of target.
     """
 
     def __init__(self, owner: Any, target: Target, loss: str = "auto", name: str = "", weight: float = 1.0) -> None:
@@ -52,19 +52,19 @@ class TargetHead:
 
     @property
     def mean(self) -> Tensor:
-        """What is added to a raw output: the mean of the training targets, of survival minus the mean log hazard."""
+        """Offset of raw outputs: the mean of continuous training targets; for survival minus the mean log hazard."""
         mean: Tensor = self.owner.y_mean
         return mean
 
     @property
     def scale(self) -> Tensor:
-        """What a raw output is multiplied by before: the standard deviation of continuous training targets, or 1."""
+        """Scale of raw outputs: the standard deviation of continuous training targets, else 1."""
         scale: Tensor = self.owner.y_scale
         return scale
 
     @property
     def outputs(self) -> Outputs:
-        """What was kept of an epoch."""
+        """Stored outputs of the epoch."""
         outputs: Outputs = self.owner.outputs
         return outputs
 
@@ -74,32 +74,32 @@ class TargetHead:
         return self.task.width(self.target)
 
     def fit(self, y: Tensor) -> None:
-        """Learn from training targets what the task needs to know of them."""
+        """Fit the statistics of the training targets that the task needs."""
         self.task.fit(self, y)
 
     def loss(self, output: Tensor, y: Tensor) -> Tensor:
-        """One value a row."""
+        """Loss of each row."""
         return self.loss_of_rows(output, self.task.standardised(self, y))
 
-    def answer(self, output: Tensor) -> Tensor:
-        """What raw outputs mean: probabilities ``(rows, classes)``, values or risks ``(rows,)``."""
-        return self.task.answer(self, output)
+    def predict_from(self, output: Tensor) -> Tensor:
+        """Predictions from raw outputs: probabilities ``(rows, classes)``, values or risks ``(rows,)``."""
+        return self.task.predict_from(self, output)
 
     def prediction_frame(self, output: Tensor, index: pd.Index) -> pd.DataFrame:
-        """Raw outputs as users read them, one row a sample."""
+        """Predictions from raw outputs as a table, one row per sample."""
         return self.task.prediction_frame(self, output.to(self.mean.device), index)
 
-    def followed(self, output: Tensor, y: Tensor) -> float:
-        """The headline metric of raw outputs."""
-        return self.task.followed(self.answer(output), y, self.target)
+    def headline_value(self, output: Tensor, y: Tensor) -> float:
+        """Value of the headline metric for raw outputs."""
+        return self.task.headline_value(self.predict_from(output), y, self.target)
 
 
 class ExtraTarget(nn.Module):
-    """Weights and buffers of an extra target.
+    """Module with the weights and buffers of an extra target.
 
     Args:
-        name: What it is called.
-        target: What it is, and the weight of its loss.
+        name: Name of the target.
+        target: Description of the target, with the weight of its loss.
         head: From the latent space to raw outputs.
     """
 

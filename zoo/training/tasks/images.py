@@ -1,4 +1,4 @@
-"""Targets as large as the image: masks, and images to translate to."""
+"""Targets of the size of the image: segmentation masks, and images for image-to-image translation."""
 
 import pandas as pd
 import torch
@@ -12,12 +12,12 @@ from .head import TargetHead
 
 
 def masks(output: Tensor) -> Tensor:
-    """Code of the most probable class of raw outputs, uint8: ``(rows, 1 or classes, *spatial) -> (rows, *spatial)``."""
+    """Most probable class codes of raw outputs, uint8: ``(rows, 1 or classes, *spatial) -> (rows, *spatial)``."""
     return (output[:, 0] > 0 if output.shape[1] == 1 else output.argmax(1)).to(torch.uint8)
 
 
 class Segmentation(Task):
-    """A class for each pixel, ``y`` integer ``shape=(samples, *spatial)``; class 0 is the background."""
+    """Segmentation: a class for each pixel, ``y`` integer ``shape=(samples, *spatial)``; class 0 is the background."""
 
     kind = "segmentation"
     noun = "a mask"
@@ -28,27 +28,27 @@ class Segmentation(Task):
     array = "mask"
 
     def encode(self, frame: pd.DataFrame, target: Target, source: str) -> Tensor:
-        """Masks of the column, as they were read."""
+        """Masks of the column, unchanged."""
         return torch.stack([torch.as_tensor(mask) for mask in frame[target["name"]]])
 
     def labelled(self, y: Tensor) -> Tensor:
-        """All: an image without a mask was refused when it was read."""
+        """True for all samples, since reading requires a mask for each image."""
         return torch.ones(len(y), dtype=torch.bool, device=y.device)
 
     def one_value(self, y: Tensor, target: Target) -> pd.Series:
-        """The share of all pixels that are not background."""
+        """The share of foreground pixels."""
         return pd.Series((y.numpy() > 0).reshape(len(y), -1).mean(1))
 
     def without_arrays(self, frame: pd.DataFrame, target: Target) -> pd.DataFrame:
-        """In place of the mask ``prediction``, the predicted share of all that is not background."""
+        """Replaces the mask by ``prediction``, the predicted share of foreground pixels."""
         return super().without_arrays(frame, target).assign(prediction=1 - frame[f"share_{target['classes'][0]}"])
 
-    def answer(self, head: TargetHead, output: Tensor) -> Tensor:
+    def predict_from(self, head: TargetHead, output: Tensor) -> Tensor:
         """Probabilities of each pixel, ``(rows, classes, *spatial)``."""
         return probabilities(output, head.target)
 
     def prediction_frame(self, head: TargetHead, output: Tensor, index: pd.Index) -> pd.DataFrame:
-        """``mask``, the class code of each pixel (uint8), and ``share_CLASS``, the share of the pixels of each."""
+        """``mask``, the class code of each pixel (uint8), and ``share_CLASS``, the share of pixels of each class."""
         mask = masks(output).cpu()
         frame = pd.DataFrame({"mask": list(mask.numpy())}, index=index)
         for code, name in enumerate(head.target["classes"]):
@@ -57,7 +57,7 @@ class Segmentation(Task):
 
 
 class Image(Task):
-    """Another image of the same size, ``y`` float32 ``shape=(samples, channels, *spatial)``."""
+    """A target image of the same size, ``y`` float32 ``shape=(samples, channels, *spatial)``."""
 
     kind = "image"
     noun = "an image"
@@ -66,8 +66,8 @@ class Image(Task):
     array = "image"
 
     def one_value(self, y: Tensor, target: Target) -> None:
-        """An image is no single value."""
+        """None, since an image is not a single value."""
 
     def encode(self, frame: pd.DataFrame, target: Target, source: str) -> Tensor:
-        """Images of the column, as they were read."""
+        """Images of the column, unchanged."""
         return torch.stack([torch.as_tensor(image) for image in frame[target["name"]]])

@@ -1,4 +1,4 @@
-"""No target: models that describe or generate samples."""
+"""No target: for representation learning and generative models."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from .base import Task
 
 
 class NoTarget(Task):
-    """Nothing is to be predicted; ``y`` is NaN."""
+    """There is no target; ``y`` is NaN."""
 
     kind = "none"
     noun = "nothing"
@@ -21,10 +21,10 @@ class NoTarget(Task):
         return torch.full((len(frame),), torch.nan)
 
     def one_value(self, y: Tensor, target: Target) -> None:
-        """Nothing is known."""
+        """None, since there is no target."""
 
     def labelled(self, y: Tensor) -> Tensor:
-        """All, for nothing is asked of them."""
+        """True for all samples, since no target is needed."""
         return torch.ones(len(y), dtype=torch.bool, device=y.device)
 
     def decode(self, y: Tensor, target: Target) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Continuous targets, learnt in standard units of the training rows."""
+"""Regression: continuous targets, standardised over the training rows."""
 
 import numpy as np
 import pandas as pd
@@ -30,10 +30,10 @@ def huber(output: Tensor, y: Tensor) -> Tensor:
 
 
 class Regression(Task):
-    """A continuous value, ``y`` float32 ``shape=(samples,)``; NaN is missing.
+    """A continuous target, ``y`` float32 ``shape=(samples,)``; NaN where missing.
 
-    It is standardised, (y - mean) / standard deviation of the training rows, so that learning rates and losses mean the
-    same whatever its unit; predictions are in its own unit.
+    It is standardised with mean and standard deviation of the training rows, so that learning rates and losses do not
+    depend on its unit; predictions are in the original unit.
     """
 
     kind = "regression"
@@ -42,53 +42,53 @@ class Regression(Task):
     losses = {"mse": mean_squared_error, "mae": mean_absolute_error, "huber": huber}
 
     def describe(self, frame: pd.DataFrame, name: str, positive: str | None, unit: str, event: str | None) -> Target:
-        """Any column of numbers."""
+        """Description of a target in a column of numbers."""
         numbers(frame[[name]], "the table")
         return Target(kind=self.kind, name=name, classes=[], unit=unit)
 
     def encode(self, frame: pd.DataFrame, target: Target, source: str) -> Tensor:
-        """The values."""
+        """Values of the column."""
         return torch.from_numpy(numbers(frame[[target["name"]]], source)[:, 0])
 
     def effect_scale(self, head: TargetHead) -> float:
-        """Raw outputs are in standard units."""
+        """The scale of the target, since raw outputs are standardised."""
         return float(head.scale)
 
     def association(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """F statistic of the correlation."""
+        """F statistic of the correlation with the target."""
         from sklearn.feature_selection import f_regression
 
         strength: np.ndarray = f_regression(x, y)[0]
         return strength
 
     def fit(self, head: TargetHead, y: Tensor) -> None:
-        """Mean and standard deviation of the training targets ``(rows,)``; NaN is left out."""
+        """Mean and standard deviation of the training targets ``(rows,)``; NaN is excluded."""
         y = y[y.isfinite()]
         head.mean.copy_(y.mean())
         head.scale.copy_(y.std(correction=0) if len(y) > 1 and y.std() > 0 else torch.tensor(1.0))
 
     def standardised(self, head: TargetHead, y: Tensor) -> Tensor:
-        """In standard units."""
+        """Standardised targets."""
         return (y - head.mean) / head.scale
 
-    def answer(self, head: TargetHead, output: Tensor) -> Tensor:
-        """Values in their unit, ``(rows,)``."""
+    def predict_from(self, head: TargetHead, output: Tensor) -> Tensor:
+        """Values in the unit of the target, ``(rows,)``."""
         return output.squeeze(1) * head.scale + head.mean
 
     def prediction_frame(self, head: TargetHead, output: Tensor, index: pd.Index) -> pd.DataFrame:
         """``prediction``, in the unit of the target."""
-        return pd.DataFrame({"prediction": head.answer(output).float().cpu().numpy()}, index=index)
+        return pd.DataFrame({"prediction": head.predict_from(output).float().cpu().numpy()}, index=index)
 
-    def scores(self, answer: Tensor, y: Tensor, target: Target, reference: Tensor) -> dict[str, float]:
-        """mse, mae, r2 and spearman; the last two are NaN for one row, or for rows that do not vary."""
+    def scores(self, predictions: Tensor, y: Tensor, target: Target, reference: Tensor) -> dict[str, float]:
+        """mse, mae, r2 and spearman; the last two are NaN for one row or a constant target."""
         enough = len(y) > 1 and bool(y.std() > 0)
         return {
-            "mse": float(M.mean_squared_error(answer, y)),
-            "mae": float(M.mean_absolute_error(answer, y)),
-            "r2": float(r2_score(answer, y)) if enough else float("nan"),
-            "spearman": float(spearman_corrcoef(answer, y)) if enough else float("nan"),
+            "mse": float(M.mean_squared_error(predictions, y)),
+            "mae": float(M.mean_absolute_error(predictions, y)),
+            "r2": float(r2_score(predictions, y)) if enough else float("nan"),
+            "spearman": float(spearman_corrcoef(predictions, y)) if enough else float("nan"),
         }
 
-    def followed(self, answer: Tensor, y: Tensor, target: Target) -> float:
+    def headline_value(self, predictions: Tensor, y: Tensor, target: Target) -> float:
         """R2."""
-        return float(r2_score(answer, y)) if len(y) > 1 else float("nan")
+        return float(r2_score(predictions, y)) if len(y) > 1 else float("nan")

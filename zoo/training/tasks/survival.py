@@ -1,4 +1,4 @@
-"""Times to an event that not every sample has had yet: Cox's proportional hazards."""
+"""Survival: right-censored times to an event, with Cox's proportional hazards model."""
 
 from typing import Any
 
@@ -21,14 +21,14 @@ EVENTS = [
     ("false", "true"),
     ("alive", "dead"),
     ("censored", "event"),
-]  # words that are known
+]  # recognised levels of an event indicator: censored, event
 
 
 class Survival(Task):
-    """A time, and whether the event happened then: ``y`` float32 ``shape=(samples, 2)``; NaN in both is missing.
+    """A time and an event indicator, ``y`` float32 ``shape=(samples, 2)``; NaN in both where missing.
 
-    The raw output is the logarithm of the hazard up to a constant. The answer is the risk, the log hazard ratio against
-    the mean training sample, whose hazard `finish` learns from the training rows; it belongs to the weights.
+    The raw output is the logarithm of the hazard up to a constant. The prediction is the risk, the log hazard ratio
+    relative to the mean training sample, whose hazard `fit_buffers` estimates; it is saved with the weights.
     """
 
     kind = "survival"
@@ -40,44 +40,44 @@ class Survival(Task):
     needs_training_outputs = True
 
     def describe(self, frame: pd.DataFrame, name: str, positive: str | None, unit: str, event: str | None) -> Target:
-        """A column of times, and one that says whether the event happened then.
+        """Description of a target with a column of times and a column of the event indicator.
 
-        The event is 1, yes, true, dead or event, and its opposite 0, no, false, alive or censored; of two other levels
-        ``positive`` names the one that is the event.
+        An event is 1, yes, true, dead or event, and censoring 0, no, false, alive or censored; of two other levels
+        ``positive`` names that of the event.
         """
         assert event is not None
-        need_scikit_survival()  # the scores of every epoch are its own
+        need_scikit_survival()  # for the metric of each epoch
         if frame[name].dropna().nunique() < 2:
-            raise InputError(f"times {name!r} are all the same, or missing; nothing can be learnt")
+            raise InputError(f"times {name!r} are all equal or missing; a model needs at least two different times")
         levels = sorted(as_text(frame[event].dropna()).unique(), key=natural_order)
         if positive is not None and positive not in levels:
             raise InputError(
-                f"positive {positive!r} does not occur in the event {event!r}; it says {', '.join(levels[:5])}"
+                f"positive {positive!r} does not occur in the event {event!r}; its values: {', '.join(levels[:5])}"
             )
         if not 0 < len(levels) <= 2:
-            told = f"has {len(levels)} values ({', '.join(levels[:5])}, ...)" if levels else "is empty"
-            raise InputError(f"event {event!r} {told}; it must say whether the event happened, such as 1 and 0")
+            problem = f"has {len(levels)} values ({', '.join(levels[:5])}, ...)" if levels else "is empty"
+            raise InputError(f"event {event!r} {problem}; it must have two, such as 1 (event) and 0 (censored)")
         target = Target(kind=self.kind, name=name, classes=[], unit=unit, event=event)
         if positive is not None:
             return {**target, "event_levels": [next((level for level in levels if level != positive), ""), positive]}
         for words in EVENTS:
             if {level.lower() for level in levels} <= set(words):
-                own = {level.lower(): level for level in levels}
-                return {**target, "event_levels": [own.get(word, word) for word in words]}
+                spelling = {level.lower(): level for level in levels}
+                return {**target, "event_levels": [spelling.get(word, word) for word in words]}
         raise InputError(
-            f"event {event!r} says {' and '.join(levels)}; give the one that is the event as --data.positive"
+            f"event {event!r} has the values {' and '.join(levels)}; give that of the event as --data.positive"
         )
 
     def encode(self, frame: pd.DataFrame, target: Target, source: str) -> Tensor:
         """Times and events (1, or 0 if censored).
 
-        A time of 0 is taken as it is: an event at the very start, or a sample that nothing is known of.
+        A time of 0 is valid: an event at the start, or a sample without follow-up.
         """
         times = numbers(frame[[target["name"]]], source)[:, 0]
         if (negative := times < 0).any():
             row = frame.index[int(negative.argmax())]
             raise InputError(
-                f"{source}: column {target['name']!r}, row {row}: the time {times[negative][0]:g} is negative; mend "
+                f"{source}: column {target['name']!r}, row {row}: the time {times[negative][0]:g} is negative; correct "
                 "it, or leave it empty if missing"
             )
         text = as_text(frame[target["event"]])
@@ -93,7 +93,7 @@ class Survival(Task):
         return torch.from_numpy(y)
 
     def decode(self, y: Tensor, target: Target) -> dict[str, Any]:
-        """``time`` and ``event``."""
+        """Columns ``time`` and ``event``."""
         event = y[:, 1].numpy()
         return {"time": y[:, 0].numpy(), "event": event if np.isnan(event).any() else event.astype(int)}
 
@@ -106,7 +106,7 @@ class Survival(Task):
         return "log hazard"
 
     def strata(self, y: Tensor, target: Target) -> np.ndarray:
-        """Whether the event happened; samples of which it is not known are a stratum of their own."""
+        """The event indicator; samples without a target are a separate stratum."""
         return y[:, 1].nan_to_num(2).long().numpy()
 
     def check_split(self, y: Tensor, split: np.ndarray, target: Target, source: str) -> None:
@@ -115,13 +115,13 @@ class Survival(Task):
             if not (y[torch.from_numpy(split == part), 1] > 0).any():
                 raise InputError(
                     f"{source}: no {part.replace('train', 'training')} sample has the event {target['event']!r} "
-                    f"({target['event_levels'][1]}); at least one is needed to learn from"
+                    f"({target['event_levels'][1]}); at least one is needed"
                 )
 
     def association(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """F statistic of the correlation with the martingale residuals of a model without features, as a score test.
+        """F statistic of the correlation with the martingale residuals of the null model, similar to a score test.
 
-        (Therneau et al. 1990, doi:10.1093/biomet/77.1.147)
+        Therneau et al. 1990, doi:10.1093/biomet/77.1.147.
         """
         from sklearn.feature_selection import f_regression
 
@@ -134,49 +134,49 @@ class Survival(Task):
         return strength
 
     def buffers(self) -> dict[str, Tensor]:
-        """Also the cumulative baseline hazard at event times, and the times that `prediction_frame` speaks of."""
+        """Also the cumulative baseline hazard at event times, and the times of the columns of `prediction_frame`."""
         hazard = {"event_times": torch.full((KNOTS,), torch.inf), "log_hazard": torch.full((KNOTS,), torch.nan)}
         return {**super().buffers(), **hazard, "horizons": torch.full((3,), torch.nan)}
 
-    def answer(self, head: TargetHead, output: Tensor) -> Tensor:
+    def predict_from(self, head: TargetHead, output: Tensor) -> Tensor:
         """Risks, ``(rows,)``."""
         return output.squeeze(1) * head.scale + head.mean
 
-    def is_finished(self, head: TargetHead) -> bool:
-        """Whether the baseline hazard is known."""
+    def is_fitted(self, head: TargetHead) -> bool:
+        """True if the baseline hazard was estimated."""
         return not bool(head.owner.log_hazard.isnan().any())
 
     def curve(self, head: TargetHead, risk: Tensor, times: Tensor) -> Tensor:
-        """Probability of no event until each time for these risks: ``(rows,), (times,) -> (rows, times)``."""
+        """Survival probability at each time for each risk: ``(rows,), (times,) -> (rows, times)``."""
         return survival(risk, times.to(risk), head.owner.event_times, head.owner.log_hazard)
 
     def prediction_frame(self, head: TargetHead, output: Tensor, index: pd.Index) -> pd.DataFrame:
-        """``risk``, and the probability of no event until the quartiles of the training event times."""
-        risk = head.answer(output).float()
+        """``risk``, and the survival probabilities at the quartiles of the training event times."""
+        risk = head.predict_from(output).float()
         frame = pd.DataFrame({"risk": risk.cpu().numpy()}, index=index)
-        if self.is_finished(head):
+        if self.is_fitted(head):
             probability = self.curve(head, risk, head.owner.horizons).cpu().numpy()
             for number, time in enumerate(head.owner.horizons.tolist()):
                 unit = f"_{head.target['unit']}" if head.target["unit"] else ""
                 frame[f"survival_{time:g}{unit}"] = probability[:, number]
         return frame
 
-    def followed(self, answer: Tensor, y: Tensor, target: Target) -> float:
+    def headline_value(self, predictions: Tensor, y: Tensor, target: Target) -> float:
         """Harrell's C-index."""
-        return concordance(answer.float().cpu().numpy(), y.cpu().numpy())
+        return concordance(predictions.float().cpu().numpy(), y.cpu().numpy())
 
-    def scored_answer(self, head: TargetHead, output: Tensor, reference: Tensor) -> Tensor:
-        """Risks, then probabilities at the scored times: ``(rows, 1 + times)``."""
-        risk = head.answer(output)
+    def scored_predictions(self, head: TargetHead, output: Tensor, reference: Tensor) -> Tensor:
+        """Risks, then survival probabilities at the scored times: ``(rows, 1 + times)``."""
+        risk = head.predict_from(output)
         times = torch.from_numpy(scored_times(reference.numpy())).float()
         return torch.cat([risk.unsqueeze(1), self.curve(head, risk, times)], 1)
 
-    def scores(self, answer: Tensor, y: Tensor, target: Target, reference: Tensor) -> dict[str, float]:
+    def scores(self, predictions: Tensor, y: Tensor, target: Target, reference: Tensor) -> dict[str, float]:
         """See `zoo.training.survival_metrics.survival_scores`."""
-        return survival_scores(answer.numpy(), y.numpy(), reference.numpy())
+        return survival_scores(predictions.numpy(), y.numpy(), reference.numpy())
 
-    def finish(self, head: TargetHead, output: Tensor, y: Tensor) -> list[str]:
-        """Learn the hazard of the mean training sample (Breslow's estimate).
+    def fit_buffers(self, head: TargetHead, output: Tensor, y: Tensor) -> list[str]:
+        """Estimate the cumulative baseline hazard of the mean training sample (Breslow's estimate).
 
         Args:
             head: The head.
@@ -189,11 +189,11 @@ class Survival(Task):
         known = y.isfinite().all(1)
         risk, y = output[known, 0].float(), y[known]
         if not (happened := y[:, 1] > 0).any():
-            raise InputError(f"no sample has the event {head.target['event']!r}; a hazard needs one")
+            raise InputError(f"no sample has the event {head.target['event']!r}; the baseline hazard needs one")
         event_times, log_hazard = baseline_hazard(risk - risk.mean(), y)
         quartiles = torch.quantile(y[happened, 0], torch.tensor([0.25, 0.5, 0.75]))
         horizons = torch.tensor([float(f"{time:.3g}") for time in quartiles.tolist()])
-        found = {"y_mean": -risk.mean(), "event_times": event_times, "log_hazard": log_hazard, "horizons": horizons}
-        for name, value in found.items():
+        buffers = {"y_mean": -risk.mean(), "event_times": event_times, "log_hazard": log_hazard, "horizons": horizons}
+        for name, value in buffers.items():
             getattr(head.owner, name).copy_(value)
-        return list(found)
+        return list(buffers)
