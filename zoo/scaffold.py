@@ -117,8 +117,8 @@ def new_model(name: str, data: str) -> str:
         listing.write_readme(readme)
     written = "\n".join(str(path.relative_to(root)) for path in texts)
     return (
-        f"{written}\nReplace what is marked FILL IN, train with 'zoo fit --config {recipe}', then see 'Add a thing' in "
-        "README.md"
+        f"{written}\nReplace what is marked FILL IN, train with 'zoo fit --config {recipe}', then see "
+        "docs/extend.md"
     )
 
 
