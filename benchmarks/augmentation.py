@@ -36,7 +36,7 @@ from zoo import files, runs
 from zoo.data import Data, ImageData, TableData
 from zoo.models import REGISTRY
 from zoo.models.gans.generative import Generative
-from zoo.report.images.features import Seer
+from zoo.report.images.features import FeatureNetwork
 
 FEW, ENLARGED, STEPS, SEEDS = (10, 30), 200, 600, range(3)  # steps of the GAN of images; it is slower than all else
 TABLE_FEW, TABLE_ENLARGED, TABLE_STEPS, TABLE_SEEDS = (50, 100), 400, 600, range(5)
@@ -133,7 +133,7 @@ def images(split: str) -> None:
                 "DCGAN, moved by a pixel": enlarged(x, y, moved(*enlarged(x, y, ours), seed)),
             }
             for name, some in sets.items():
-                right = Seer(data.spec, *some, seed=seed).right(data.dataset.x[rows], data.dataset.y[rows])
+                right = FeatureNetwork(data.spec, *some, seed=seed).accuracy(data.dataset.x[rows], data.dataset.y[rows])
                 found.append((name, right))
         show(f"digits, {each} images of each class, {len(rows)} {split} rows: accuracy", found)
 

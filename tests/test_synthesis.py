@@ -115,7 +115,7 @@ def test_the_report_on_one_class_is_held_against_that_class(stub: Stub, pima: Ta
     text = Path("report.html").read_text()
     training = pima.samples.query("split == 'train' and diabetes == 'pos'")
     assert f"{len(training)} training rows" in text
-    assert "Are they of use?" not in text
+    assert "Are they useful?" not in text
 
 
 REFUSED = {

@@ -194,7 +194,7 @@ def test_targets_of_other_kinds(real: pd.DataFrame, holdout: pd.DataFrame) -> No
 def test_bad_tables_are_told_in_one_line(
     real: pd.DataFrame, made: pd.DataFrame, holdout: pd.DataFrame, message: Callable[[Callable[[], object]], str]
 ) -> None:
-    assert "privacy figures need hold-out rows" in message(lambda: synthetic_scores(real, made, None, "outcome"))
+    assert "privacy scores need hold-out rows" in message(lambda: synthetic_scores(real, made, None, "outcome"))
     assert "hold-out rows" in message(lambda: synthetic_scores(real, made, holdout.head(0), "outcome"))
     assert "'age'" in message(lambda: synthetic_scores(real, made.drop(columns="age"), holdout, "outcome"))
     assert "did you mean outcome" in message(lambda: synthetic_scores(real, made, holdout, "outcom"))

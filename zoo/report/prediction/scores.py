@@ -1,4 +1,4 @@
-"""Scores of one target on every split, beside those of the baselines."""
+"""Scores of one target on every split, and those of the baselines."""
 
 import numpy as np
 import torch
@@ -8,19 +8,19 @@ from ...data import Data
 from ...training.tasks import TargetHead
 from .baselines import baselines, late_average
 
-RESAMPLES, LEVEL = 500, 0.95  # of the bootstrap; of its intervals
+RESAMPLES, LEVEL = 500, 0.95  # of the bootstrap, and of its confidence intervals
 Scores = list[tuple[str, str, str, float]]
 
 
 def target_scores(name: str, head: TargetHead, y: Tensor, outputs: dict[str, Tensor], data: Data) -> Scores:
-    """Scores of all samples that have a target: model, split, metric, value.
+    """Scores of the samples with a known target: model, split, metric, value.
 
-    Of several modalities, where samples are few, the headline metric of the last split comes with the ends of its 95%
-    interval, by 500 bootstrap resamples of the samples (Efron 1979, doi:10.1214/aos/1176344552).
+    With several modalities, where samples are few, the headline metric of the last split comes with the bounds of its
+    95% interval, from 500 bootstrap resamples of the samples (Efron 1979, doi:10.1214/aos/1176344552).
 
     Args:
-        name: Of the model.
-        head: Of the target.
+        name: Name of the model.
+        head: Head of the target.
         y: The target of all samples.
         outputs: Raw outputs of the samples of each split.
         data: The data.
@@ -58,7 +58,7 @@ def target_scores(name: str, head: TargetHead, y: Tensor, outputs: dict[str, Ten
 
 
 def interval(answer: Tensor, y: Tensor, head: TargetHead) -> tuple[float, float]:
-    """Ends of the 95% interval of the headline metric, of what `scores` takes; NaN if it is not defined."""
+    """Bounds of the 95% bootstrap interval of the headline metric; NaN if the metric is undefined."""
     if head.task.needs_event:
         answer = answer[:, 0]
     rng = np.random.default_rng(0)
