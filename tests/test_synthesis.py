@@ -73,7 +73,7 @@ def test_rows_are_those_of_the_table(stub: Stub, pima: TableData, here: Path, ca
         == [*pima.spec["modalities"]["table"]["features"], "diabetes"]
     )
     assert set(made["diabetes"]) == {"neg", "pos"}
-    assert "40 made-up samples written to made.csv; check them with --report FILE.html before sharing" in caplog.text
+    assert "40 synthetic samples written to made.csv; check them with --report FILE.html before sharing" in caplog.text
     first = Path("made.csv").read_bytes()
     synthesise()
     assert Path("made.csv").read_bytes() == first
@@ -101,12 +101,12 @@ def test_the_report_tells_of_quality_use_and_privacy(stub: Stub, here: Path, cap
     for words in (
         "Stub on pima",
         "40 rows of Stub",
-        "worse than the simple Gaussian copula",
+        "worse than the Gaussian copula",
         "exact copies",
         "diabetes",
     ):
         assert words in text
-    assert "how good and how private they are to report.html" in caplog.text
+    assert "a report on quality and privacy to report.html" in caplog.text
     assert "before sharing" not in caplog.text
 
 
@@ -149,7 +149,7 @@ def test_privacy_needs_held_out_rows(
     monkeypatch.setattr(commands, "_trained", lambda cli: (model.eval(), Path("runs")))
     monkeypatch.setattr(commands, "_data", lambda cli, model: alone)
     refused = zoo_fails("synthesise", "mlp_pima", "--output", "made.csv", "--report", "report.html")
-    assert "privacy figures need hold-out rows" in refused
+    assert "privacy scores need hold-out rows" in refused
     assert not Path("made.csv").exists()
 
 

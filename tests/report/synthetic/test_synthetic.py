@@ -219,7 +219,7 @@ def test_report_is_one_file_that_needs_no_network(found: Comparison, page: Path,
     assert "copier &lt;on&gt; patients" in text
     assert text.count("data:image/png;base64,") == len(figures(found)) == 5
     assert "http" not in text.replace("http-equiv", "")
-    assert "300 rows are exact copies of training rows" in text
+    assert "300 synthetic rows are exact copies of training rows" in text
     assert "Gaussian copula" in text
     write_report(found, "patients", tmp_path / "report.png")
     assert (tmp_path / "report.png").read_bytes().startswith(b"\x89PNG")
@@ -252,7 +252,7 @@ def test_figures_of_a_table_without_a_target(real: pd.DataFrame, holdout: pd.Dat
 def test_below_a_half_is_chance_and_few_rows_are_called_few(found: Comparison, tmp_path: Path) -> None:
     told = {"copier": 0.3, COPULA: 0.5}
     scores = [(who, part, what, told.get(who, v) if what == "c2st" else v) for who, part, what, v in found.scores]
-    assert "copier gets 0.300, as good as" in blocks(replace(found, scores=scores))[1].words
+    assert "copier has 0.300, as good as" in blocks(replace(found, scores=scores))[1].words
     few = replace(found, holdout=found.holdout.head(30))
     for comparison, said in ((found, False), (few, True)):
         write_report(comparison, "patients", tmp_path / "report.html")

@@ -17,7 +17,7 @@ from ...template import render
 from .comparison import COPULA, REAL, Comparison
 from .scores import figures_of
 
-ALIKE = 0.005  # scores that differ by less are reported as equal
+EQUAL = 0.005  # scores that differ by less are reported as equal
 LIKENESS = {
     "column_shapes": "distributions of all columns",
     "ks_complement": "distributions of numbers (Kolmogorov-Smirnov)",
@@ -125,7 +125,7 @@ def _beside(found: Comparison, metric: str, ideal: float) -> str:
     if not np.isnan(copula):
         # Values cannot exceed an ideal of 1; values below an ideal of 0.5 are chance, and count as 0.5.
         gain = ours - copula if ideal == 1 else max(copula, ideal) - max(ours, ideal)
-        word = "as good as" if abs(gain) < ALIKE else "better than" if gain > 0 else "worse than"
+        word = "as good as" if abs(gain) < EQUAL else "better than" if gain > 0 else "worse than"
         text += f", {word} the Gaussian copula ({copula:.3f})"
     return f"{text}; real rows have {real:.3f}"
 
