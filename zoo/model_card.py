@@ -14,9 +14,9 @@ _BASELINES = {  # by task
     "is better; Kaplan-Meier uses no features.",
     "synthesis table": "The Gaussian copula is fitted to each class separately; real rows are the training rows in "
     "place of synthetic ones. `column_shapes`, `..._complement`, `..._similarity`: similarity to real rows, 1 is "
-    "ideal. `c2st`: ROC-AUC of classifiers that distinguish synthetic from real rows, 0.5 is ideal. `tstr`: ROC-AUC (R2 of a "
-    "continuous target) on real rows of models trained on synthetic ones. `dcr_share`, `membership_inference`: whether "
-    "synthetic rows reveal training rows, 0.5 is ideal.",
+    "ideal. `c2st`: ROC-AUC of classifiers that distinguish synthetic from real rows, 0.5 is ideal. `tstr`: ROC-AUC "
+    "(R2 of a continuous target) on real rows of models trained on synthetic ones. `dcr_share`, "
+    "`membership_inference`: whether synthetic rows reveal training rows, 0.5 is ideal.",
     "synthesis image": "The Gaussian is that of the principal components of the pixels, one for each class; training "
     "images have the best possible distances, but are copies. `fid`, `kid`: distance of the distributions, in the "
     "features of a network trained on the training images, 0 is ideal. `nearest_ratio`, `nearer_share`: whether "
@@ -29,9 +29,9 @@ _BASELINES = {  # by task
     "threshold for the scored samples themselves; `f1`: at a threshold from normal validation samples. No point "
     "adjustment is made for partly detected anomalies.",
     "representation": "PCA and NMF have as many components and the same training rows. `explained_variance`: share of "
-    "the variance of the encoded values that reconstructions explain; `explained_deviance`: the same for counts, with the "
-    "Poisson deviance; `elbo`: evidence lower bound in nats per sample; `neighbours_...`: prediction of the target by the 15 "
-    "nearest training samples in latent space.",
+    "the variance of the encoded values that reconstructions explain; `explained_deviance`: the same for counts, with "
+    "the Poisson deviance; `elbo`: evidence lower bound in nats per sample; `neighbours_...`: prediction of the target "
+    "by the 15 nearest training samples in latent space.",
 }
 _SEVERAL = (
     " `_low` and `_high` are the bounds of the 95% bootstrap interval on the test rows. The late logistic regression "

@@ -1,4 +1,4 @@
-"""How synthetic tables are scored: against what is known to be right, and against rows that must be caught."""
+"""Scores of synthetic tables: compared with known values, and for rows that must be detected."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -93,7 +93,7 @@ def test_the_copula_recovers_correlations_behind_categories_and_whole_numbers() 
         assert told == pytest.approx(two.assign(level=two["level"] == "high").corr().to_numpy(), abs=0.05)
 
 
-def test_the_copula_makes_the_class_that_it_is_told(
+def test_the_copula_draws_the_class_of_the_condition(
     real: pd.DataFrame, message: Callable[[Callable[[], object]], str]
 ) -> None:
     copula = GaussianCopula(real, "outcome")
@@ -158,7 +158,7 @@ def test_fair_rows_give_nobody_away(found: Comparison) -> None:
         assert found.value(name, "membership_inference") == pytest.approx(0.5, abs=0.08)
 
 
-def test_real_rows_cannot_be_told_from_real_rows_and_noise_can(
+def test_real_rows_are_not_distinguishable_from_real_rows_and_noise_is(
     real: pd.DataFrame, holdout: pd.DataFrame, found: Comparison
 ) -> None:
     assert found.value(REAL, "c2st") == pytest.approx(0.5, abs=0.08)
@@ -191,7 +191,7 @@ def test_targets_of_other_kinds(real: pd.DataFrame, holdout: pd.DataFrame) -> No
     assert np.isnan(scores("outcome", real[real["outcome"] == "sick"])["tstr"])
 
 
-def test_bad_tables_are_told_in_one_line(
+def test_bad_tables_are_reported_in_one_line(
     real: pd.DataFrame, made: pd.DataFrame, holdout: pd.DataFrame, message: Callable[[Callable[[], object]], str]
 ) -> None:
     assert "privacy scores need hold-out rows" in message(lambda: synthetic_scores(real, made, None, "outcome"))
@@ -256,7 +256,7 @@ def test_below_a_half_is_chance_and_few_rows_are_called_few(found: Comparison, t
     few = replace(found, holdout=found.holdout.head(30))
     for comparison, said in ((found, False), (few, True)):
         write_report(comparison, "patients", tmp_path / "report.html")
-        assert ("So few hold-out rows" in (tmp_path / "report.html").read_text(encoding="utf-8")) == said
+        assert ("With so few hold-out rows" in (tmp_path / "report.html").read_text(encoding="utf-8")) == said
 
 
 def test_likeness_is_to_the_rows_of_the_split_that_is_named(found: Comparison) -> None:
