@@ -296,8 +296,8 @@ class CLI(LightningCLI):
         parser = LightningArgumentParser()
         parser.add_lightning_class_args(Trainer, "trainer")
         try:
-            made = parser.instantiate(Namespace(trainer=self.config.trainer.clone()))
-            arguments = {**made.trainer.as_dict(), **changes}
+            built = parser.instantiate(Namespace(trainer=self.config.trainer.clone()))
+            arguments = {**built.trainer.as_dict(), **changes}
             stopping = EarlyStopping(**self.config.early_stopping.as_dict())
             arguments["profiler"] = arguments["profiler"] or NoProfiler()
             arguments["callbacks"] = [*(arguments["callbacks"] or []), stopping, *callbacks]

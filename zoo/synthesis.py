@@ -92,13 +92,13 @@ def synthesise(
             rows for a report.
     """
     model = check_request(model, n, output, report)
-    made = model.synthesise(n, conditions, seed)
+    samples = model.synthesise(n, conditions, seed)
     found = None
     if report is not None and data is not None:
         split = next((name for name in ("test", "validation") if len(data.dataset.rows(name))), "")
-        found = against_data({type(model).__name__: made}, data, split, conditions, seed)
+        found = against_data({type(model).__name__: samples}, data, split, conditions, seed)
     with files.replacing(output) as path:
-        _write(made, path, model)
+        _write(samples, path, model)
     if report is not None and found is not None:
         write_report(
             found, ", ".join([title, *(f"{name} = {value}" for name, value in (conditions or {}).items())]), report
@@ -108,16 +108,19 @@ def synthesise(
         log.info("%d synthetic samples written to %s; check them with --report FILE.html before sharing", n, output)
     else:
         log.info("%d synthetic samples written to %s; check the model with zoo test before sharing", n, output)
-    return made
+    return samples
 
 
-def _write(made: pd.DataFrame, path: Path, model: Generative) -> None:
+def _write(samples: pd.DataFrame, path: Path, model: Generative) -> None:
     match path.suffix:
         case ".npz":
             names = KINDS.of(modality_of(model.spec)["kind"]).arrays or ()
-            columns = [np.stack(list(made.iloc[:, 0])), *(made[c].to_numpy(dtype=str) for c in made.columns[1:2])]
+            columns = [
+                np.stack(list(samples.iloc[:, 0])),
+                *(samples[c].to_numpy(dtype=str) for c in samples.columns[1:2]),
+            ]
             np.savez_compressed(path, allow_pickle=False, **dict(zip(names, columns, strict=False)))
         case ".parquet":
-            made.to_parquet(path)
+            samples.to_parquet(path)
         case suffix:
-            made.to_csv(path, sep="\t" if suffix == ".tsv" else ",", index=False)
+            samples.to_csv(path, sep="\t" if suffix == ".tsv" else ",", index=False)

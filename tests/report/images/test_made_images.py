@@ -16,7 +16,7 @@ from zoo.report.figures import write_figures
 from zoo.report.images import features as image_features
 from zoo.report.images import scores as made_images
 from zoo.report.images.features import FeatureNetwork, distances, gaussian_images, nearest
-from zoo.report.images.scores import evaluate_made_images
+from zoo.report.images.scores import evaluate_generated_images
 
 METRICS = ["fid", "kid", "nearest_ratio", "nearer_share", "tstr_accuracy", "class_agreement"]
 
@@ -89,7 +89,7 @@ def test_a_model_that_copies_is_found_out(data, monkeypatch):
     evaluation = evaluate(copying(data, monkeypatch), data, ("validation",))
     assert evaluation.value("nearest_ratio", "validation") == 0
     assert evaluation.value("nearer_share", "validation") == 1
-    for metric in ("fid", "kid", "tstr_accuracy"):  # which see nothing wrong
+    for metric in ("fid", "kid", "tstr_accuracy"):  # which do not detect it
         assert evaluation.value(metric, "validation") == pytest.approx(
             evaluation.value(metric, "validation", "training images"), abs=0.05
         )
@@ -104,11 +104,11 @@ def test_images_for_comparison_are_not_trained_on(data, monkeypatch):
         original(self, spec, x, y, seed)
 
     monkeypatch.setattr(FeatureNetwork, "__init__", noted)
-    before = evaluate_made_images(model, data, ["validation"])
+    before = evaluate_generated_images(model, data, ["validation"])
     assert torch.equal(learnt[0], data.training_inputs())
     assert len(learnt) == 3  # and one from the images of the model, one from those of the Gaussian
     data.dataset.x[data.dataset.rows("validation")] = 0
-    after = evaluate_made_images(model, data, ["validation"])
+    after = evaluate_generated_images(model, data, ["validation"])
     assert before.value("class_agreement", "validation") == after.value("class_agreement", "validation")
     assert before.value("fid", "validation") != after.value("fid", "validation")
 

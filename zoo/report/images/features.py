@@ -93,7 +93,7 @@ class _Features(nn.Identity):
         self.num_features = width
 
 
-def distances(real: Tensor, made: Tensor) -> dict[str, float]:
+def distances(real: Tensor, generated: Tensor) -> dict[str, float]:
     """Distances of two sets of images, from their features ``(images, features)``; 0 is best.
 
     ``fid``, the Frechet distance of two normal distributions (Heusel et al. 2017, arXiv:1706.08500), which falls with
@@ -103,7 +103,7 @@ def distances(real: Tensor, made: Tensor) -> dict[str, float]:
 
     Args:
         real: Features of at least 2 real images.
-        made: Features of at least 2 generated images.
+        generated: Features of at least 2 generated images.
     """
     from torchmetrics.image.fid import FrechetInceptionDistance
     from torchmetrics.image.kid import KernelInceptionDistance
@@ -112,10 +112,10 @@ def distances(real: Tensor, made: Tensor) -> dict[str, float]:
     frechet = FrechetInceptionDistance(network)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # warning about the memory of the features
-        kernel = KernelInceptionDistance(network, SUBSETS, min(SUBSET, len(real), len(made)))
+        kernel = KernelInceptionDistance(network, SUBSETS, min(SUBSET, len(real), len(generated)))
     for metric in (frechet, kernel):
         metric.update(real, real=True)
-        metric.update(made, real=False)
+        metric.update(generated, real=False)
     with torch.random.fork_rng([]):
         torch.manual_seed(0)  # for the subsets of the kernel distance
         return {"fid": float(frechet.compute()), "kid": float(kernel.compute()[0])}
@@ -153,6 +153,6 @@ def gaussian_images(x: Tensor, y: Tensor, labels: Tensor, seed: int = 0) -> Tens
         own, wanted = scores[(y == label).numpy()] if (y == label).any() else scores, (labels == label).numpy()
         covariance = np.cov(own.T) if len(own) > 1 else np.zeros((own.shape[1],) * 2)
         drawn[wanted] = generator.multivariate_normal(own.mean(0), np.atleast_2d(covariance), wanted.sum())
-    made = torch.from_numpy(pca.inverse_transform(drawn)).view(-1, *x.shape[1:])
-    made = made.clamp(x.amin().double(), x.amax().double())
-    return made.to(x.dtype) if x.is_floating_point() else made.round().to(x.dtype)
+    generated = torch.from_numpy(pca.inverse_transform(drawn)).view(-1, *x.shape[1:])
+    generated = generated.clamp(x.amin().double(), x.amax().double())
+    return generated.to(x.dtype) if x.is_floating_point() else generated.round().to(x.dtype)

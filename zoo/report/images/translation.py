@@ -32,7 +32,7 @@ class Example(NamedTuple):
 
     name: str
     image: np.ndarray
-    made: np.ndarray
+    output: np.ndarray
     real: np.ndarray
 
 
@@ -78,12 +78,12 @@ def evaluate_translation(model: ConditionalGAN, data: Data, present: list[str]) 
             names = content.samples.index[batch["row"].numpy()]
             powers["real"].append(radial_power(real))
             for name, translate in translators.items():
-                made = translate(x)
-                found[name].append(_scores(made, real, high - low))
-                powers[name].append(radial_power(made))
+                output = translate(x)
+                found[name].append(_scores(output, real, high - low))
+                powers[name].append(radial_power(output))
                 for i in torch.isin(batch["row"], shown).nonzero()[:, 0].tolist() if name == ours else []:
                     if split == present[-1]:
-                        pairs.append(Example(str(names[i]), x[i].numpy(), made[i].numpy(), real[i].numpy()))
+                        pairs.append(Example(str(names[i]), x[i].numpy(), output[i].numpy(), real[i].numpy()))
         rows = content.samples.index[content.rows(split).numpy()]
         by_image = {name: pd.DataFrame(torch.cat(v), rows, ["l1", "psnr", "ssim"]) for name, v in found.items()}
         tables.append(by_image[ours])
@@ -106,20 +106,22 @@ def evaluate_translation(model: ConditionalGAN, data: Data, present: list[str]) 
     )
 
 
-def _scores(made: Tensor, real: Tensor, span: float) -> Tensor:
+def _scores(output: Tensor, real: Tensor, span: float) -> Tensor:
     """L1, PSNR and SSIM of each image, ``(batch, 3)``."""
-    axes, span = tuple(range(1, made.ndim)), max(span, 1e-12)
-    psnr = peak_signal_noise_ratio(made, real, data_range=span, dim=axes, reduction="none")
-    ssim = structural_similarity_index_measure(made, real, data_range=span, reduction="none")
+    axes, span = tuple(range(1, output.ndim)), max(span, 1e-12)
+    psnr = peak_signal_noise_ratio(output, real, data_range=span, dim=axes, reduction="none")
+    ssim = structural_similarity_index_measure(output, real, data_range=span, reduction="none")
     assert isinstance(ssim, Tensor)
-    return torch.stack([(made - real).abs().mean(axes), psnr, ssim.view(-1)], 1)
+    return torch.stack([(output - real).abs().mean(axes), psnr, ssim.view(-1)], 1)
 
 
 def made_and_real(found: "Examples", title: str) -> Figure:
     """Input images, outputs of the model and true images."""
-    image, made, real = (np.stack([getattr(pair, row) for pair in found.pairs]) for row in ("image", "made", "real"))
+    image, output, real = (
+        np.stack([getattr(pair, row) for pair in found.pairs]) for row in ("image", "output", "real")
+    )
     ends = {"input": (float(image.min()), float(image.max())), "output": found.ends, "real": found.ends}
-    return side_by_side({"input": image, "output": made, "real": real}, ends, title)
+    return side_by_side({"input": image, "output": output, "real": real}, ends, title)
 
 
 def spectra(found: "Examples", unit: str, title: str) -> Figure:
@@ -182,8 +184,8 @@ def _ridge(data: Data, rows: Tensor) -> Translator:
     channels = y.shape[1]
 
     def translate(images: Tensor) -> Tensor:
-        made = [model.predict(neighbourhoods(image)).reshape(pixels, channels).T for image in images]
-        return torch.from_numpy(np.stack(made)).float().view(len(images), channels, *images.shape[2:])
+        output = [model.predict(neighbourhoods(image)).reshape(pixels, channels).T for image in images]
+        return torch.from_numpy(np.stack(output)).float().view(len(images), channels, *images.shape[2:])
 
     return translate
 

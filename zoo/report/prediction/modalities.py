@@ -46,8 +46,8 @@ def subset_scores(model: Model, data: Data, split: str) -> list[tuple[str, str, 
                 scored = seen & head.task.labelled(y)
                 metric = f"{target}_" * bool(target) + head.task.headline
                 metric += f" without {name}" if how == "without" else f" with {name} alone"
-                answer = head.answer(part[scored].to(model.device)).cpu()
-                value = head.task.followed(answer, y[scored], head.target) if scored.any() else np.nan
+                predicted = head.answer(part[scored].to(model.device)).cpu()
+                value = head.task.followed(predicted, y[scored], head.target) if scored.any() else np.nan
                 result.append((type(model).__name__, split, metric, value))
     return result
 

@@ -32,11 +32,11 @@ def target_scores(name: str, head: TargetHead, y: Tensor, outputs: dict[str, Ten
     # Without training rows, as in an external validation, censoring is estimated from the samples themselves.
     reference = y[torch.from_numpy(train)] if train.any() else y[torch.cat(list(known.values()))]
     device = head.mean.device
-    answers = {
+    own = {
         split: task.scored_answer(head, found[labelled(y[content.rows(split)])].to(device), reference).cpu()
         for split, found in outputs.items()
     }
-    by_name = {name: answers}
+    by_name = {name: own}
     if train.any():  # not for a table of test samples alone, as in an external validation
         found = baselines(data.baseline_features, y.numpy(), train, target)
         if several and task.classified:
@@ -45,25 +45,26 @@ def target_scores(name: str, head: TargetHead, y: Tensor, outputs: dict[str, Ten
             by_name[baseline] = {split: torch.from_numpy(values).float()[rows] for split, rows in known.items()}
     result: Scores = []
     for name, by_split in by_name.items():
-        for split, answer in by_split.items():
+        for split, predicted in by_split.items():
             truth = y[known[split]]
             result += [
-                (name, split, metric, value) for metric, value in task.scores(answer, truth, target, reference).items()
+                (name, split, metric, value)
+                for metric, value in task.scores(predicted, truth, target, reference).items()
             ]
         if several:  # of the last split
-            low, high = interval(answer, truth, head)
+            low, high = interval(predicted, truth, head)
             metric = task.headline
             result += [(name, split, f"{metric}_low", low), (name, split, f"{metric}_high", high)]
     return result
 
 
-def interval(answer: Tensor, y: Tensor, head: TargetHead) -> tuple[float, float]:
+def interval(predicted: Tensor, y: Tensor, head: TargetHead) -> tuple[float, float]:
     """Bounds of the 95% bootstrap interval of the headline metric; NaN if the metric is undefined."""
     if head.task.needs_event:
-        answer = answer[:, 0]
+        predicted = predicted[:, 0]
     rng = np.random.default_rng(0)
     draws = (torch.from_numpy(rng.integers(len(y), size=len(y))) for _ in range(RESAMPLES))
-    values = [head.task.followed(answer[rows], y[rows], head.target) for rows in draws] if len(y) else []
+    values = [head.task.followed(predicted[rows], y[rows], head.target) for rows in draws] if len(y) else []
     if np.isnan(values).all():
         return float("nan"), float("nan")
     low, high = np.nanquantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])

@@ -110,12 +110,12 @@ class GaussianCopula:
             for place, bounds in enumerate(part.bounds):
                 marks[rows, place] = np.searchsorted(bounds, u[:, len(self.numbers) + place])
         values[:, self.partial] = np.where(marks[:, len(self.levels) :], np.nan, values[:, self.partial])
-        made: dict[str, Any] = dict(zip(self.numbers, values.T, strict=True))
+        drawn: dict[str, Any] = dict(zip(self.numbers, values.T, strict=True))
         for name, levels, codes in zip(self.categories, self.levels, marks.T, strict=False):  # then indicators
-            made[name] = levels.take(codes)
+            drawn[name] = levels.take(codes)
         if self.target:
-            made[self.target] = pd.Index(names).take(of)
-        frame = pd.DataFrame({name: made[name] for name in self.frame}, pd.RangeIndex(1, n + 1, name="sample"))
+            drawn[self.target] = pd.Index(names).take(of)
+        frame = pd.DataFrame({name: drawn[name] for name in self.frame}, pd.RangeIndex(1, n + 1, name="sample"))
         return frame.astype(self.frame.dtypes)
 
 

@@ -37,11 +37,11 @@ def _canvas(title: str, rows: int, across: int, size: tuple[float, float]) -> tu
 def marginals(found: Comparison, title: str) -> Figure:
     """Distribution of each column in training and synthetic rows; of many columns the 24 least similar."""
     first = next(iter(found.tables))
-    alike = shapes(found.train, found.tables[first], found.columns)
-    chosen = set(alike.sort_values().index[:MOST_PANELS])
+    similarity = shapes(found.train, found.tables[first], found.columns)
+    chosen = set(similarity.sort_values().index[:MOST_PANELS])
     names = [name for name in found.columns.names if name in chosen]
     rows = -(-len(names) // ACROSS)
-    what = f"{title}: columns" + (f", the {MOST_PANELS} least similar" if len(alike) > MOST_PANELS else "")
+    what = f"{title}: columns" + (f", the {MOST_PANELS} least similar" if len(similarity) > MOST_PANELS else "")
     figure, axes = _canvas(what, rows, ACROSS, (9.6, 0.6 + 2.1 * rows))
     tables = {REAL: found.train, **found.tables}
     for name, panel in zip(names, axes, strict=False):
@@ -49,7 +49,7 @@ def marginals(found: Comparison, title: str) -> Figure:
         missing = [
             f"{100 * rows[name].isna().mean():.0f}" for rows in tables.values() if found.train[name].isna().any()
         ]
-        label = f"similarity {alike[name]:.3f}" + (f", missing {'/'.join(missing)}%" if missing else "")
+        label = f"similarity {similarity[name]:.3f}" + (f", missing {'/'.join(missing)}%" if missing else "")
         panel.set_title(f"{shorten(name, 30, placeholder='...')}\n{label}", fontsize=7.5, loc="left")
         panel.set_xlabel(f"[{found.units[name]}]" if name in found.units else "", fontsize=7)
     for panel in axes[len(names) :]:
@@ -88,12 +88,12 @@ def correlations(found: Comparison, title: str) -> Figure:
     """Pearson correlations in training and synthetic rows, and their difference; of many columns the first 30."""
     first = next(iter(found.tables))
     columns = found.columns.names[:MOST_COLUMNS]
-    real, made = (_coded(rows, columns, found).corr() for rows in (found.train, found.tables[first]))
+    real, synthetic = (_coded(rows, columns, found).corr() for rows in (found.train, found.tables[first]))
     side = 1.2 + 0.16 * len(real)
     figure, axes = _canvas(f"{title}: correlations", 1, 3, (3 * side + 1.6, side + 1.3))
     size = max(4.0, 8 - len(real) / 8)
     for panel, (name, values) in zip(
-        axes, {"training rows": real, first: made, "difference": made - real}.items(), strict=True
+        axes, {"training rows": real, first: synthetic, "difference": synthetic - real}.items(), strict=True
     ):
         image = panel.imshow(values, cmap="RdBu_r", vmin=-1, vmax=1)
         panel.set_title(name, fontsize=8, loc="left")

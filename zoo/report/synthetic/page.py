@@ -17,7 +17,7 @@ from ...template import render
 from .comparison import COPULA, REAL, Comparison
 from .scores import figures_of
 
-EQUAL = 0.005  # scores that differ by less are reported as equal
+EQUAL = 0.005  # scores that differ by less are reported as equally good
 LIKENESS = {
     "column_shapes": "distributions of all columns",
     "ks_complement": "distributions of numbers (Kolmogorov-Smirnov)",
