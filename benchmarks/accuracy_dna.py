@@ -1,12 +1,13 @@
-"""How good the DNA recipes are, beside simple models on the same folds and beside published figures.
+"""Accuracy of the DNA recipes, beside simple models on the same folds and published values.
 
     motif      motif_simulation: test accuracy over 5 seeds of data split and weights, and whether the consensus of the
-               most informative filter contains the motif that was planted
+               most informative filter contains the simulated motif
     splice     accuracy of 10 folds x 3 (seeds of folds and weights differ), duplicates in one fold
     promoters  leave one out: errors among 106, over 3 seeds of weights and of the validation rows
 
 Recipes were chosen without the test rows of the packaged split (``recipe_choice.py``), but most rows of these folds
-took part in that choice. Peers learn from training and validation rows, the networks stop by the latter.
+took part in that choice. Peers are trained on training and validation rows, of which the networks use the latter for
+early stopping.
 
 Run: ``python benchmarks/accuracy_dna.py [motif] [splice] [promoters]``
 """
@@ -41,7 +42,7 @@ def predicted(model: Supervised, data: Data) -> np.ndarray:
 
 
 def peers(data: Data, forest: bool = True) -> dict[str, np.ndarray]:
-    """Class codes of the test rows as simple models predict them."""
+    """Class codes of the test rows predicted by simple models."""
     test = data.dataset.rows("test")
     rest = torch.as_tensor(np.setdiff1d(np.arange(len(data.dataset.y)), test.numpy()))
     seen, unseen, y = data.baseline_features(rest), data.baseline_features(test), data.dataset.y[rest].numpy()
@@ -56,7 +57,7 @@ def peers(data: Data, forest: bool = True) -> dict[str, np.ndarray]:
 
 
 def motif() -> None:
-    """Accuracy, and the motif in the filters."""
+    """Print the accuracy, and whether the filters contain the motif."""
     print("\nmotif_simulation, cnn1d_motif: test rows of five splits")
     rows = []
     for seed in range(SEEDS):
@@ -95,7 +96,7 @@ def splice() -> None:
 
 
 def promoters() -> None:
-    """Errors if each sequence in turn is left out."""
+    """Print the number of leave-one-out errors."""
     print("\necoli_promoters, cnn1d_promoters: errors of leave-one-out among 106")
     data = SequenceData("ecoli_promoters")
     frame, truth = data.frame().reset_index(drop=True), data.dataset.y.numpy()
@@ -105,7 +106,7 @@ def promoters() -> None:
             rng = np.random.default_rng([seed, left_out])
             split = np.full(len(frame), "train", dtype="<U10")
             others = np.flatnonzero(np.arange(len(frame)) != left_out)
-            for code in (0, 1):  # a tenth of each class stops the training
+            for code in (0, 1):  # a tenth of each class is for early stopping
                 mine = others[truth[others] == code]
                 split[rng.choice(mine, len(mine) // 10, replace=False)] = "validation"
             split[left_out] = "test"

@@ -1,13 +1,13 @@
-"""How good the recipes for images are, over seeds, beside simple models on the same images.
+"""Scores of the recipes for images over several seeds, beside simple models on the same images.
 
     vessels        segmenter_vessels as it is (U-Net) and as a SegNet, trained on vessels_simulated and tested on images
-                   that another seed of the simulation made; beside a Frangi filter (scikit-image), whose widths and
+                   simulated with another seed; beside a Frangi filter (scikit-image), whose widths and
                    threshold are the best on the training images
     NAME[=FILE]    test scores of a recipe on its own (official) split, such as cnn3d_vessels, or
                    backbone_pneumonia=pneumoniamnist.npz; with ``--weights pretrained`` (or a file) a Backbone also
-                   finetuned from these weights, beside the same network from random ones
+                   fine-tuned from these weights, beside the same network from random weights
 
-A seed steers initial weights, order and augmentation. CPU seconds are those of the whole training.
+A seed determines initial weights, order and augmentation. CPU seconds are those of the whole training.
 Run: ``python benchmarks/accuracy_images.py [--seeds 5] [--weights pretrained] vessels NAME ...``
 """
 
@@ -24,7 +24,7 @@ from zoo.data.simulated.vessels import vessels
 from zoo.report import evaluate
 from zoo.training.segmentation import scores_of_masks
 
-HELD_OUT = range(1001, 1004)  # seeds of simulated images that nothing was trained or chosen on
+HELD_OUT = range(1001, 1004)  # seeds of simulated images that were not used for training or choices
 IMAGES: int | None = None  # so many of them; all
 WIDTHS = ([1], [1, 2], [1, 2, 3], [2, 3])
 SEGNET = ["--model.upsampling=unpool", "--model.skip_connections=false"]

@@ -1,16 +1,17 @@
-"""How good models of several omics are, over seeds or folds, beside simple models on the same rows.
+"""Scores of models of several omics over seeds or folds, beside simple models on the same rows.
 
     breast FOLDER  subtypes of the breast tumours of mixOmics by genes and microRNAs, on the split of the publication
                    (Singh et al. 2019, doi:10.1093/bioinformatics/bty1054; TCGA 2012, doi:10.1038/nature11412): a
                    folder with ``mrna_train.csv.gz``, ``mirna_test.csv.gz``, ``subtype_train.csv`` and so on. Ours
-                   learns from four fifths of the training rows and stops early by the last fifth, drawn by the seed,
-                   stratified; the simple models learn from all training rows. Test rows are predicted once, at last.
+                   is trained on four fifths of the training rows, with the last fifth, drawn by the seed and
+                   stratified, for early stopping; the simple models are trained on all. Test rows are predicted once,
+                   at the end.
                    Options are those of the recipes; the dropout of CustOmics, 0.5, is the best of five variants (0.3;
                    that linear, with ``divergence: kl``, ``target_weight: 5``) in 5 folds x 2 of the training rows.
     miniacc        five assays of adrenocortical carcinoma: 5 folds x 3 of ``zoo crossval`` with each recipe
-    simulated      planted factors, survival and missing modalities: see ``multiomics_simulation.py``
+    simulated      simulated factors, survival and missing modalities: see ``multiomics_simulation.py``
 
-Standard deviations are over seeds (folds). CPU seconds are those of training alone. XGBoost (no part of the zoo) is
+Standard deviations are over seeds (folds). CPU seconds are those of training alone. XGBoost (not part of the zoo) is
 measured if it is installed. Run: ``python benchmarks/accuracy_multiomics.py [breast FOLDER] [miniacc] [simulated]``
 """
 
@@ -74,7 +75,7 @@ def breast_tables(source: Path, folder: Path, seeds: int) -> list[str]:
     }
     samples = pd.concat(parts.pop("subtype")).set_axis(["subtype"], axis=1).rename_axis("sample")
     train = samples.index.isin(parts["mrna"][0].index)
-    # Data modules want validation rows: for models that need none, the test rows are called so, and predicted at last.
+    # Data modules require validation rows: for models that need none, these are the test rows, predicted at the end.
     samples["without"] = np.where(train, "train", "validation")
     for seed in range(seeds):
         known = samples[train]
@@ -122,7 +123,7 @@ def breast(source: Path, folder: Path, seeds: int) -> None:
 
 
 def simple(data: Data) -> dict[str, Callable[[int], Callable[[torch.Tensor], np.ndarray]]]:
-    """Simple models: from a seed to a trained one, which tells the class codes of rows."""
+    """Simple models: from a seed to a trained model that predicts class codes of rows."""
     assert isinstance(data, MultiOmicsData)
     content, train = data.dataset, data.dataset.rows("train")
     values, y = data.baseline_features(torch.arange(len(content.y)))[""], content.y.numpy()
@@ -155,7 +156,7 @@ def simple(data: Data) -> dict[str, Callable[[int], Callable[[torch.Tensor], np.
 
 
 def said(model: Any, data: Data, rows: torch.Tensor) -> np.ndarray:
-    """Class codes that a model of ours gives these rows."""
+    """Class codes predicted by a model of the zoo."""
     assert isinstance(model, Supervised)
     with torch.inference_mode():
         return model.eval().predict_from(model(data.dataset.x[rows])).argmax(1).numpy()
@@ -167,7 +168,7 @@ def scores(y: torch.Tensor, answer: np.ndarray) -> tuple[float, float]:
 
 
 def miniacc(folder: Path) -> None:
-    """Subtype and survival of adrenocortical carcinoma, and what is lost without each assay."""
+    """Subtype and survival of adrenocortical carcinoma, and the loss without each assay."""
     found: dict[str, dict[str, pd.DataFrame]] = {}
     for recipe in RECIPES:
         options = ["--config", recipe, CPU, f"--trainer.default_root_dir={folder}"]

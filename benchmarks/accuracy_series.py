@@ -1,10 +1,10 @@
-"""How good the recipes for series are on official splits, over 5 seeds, beside simple models and MiniRocket.
+"""Scores of the recipes for series on official splits over 5 seeds, beside simple models and MiniRocket.
 
-Recipes were chosen on training rows alone. A seed steers the initial weights, the validation rows that are taken from
-the training rows, augmentation and order; the test rows are those of the archive, or, of the simulated beats, patients
-that no seed trains on. CPU seconds are those of the whole training.
+Recipes were chosen on training rows only. A seed determines the initial weights, the validation rows that are taken
+from the training rows, augmentation and order; the test rows are those of the archive or, for the simulated beats,
+patients that no seed uses for training. CPU seconds are those of the whole training.
 
-Data that are not shipped are given as files; MiniRocket and ROCKET need aeon in an environment of its own:
+Data that are not packaged are given as files; MiniRocket and ROCKET need aeon in a separate environment:
 
     python -m venv peers && peers/bin/pip install aeon
     python benchmarks/accuracy_series.py --peers peers/bin/python \\

@@ -1,9 +1,9 @@
-"""Ours beside scikit-learn's on the same folds: 5 folds x 10 repeats of Pima and breast cancer.
+"""Scores beside those of scikit-learn on the same folds: 5 folds x 10 repeats of Pima and breast cancer.
 
-The peers learn from all four other folds. Ours learns from 82% of those and stops early by the rest, so it sees fewer
-rows. The folds are those of ``zoo crossval`` with ``data.seed 0``; the recipes were chosen without the test rows of the
-packaged split (see ``recipe_choice.py``), but most rows of these folds took part in that choice, so the advantage shown
-here is a little optimistic. Run: ``python benchmarks/accuracy_tabular.py [--repeats 10]``
+The peers are trained on all four other folds. Ours is trained on 82% of those, with the rest for early stopping, so it
+has fewer training rows. The folds are those of ``zoo crossval`` with ``data.seed 0``; the recipes were chosen without
+the test rows of the packaged split (see ``recipe_choice.py``), but most rows of these folds took part in that choice,
+so the advantage shown here is a little optimistic. Run: ``python benchmarks/accuracy_tabular.py [--repeats 10]``
 """
 
 import warnings

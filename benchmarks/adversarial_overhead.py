@@ -2,7 +2,7 @@
 
 Wasserstein loss with gradient penalty, three steps of the discriminator for each of the generator, moving average:
 `tabulargan_pima` on the Pima training rows. Ours runs under Lightning as `zoo fit` does, without validation; the plain
-loop encodes each batch too, and does nothing else. Both take turns in one process; the median of the rounds counts.
+loop also encodes each batch, and does nothing else. Both run alternately in one process; medians over rounds are shown.
 """
 
 import statistics
@@ -29,7 +29,7 @@ QUIET = {
 
 
 def plain(model: TabularGAN, batches: list[dict[str, torch.Tensor]], epochs: int) -> None:
-    """The loop that a student would write."""
+    """A plain training loop."""
     judge = model.discriminator
     generator = torch.optim.Adam(model.parameter_groups(), 0.003, (0.5, 0.999), fused=True)
     discriminator = torch.optim.Adam(model.discriminator.parameters(), 0.004, (0.5, 0.999), fused=True)

@@ -1,19 +1,19 @@
-"""How well MAD-GAN finds unusual series, over seeds, beside simple models of the same normal training series.
+"""Anomaly detection by MAD-GAN over several seeds, beside simple models of the same normal training series.
 
-A seed steers the weights, the order of the batches, and who validates; of the simulated beats also which patients
-train, of data with official test series not who tests. Every figure is of test series. The simple models: all is called
-an anomaly, what 10 principal components leave, the distance to the nearest training series.
+A seed determines the weights, the order of the batches and the validation series; for the simulated beats also the
+training patients. Official test series are the same for all seeds. All scores are of test series. The simple models
+flag all series, or use the residual after 10 principal components, or the distance to the nearest training series.
 
     AUROC, AP   of the score, anomalies against normal series (area under the ROC curve, average precision)
-    best F1     of the threshold that suits the test series best; nothing is adjusted for anomalies found in part
-    F1          of the threshold that 5 % of the normal validation series exceed
-    descent     milliseconds a window that the search for its noise takes, all test windows at once, one thread
+    best F1     at the best threshold for the test series; no point adjustment for partly detected anomalies
+    F1          at the threshold that 5 % of the normal validation series exceed
+    descent     milliseconds per window for the search for its noise, all test windows at once, one thread
 
     python benchmarks/anomaly.py --basic-motions BasicMotions_TRAIN.ts,BasicMotions_TEST.ts \\
         --ecg200 FOLDER_OF_ECG200 --ecg5000 FOLDER_OF_ECG5000
 
-BasicMotions need not be given where aeon is installed. Class 1 is normal in ECG200 and ECG5000; ECG200 has no recipe of
-its own and is trained as ECG5000.
+BasicMotions need not be given where aeon is installed. Class 1 is normal in ECG200 and ECG5000; ECG200 has no recipe
+and is trained with that of ECG5000.
 """
 
 import tempfile

@@ -1,12 +1,12 @@
-"""Do made samples help a classifier that has few real ones, as for liver lesions (Frid-Adar et al. 2018)?
+"""Effect of synthetic samples on a classifier with few real samples, as for liver lesions (Frid-Adar et al. 2018).
 
 That paper (doi:10.1016/j.neucom.2018.09.013) added images of a DCGAN to 182 computed tomographies of lesions. Here
-digits of 8 x 8 pixels stand for them: 10 or 30 images of each class train the classifier, and the GAN sees no other.
-Each set is enlarged to 200 images of each class: by moving images by up to a pixel, by SMOTE (Chawla et al. 2002,
+digits of 8 x 8 pixels replace them: 10 or 30 images of each class train the classifier and the GAN. Each set is
+enlarged to 200 images of each class: by shifting images by up to a pixel, by SMOTE (Chawla et al. 2002,
 doi:10.1613/jair.953), which interpolates between neighbours of a class, by the GAN of the recipe ``dcgan_digits`` with
-augmentation for its discriminator, and by moving what that made. The classifier is a small convolutional network that
-takes 500 steps whatever the set. Test rows are those of the packaged split; each of three seeds steers which training
-rows are drawn, the first weights and the noise.
+augmentation for its discriminator, and by shifting the generated images. The classifier is a small convolutional
+network that is trained for 500 steps with every set. Test rows are those of the packaged split; each of three seeds
+determines the training rows, the initial weights and the noise.
 
 Tables: 50 or 100 rows of Pima, enlarged to 400 by SMOTE, or by the recipe ``tabulargan_pima``, with the mean ROC-AUC of
 logistic regression and a random forest, over five seeds. Images take about 2 CPU-minutes, tables 1.
@@ -36,7 +36,7 @@ from zoo import files, runs
 from zoo.data import Data, ImageData, TableData
 from zoo.models import REGISTRY
 from zoo.models.gans.generative import Generative
-from zoo.report.images.features import Seer
+from zoo.report.images.features import FeatureNetwork
 
 FEW, ENLARGED, STEPS, SEEDS = (10, 30), 200, 600, range(3)  # steps of the GAN of images; it is slower than all else
 TABLE_FEW, TABLE_ENLARGED, TABLE_STEPS, TABLE_SEEDS = (50, 100), 400, 600, range(5)
@@ -133,7 +133,7 @@ def images(split: str) -> None:
                 "DCGAN, moved by a pixel": enlarged(x, y, moved(*enlarged(x, y, ours), seed)),
             }
             for name, some in sets.items():
-                right = Seer(data.spec, *some, seed=seed).right(data.dataset.x[rows], data.dataset.y[rows])
+                right = FeatureNetwork(data.spec, *some, seed=seed).accuracy(data.dataset.x[rows], data.dataset.y[rows])
                 found.append((name, right))
         show(f"digits, {each} images of each class, {len(rows)} {split} rows: accuracy", found)
 

@@ -1,21 +1,21 @@
 """Our CustOmics beside the published `customics` (Benkirane et al. 2023, doi:10.1371/journal.pcbi.1010921).
 
-Both learn from the same training samples and see the same numbers, those of our encoders (the package scales nothing
-itself), with the same network (autoencoders of 512, 256 and 128 units, a central one of as many), batches of 32, Adam
+Both are trained on the same samples with the same inputs, those of our encoders (the package does not scale its
+inputs), with the same network (autoencoders of 512, 256 and 128 units, a central one of as many), batches of 32, Adam
 at 1e-3, the same weights of the losses (5 of classes, 1 of survival) and the same switch between the phases:
 
-    published            our network and loss as the package has them, for as many epochs on all training samples
+    published            our network and loss as in the package, for as many epochs on all training samples
     corrected            ours, as long and on the same samples
-    corrected, stopped   the same with a fifth of the training samples set aside, which choose the best epoch
+    corrected, stopped   the same with a fifth of the training samples held out to choose the best epoch
 
 The simulated cohort has three omics, and a subtype and a time of survival to predict. With ``--breast`` the breast
 tumours of mixOmics are measured too (Singh et al. 2019, doi:10.1093/bioinformatics/bty1054; TCGA 2012,
 doi:10.1038/nature11412): a folder with ``mrna_train.csv.gz``, ``mirna_test.csv.gz`` and so on, and the classes in
-``subtype_train.csv`` and ``subtype_test.csv``; test samples lack the proteins, so that nobody is given them. The split
-is fixed; seeds change first weights and order of batches, and standard deviations are of that alone. F1 is the mean
-over classes, the C-index Harrell's. That both networks are the same is checked from equal weights.
+``subtype_train.csv`` and ``subtype_test.csv``; the proteins are not used, because test samples lack them. The split
+is fixed; seeds change initial weights and order of batches only, to which standard deviations refer. F1 is the mean
+over classes, the C-index Harrell's. The equality of both networks is checked from equal weights.
 
-The package lives in an environment of its own, and both in processes of their own that take turns, with one thread
+The package runs in a separate environment; both run alternately, in separate processes, with one thread
 each; without ``--peer`` only ours is measured. Seconds are those of the processor, of training alone, after a short
 training to warm up. The package computes the Cox loss even where its weight is 0; that is part of its time.
 
@@ -121,7 +121,7 @@ def simulated(workers: dict[str, Worker], folder: Path, options: argparse.Namesp
 
 
 def check(cohort: Cohort, workers: dict[str, Worker], weights: Path) -> None:
-    """That ``published`` is what the package does: both from the same weights, through the same batches."""
+    """Check that ``published`` reproduces the package, from the same weights through the same batches."""
     job = {**cohort.job, "do": "check", "variant": "published", "seed": 0, "switch": 1}
     theirs, ours = (workers[name].do(**job, weights=str(weights), steps=STEPS) for name in ("customics", "ours"))
     print(f"\nSame first weights and batches, no dropout, {STEPS} steps in each phase: largest difference")

@@ -38,7 +38,7 @@ COX = {"efron": efron, "breslow": breslow}
 
 @cache
 def read(table: str, split: str, survival: bool, modalities: str) -> MultiOmicsData:
-    """Samples with their split; the time of survival is a further target. The modalities are written as JSON."""
+    """Samples with their split; the time of survival is an extra target. The modalities are written as JSON."""
     more: dict[str, Any] = {}
     if survival:
         more["also"] = {"survival": {"target": "time", "event": "event", "weight": SURVIVAL_WEIGHT}}
@@ -72,7 +72,7 @@ def build(job: Job, dropout: float = DROPOUT) -> tuple[CustOmics, MultiOmicsData
 
 
 def train(job: Job) -> Job:
-    """Train, and tell the class and the risk of each test sample."""
+    """Train, and predict class and risk of each test sample."""
     model, data = build(job)
     stop, content = "stopped" in job["variant"], data.dataset
     with tempfile.TemporaryDirectory() as folder:

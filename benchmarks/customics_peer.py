@@ -1,7 +1,7 @@
-"""The published `customics` for `benchmarks/customics.py`, run by the Python of an environment of its own.
+"""The published `customics` for `benchmarks/customics.py`, run by the Python of a separate environment.
 
-A worker reads jobs from its standard input, one JSON object a line, and answers each with one: so that the two
-contestants, each in a process that lives as long as the benchmark, can take turns.
+A worker reads jobs from its standard input, one JSON object a line, and replies to each with one, so that both
+implementations, each in a process that lives as long as the benchmark, can run alternately.
 """
 
 import importlib
@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 Job = dict[str, Any]
-# Of both contestants: the sizes of the authors' own training script.
+# Of both implementations: the sizes of the authors' own training script.
 HIDDEN, LATENT, CLASSIFIER, RISK, DROPOUT, RATE, BATCH = [512, 256], 128, [128, 64], [64, 32], 0.2, 1e-3, 32
 CLASS_WEIGHT, SURVIVAL_WEIGHT, BETA = 5.0, 1.0, 1.0
 
@@ -112,7 +112,7 @@ def build(job: Job, training: Any, dropout: float = DROPOUT) -> Any:
 
 
 def train(job: Job) -> Job:
-    """Train, and tell the class and the risk of each test sample."""
+    """Train, and predict class and risk of each test sample."""
     training, test = read(job["path"])
     model = build(job, training)
     start = usage()[0]
@@ -132,7 +132,7 @@ def train(job: Job) -> Job:
 
 
 def check(job: Job) -> Job:
-    """Losses of the first steps of both phases, and what test samples get after them; no unit is silenced."""
+    """Losses of the first steps of both phases, and what test samples get after them; without dropout."""
     training, test = read(job["path"])
     model = build(job, training, dropout=0.0)
     np.savez(job["weights"], *[values.detach().numpy() for values in model.parameters()])

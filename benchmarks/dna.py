@@ -1,10 +1,10 @@
-"""Speed of what the zoo does with DNA, beside its peers: encoding, convolution, training, logos and Tomtom.
+"""Speed of operations on DNA, beside other packages: encoding, convolution, training, logos and Tomtom.
 
-Everything runs in one process and on one thread. A round runs each contestant once, in turn, so that whatever else the
-machine does reaches all of them; times are CPU seconds. The tables give the median over the rounds, and the median and
-range of the ratios within a round: how many times as long a contestant takes as the first of its table, which is ours.
+Everything runs in one process and on one thread. A round runs each implementation once, alternately, so that other load
+on the machine affects all of them; times are CPU seconds. The tables give the median over the rounds, and the median
+and range of the ratios within a round: the time of an implementation relative to the first of its table, which is ours.
 
-Peers are optional. Those that would disturb the project's environment are read from one of their own, after it:
+Other packages are optional. Those that conflict with the project's environment are read from a separate one:
 
     python -m venv peers && peers/bin/pip install seqpro
     python benchmarks/dna.py --peers peers/lib/python3.11/site-packages

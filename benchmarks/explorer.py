@@ -1,10 +1,10 @@
-"""The latent explorer with 20,000 samples: seconds to the page, its size, and how fast it answers in a browser.
+"""The latent explorer with 20,000 samples: time to write the page, its size, and its response times in a browser.
 
-Three made-up layers of 64 units, 14,000 training samples of 8 groups, a sample table of 14 columns; one thread. UMAP is
-timed after a first small run, for it compiles itself for 1 to 2 minutes in each process. The browser is headless
-Chromium on the same machine, without a GPU: it draws in software, which is slower than any laptop's graphics. Frames a
+Three simulated layers of 64 units, 14,000 training samples of 8 groups, a sample table of 14 columns; one thread. UMAP
+is timed after a first small run, because it is compiled for 1 to 2 minutes in each process. The browser is headless
+Chromium on the same machine, without a GPU: it renders in software, which is slower than any graphics card. Frames a
 second are those of the page while the mouse drags a map; the other times are from the event to the frame that shows its
-result, median of 5; how much of that is script, and not drawing, tells what a machine with a GPU would need.
+result, median of 5; the share of scripts, without rendering, indicates the time on a machine with a GPU.
 
 Needs Chromium. Run: ``python benchmarks/explorer.py``
 """

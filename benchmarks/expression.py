@@ -1,22 +1,23 @@
-"""Our VAE on counts beside scVI of scvi-tools: quality of what is learnt, time an epoch, memory.
+"""Our VAE on counts beside scVI of scvi-tools: quality of the latent space, time per epoch, memory.
 
-Both learn from the same training cells of the same ``.h5ad``, with the same network (one hidden layer of 128, 10 latent
+Both are trained on the same cells of the same ``.h5ad``, with the same network (one hidden layer of 128, 10 latent
 dimensions, ReLU, batch normalisation, dropout of 0.1, the batch as a covariate, the observed library size, one
-dispersion a gene), batches of 128, the same Adam at 1e-3, no warm-up of the divergence, and as many epochs. What is
-left is what each package does of its own accord: scVI reads log(1 + count), ours log(1 + count per 10,000) in standard
-units; ours tells the encoder the batch too; scVI's batch normalisation remembers ten times as many steps.
+dispersion a gene), batches of 128, the same Adam at 1e-3, no warm-up of the divergence, and as many epochs. The
+remaining differences are those of the packages: the input of scVI is log(1 + count), that of ours the standardised
+log(1 + count per 10,000); in ours the batch is also an input of the encoder; the running averages of scVI's batch
+normalisation span ten times as many steps.
 
     log-likelihood   of a test cell, in nats, a sum over genes: importance-weighted with as many draws of z for both
-                     (Burda et al. 2016, arXiv:1509.00519). Both include all constants of the distribution; that the
-                     numbers mean the same is checked on given counts, means and dispersions before anything is trained.
+                     (Burda et al. 2016, arXiv:1509.00519). Both include all constants of the distribution; their
+                     equality is checked on given counts, means and dispersions before the training.
     error            minus the log-likelihood of a test cell given one draw of z from its posterior, in nats
     silhouette, ARI  of the true groups among test cells in latent space; ARI is that of k-means with the true number
     mixing           of batches among the 15 nearest test cells; 1 is as if they were shuffled (`zoo.latent.quality`)
 
-scVI lives in an environment of its own, and both in processes of their own that take turns, so that whatever else the
-machine does reaches both; without ``--peer`` only ours is measured. Times are of one epoch through the real trainers;
-the first epoch of each training warms up. Ratios are those within a round. Seconds of the processor ("CPU") suffer less
-from other processes than those of the clock.
+scVI runs in a separate environment; both run alternately in separate processes, so that other load on the machine
+affects both; without ``--peer`` only ours is measured. Times are of one epoch through the real trainers;
+the first epoch of each training warms up. Ratios are those within a round. CPU seconds are less affected
+by other processes than wall-clock time.
 
     python -m venv peer && peer/bin/pip install scvi-tools scanpy
     python benchmarks/expression.py --peer peer/bin/python

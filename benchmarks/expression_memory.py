@@ -1,7 +1,7 @@
 """A large count matrix: memory and time to read it, and to train on it.
 
 Writes sparse counts of 100,000 cells and 2,000 genes, a tenth of them above 0, as ``.h5ad`` into a temporary folder. A
-fresh process then reads, checks and splits them, lets an encoding learn from the training cells, makes one epoch of
+fresh process then reads, checks and splits them, fits an encoding to the training cells, iterates over one epoch of
 training batches of 128, and trains a variational autoencoder with a negative-binomial likelihood for one epoch. Memory
 is the peak of that process so far; the libraries are part of it and have a line of their own. Dense, the matrix alone
 would be 0.8 GB as float32, and as float64 twice that.

@@ -28,7 +28,7 @@ def read(path: str, batch: str | None) -> ExpressionData:
 
 
 def work(job: Job, clock: Clock) -> Job:
-    """Train, or tell the versions."""
+    """Train, or report the versions."""
     quieten()
     if job["do"] == "hello":
         return {"versions": {name: version(name) for name in ("biozoo", "torch", "lightning")}}
@@ -73,7 +73,7 @@ def everything(folder: Path, clock: Clock) -> dict[str, Any]:
 
 @torch.inference_mode()
 def quality(model: VAE, data: ExpressionData, draws: int) -> Job:
-    """What a trained model makes of the test cells."""
+    """Results of a trained model on the test cells."""
     parts = [data.dataset.x[rows] for rows in data.dataset.rows("test").split(BATCH)]
     exact = torch.cat([model.importance_weighted(x, draws) for x in parts])
     error = torch.cat([model.terms(x, number)[:, 1] for number, x in enumerate(parts)])

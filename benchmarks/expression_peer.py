@@ -1,7 +1,7 @@
-"""scVI of scvi-tools for `benchmarks/expression.py`, run by the Python of an environment of its own.
+"""scVI of scvi-tools for `benchmarks/expression.py`, run by the Python of a separate environment.
 
-A worker reads jobs from its standard input, one JSON object a line, and answers each with one: so that the two
-contestants, each in a process that lives as long as the benchmark, can take turns.
+A worker reads jobs from its standard input, one JSON object a line, and replies to each with one, so that both
+implementations, each in a process that lives as long as the benchmark, can run alternately.
 """
 
 import json
@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 Job = dict[str, Any]
-BATCH, HIDDEN, LATENT, DROPOUT, RATE, DECAY = 128, 128, 10, 0.1, 1e-3, 1e-6  # of both contestants
+BATCH, HIDDEN, LATENT, DROPOUT, RATE, DECAY = 128, 128, 10, 0.1, 1e-3, 1e-6  # of both implementations
 EPS = 1e-8  # of Adam, as in torch and ours; scVI would take 0.01
 
 

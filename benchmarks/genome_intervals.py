@@ -2,9 +2,9 @@
 
 Writes a random genome of 24 chromosomes and 1.2 million intervals of 200 bases into a temporary folder, then reads all
 of them in random batches of 256, as training does, half of them from the minus strand. pyfaidx's own reading of a
-sample stands beside it. Memory is the peak of the process that reads, which must stay below 2 GB; the libraries are
-part of it and have a line of their own. The genome has just been written, so that it lies in the system's page cache
-where there is room for it.
+sample stands beside it. Memory is the peak of the process that reads, which must stay below 2 GB; it includes the
+libraries, which are also shown separately. The genome has just been written, so that it is in the page cache if there
+is enough memory.
 
 Run: ``python benchmarks/genome_intervals.py --gigabases 3``
 """
@@ -28,7 +28,7 @@ SAMPLE = 20_000  # read by pyfaidx
 
 
 def write_genome(path: Path, gigabases: float) -> dict[str, int]:
-    """Random bases, the first of 24 chromosomes five times as long as the last, as in man; returns their sizes."""
+    """Random bases, the first of 24 chromosomes five times as long as the last, as in humans; returns their sizes."""
     rng = np.random.default_rng(0)
     shares = np.linspace(5, 1, CHROMOSOMES)
     lines = {f"chr{i}": int(share * gigabases * 1e9 / LINE) for i, share in enumerate(shares / shares.sum(), 1)}

@@ -1,9 +1,9 @@
 """Gramian angular fields beside pyts: speed of 10,000 series, agreement, and share of a training step.
 
-Everything runs in one process and on one thread. A round runs each contestant once, in turn, so that whatever else the
-machine does reaches both; times are CPU seconds, the ratio is the median over the rounds of pyts over ours. Ours makes
-the images in batches of 256, as training does, and keeps none; pyts makes both fields of all series at once, of batches
-of 256 too, or series by series, as a data set that makes its images on the fly calls it.
+Everything runs in one process and on one thread. A round runs each implementation once, alternately, so that other load
+on the machine affects both; times are CPU seconds, the ratio is the median over the rounds of pyts over ours. Ours
+computes the images in batches of 256, as in training, and discards them; pyts computes both fields of all series at
+once, of batches of 256, or series by series, as a data set that computes its images on the fly does.
 
 Needs pyts beside the project: ``pip install --no-deps pyts``. Run: ``python benchmarks/gramian.py``
 """

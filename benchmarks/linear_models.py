@@ -1,7 +1,7 @@
-"""Linear autoencoders against what is known exactly: PCA, and the likelihood of probabilistic PCA.
+"""Linear autoencoders compared with exact solutions: PCA, and the likelihood of probabilistic PCA.
 
 A linear autoencoder with tied weights must find the subspace of PCA; the evidence lower bound of a linear VAE must
-reach the likelihood of probabilistic PCA (Tipping and Bishop 1999; Lucas et al. 2019, arXiv:1911.02469). On made-up
+reach the likelihood of probabilistic PCA (Tipping and Bishop 1999; Lucas et al. 2019, arXiv:1911.02469). On simulated
 samples and on the breast-cancer table, training rows, three seeds.
 
 Run: ``python benchmarks/linear_models.py``

@@ -1,9 +1,9 @@
-"""Made images beside simple ways to make some: DCGAN, ViTGAN, a Gaussian of pixels, the training images themselves.
+"""Generated images: DCGAN, ViTGAN, a Gaussian of pixels, and the training images themselves.
 
-Each network is trained by its recipe with other first weights, and other noise, for each of three seeds; the split
-stays, and so do the baselines. Scores are those of `zoo.report.images.scores` on the test rows, which chose nothing.
-CPU seconds are those of the whole training, with its validation. Digits take about 5 CPU-minutes; pneumonia needs the
-file of the user, and takes 2 for each seed:
+Each network is trained by its recipe with other initial weights and other noise for each of three seeds; split and
+baselines are the same. Scores are those of `zoo.report.images.scores` on the test rows, which were not used for
+choices. CPU seconds are those of the whole training, with its validation. Digits take about 5 CPU-minutes; pneumonia
+needs the file of the user, and takes 2 for each seed:
 
     python benchmarks/made_images.py
     python benchmarks/made_images.py --pneumonia pneumoniamnist.npz [--seeds 1]

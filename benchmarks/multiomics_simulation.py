@@ -1,18 +1,18 @@
-"""Section ``simulated`` of ``accuracy_multiomics.py``: CustOmics on three omics of 2,000 made-up patients.
+"""Section ``simulated`` of ``accuracy_multiomics.py``: CustOmics on three omics of 2,000 simulated patients.
 
-For each of three cohorts, on which no option was chosen: how well the planted shared factors can be read off its latent
-spaces, its accuracy and C-index beside the best that can be had, and what it loses if modalities are missing completely
-at random, in training and test alike. A factor is rebuilt by least squares fitted on training rows, and correlated with
-the truth on test rows; so are the canonical correlations of scikit-learn, of which the smallest is shown.
+For each of three cohorts, on which no option was chosen: how well the simulated shared factors are recovered from its
+latent spaces, its accuracy and C-index beside the best possible ones, and the loss if modalities are missing completely
+at random, in training and test data. A factor is estimated by least squares fitted on training rows, and correlated
+with the truth on test rows; so are the canonical correlations of scikit-learn, of which the smallest is shown.
 
-    factors known     true probabilities and hazards: nobody who sees the omics can be as good
-    loadings known    who knows which factor each feature carries, learns how much from the true factors of training
-                      rows, and names the likeliest factors given all that was measured: the best to be expected
-    recipe            ``customics_simulated``; its small weights of the targets, which keep factors that say nothing of
-                      them too, were chosen on validation rows of cohorts 0 and 1
-    heavy targets     the same with the weights that are usual, chosen for accuracy and C-index alone
+    factors known     true probabilities and hazards, which predictions from the omics cannot reach
+    loadings known    the factor of each feature is known, its loading is estimated from the true factors of training
+                      rows, and factors are estimated by their posterior mean given all measurements: the best possible
+    recipe            ``customics_simulated``; its small weights of the targets, which also retain factors without
+                      information on them, were chosen on validation rows of cohorts 0 and 1
+    heavy targets     the same with usual weights, chosen for accuracy and C-index only
 
-Simple models see the mean where a modality is missing, and which are.
+Inputs of the simple models are the mean where a modality is missing, and indicators of missing modalities.
 """
 
 import json

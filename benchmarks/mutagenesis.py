@@ -1,6 +1,6 @@
-"""In-silico mutagenesis beside tangermeme's: processor time on one thread, for the same network and sequences.
+"""In-silico mutagenesis beside tangermeme's: CPU time on one thread, for the same network and sequences.
 
-Each round runs both, in turn and in one process, so that whatever else the machine does reaches both; the table gives
+Each round runs both alternately in one process, so that other load on the machine affects both; the table gives
 median times, and the median and range of the ratios within a round. Weights are as initialised. tangermeme may choose
 its own computation of windows (fastISM); it does so in jobs that would else take it more than 30 seconds, if a trial
 shows that they are faster, which these networks are not at this length. Its batches are of 64, where it is fastest.

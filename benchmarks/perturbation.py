@@ -1,14 +1,14 @@
-"""Planted effects of drugs that an in-silico perturbation finds, beside a t-test and a linear model of each feature.
+"""Detection of simulated drug effects by in-silico perturbation, beside a t-test and a linear model of each feature.
 
 Simulated cohorts of 1,000 patients (`zoo.data.simulated.drugs`): ten drugs shift six of 120 features each. Clinical
-columns drive both drugs and features; in the first setting a frailty without a column does so too, in the second
-nothing is unmeasured. Six autoencoders of the recipe ``vae_drugs``, three of each of two latent sizes, learn from 900
-patients and stop by the other 100; two copies of each drug are among their columns. Tests of single features
-use all 1,000.
+columns drive both drugs and features; in the first setting an unmeasured frailty does so too, in the second there are
+no unmeasured confounders. Six autoencoders of the recipe ``vae_drugs``, three of each of two latent sizes, are trained
+on 900 patients, with the other 100 for early stopping; two copies of each drug are among their columns. Tests of single
+features use all 1,000.
 
 Each method reports pairs of a drug and a feature at a false discovery rate of 5%, so that precision should be 0.95.
-``ranking`` is the average precision of the whole order, whatever the threshold. Options of the recipe were chosen on
-other seeds. Seconds are of the processor, one thread; the training is shared by the last three methods.
+``ranking`` is the average precision of the whole ranking, independent of a threshold. Options of the recipe were chosen
+on other seeds. Seconds are CPU seconds, one thread; the training is shared by the last three methods.
 
 Run: ``python benchmarks/perturbation.py``
 """

@@ -1,8 +1,8 @@
-"""How the recipes were chosen: cross-validation among the training and validation rows of each packaged split.
+"""Choice of the recipes: cross-validation among the training and validation rows of each packaged split.
 
-The test rows of the packaged split (``data.seed 0``) are taken away before anything is tried, so the test scores on the
-cards are of rows that this choice has not seen (what stands among the candidates for Pima was suggested by an earlier
-look at all its rows). Of data that are not shipped, give the training file: ``cnn2d_ecg200=ECG200_TRAIN.tsv``.
+The test rows of the packaged split (``data.seed 0``) are removed before the comparison, so the test scores on the
+cards are of rows that were not used for the choice (the candidates for Pima were suggested by an earlier experiment
+with all its rows). For data that are not packaged, give the training file: ``cnn2d_ecg200=ECG200_TRAIN.tsv``.
 
 Run: ``python benchmarks/recipe_choice.py [RECIPE ...]``
 """

@@ -1,4 +1,4 @@
-"""Seconds from the shell to the answer, median of 10: commands that must not import torch, and one that does.
+"""Run time of commands, median of 10: commands that must not import torch, and one that does.
 
 Run: ``python benchmarks/startup.py``
 """

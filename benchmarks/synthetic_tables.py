@@ -1,14 +1,14 @@
 """Synthetic Pima women: TabularGAN beside a Gaussian copula and real rows, on held-out rows, over 5 seeds.
 
-A seed steers the split (70% to learn from, 30% held out, stratified), weights, noise, and what the copula draws. The
-network takes its validation rows from the 70%; the copula, which has nothing to choose, learns from all of these. All
-make as many rows as there are in the 70%, and are scored once against the 30%. The row "real rows" is what the rows to
-learn from get in their place; their privacy is that of one half of the held-out rows beside the other. CPU seconds are
-those of the whole training; the copula's include sampling.
+A seed determines the split (70% for training, 30% held out, stratified), weights, noise, and the draws of the copula.
+The network takes its validation rows from the 70%; the copula, which needs none, is fitted to all of these. Both
+generate as many rows as there are in the 70%, and are scored once against the 30%. "Real rows" are the training rows
+scored like synthetic ones; their privacy is that of one half of the held-out rows compared with the other. CPU seconds
+are those of the whole training; the copula's include sampling.
 
 The metrics are those of `zoo.report.synthetic.scores.synthetic_scores`. Columns and pairs are scored by the formulas of
-SDMetrics, which is no dependency: its licence is MIT, but it needs copulas, which is under the Business Source Licence.
-Given an environment with it, ours are checked against its own:
+SDMetrics, which is not a dependency: its licence is MIT, but it needs copulas, which is under the Business Source
+Licence. In an environment that has it, our metrics are compared with its own:
 
     python -m venv peer && peer/bin/pip install sdmetrics
     python benchmarks/synthetic_tables.py --sdmetrics peer/bin/python

@@ -1,6 +1,6 @@
 """Time per epoch of our `Trainer.fit` against bare PyTorch loops: same network, batches and optimiser, on the CPU.
 
-Every round runs each loop once, in turn and in one process, so that whatever else the machine does reaches all of them;
+Every round runs each loop once, alternately in one process, so that other load on the machine affects all of them;
 the table gives the median over the rounds, and the median of the ratios within a round. An epoch is timed from the
 start of one to the start of the next (validation, logging and checkpoints are inside; set-up, the sanity check and the
 first epochs are not).
@@ -122,7 +122,7 @@ def bare_lightning(data: TableData, epochs: int, make: MakeOptimizer) -> list[fl
 
 @patch.dict(os.environ)
 def bare(data: TableData, epochs: int, tight: bool, make: MakeOptimizer) -> list[float]:
-    """Epoch boundaries of a loop without Lightning, nor what importing it does to torch."""
+    """Epoch boundaries of a loop without Lightning and the changes that its import makes to torch."""
     os.environ.pop(NVML, None)
     times, content, model = [], data.dataset, network(data)
     optimiser, size = make(model), EVALUATION_BATCH

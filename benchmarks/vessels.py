@@ -1,17 +1,18 @@
-"""What adversarial terms add on simulated vessels, over 3 seeds: to a segmentation, and with --translation to pix2pix.
+"""Effect of adversarial losses on simulated vessels over 3 seeds: segmentation, or with --translation pix2pix.
 
 Segmentation: `segmentationgan_vessels` beside `segmenter_vessels`, the same network without discriminators.
 
     dice           mean over images
-    thin recall    share of the pixels of thin vessels that are found, over all images: true vessel pixels that no
+    thin recall    share of the pixels of thin vessels that are detected, over all images: true vessel pixels that no
                    square of 3 x 3 pixels inside the true mask covers, where the vessel is less than 3 pixels wide
-    precision      share of the pixels that are marked which are vessel, over all images; to see what recall costs
+    precision      share of vessel pixels among the predicted ones, over all images
 
-Translation: `pix2pix_vessels`, which makes images of masks, beside the same network trained without its discriminator,
-the mean grey level of each class, and a ridge regression; metrics are those of `zoo.report.images.translation`.
+Translation: `pix2pix_vessels`, which generates images from masks, beside the same network trained without its
+discriminator, the mean grey level of each class, and a ridge regression; metrics are those of
+`zoo.report.images.translation`.
 
-A seed steers the initial weights, dropout and noise; the split is that of the recipe. Options of the model were chosen
-by validation rows (``--choose`` prints these for each set of options that is given); test rows are looked at once.
+A seed determines the initial weights, dropout and noise; the split is that of the recipe. Options of the model were
+chosen by validation rows (``--choose`` prints these for each set of options); test rows are used once.
 
     python benchmarks/vessels.py
     python benchmarks/vessels.py --translation

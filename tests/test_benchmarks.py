@@ -1,4 +1,4 @@
-"""Each benchmark still runs: its smallest sizes, from end to end, in this process."""
+"""Each benchmark runs from end to end with its smallest sizes, in this process."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""Every modality in every registry, model and tool: it is supported, or refused by one line that says what is."""
+"""Every modality in every registry, model and tool is supported, or refused by one line that names those that are."""
 
 import sys
 from importlib import import_module
@@ -26,7 +26,7 @@ SMALL = {"CNN1D": {"filters": [4], "widths": [3]}, "CNN2D": {"filters": [4], "ke
 
 
 def read(kind, folder):
-    """A data module of made-up samples of two classes."""
+    """A data module of random samples of two classes."""
     rng = np.random.default_rng(0)
     label = np.array(["ill", "well"])[np.arange(ROWS) % 2]
     names = pd.Index([f"s{number}" for number in range(ROWS)], name="sample")
@@ -77,7 +77,7 @@ def known(tmp_path_factory):
 
 
 def refused(call):
-    """The one line that an `InputError` tells."""
+    """The one-line message of an `InputError`."""
     with pytest.raises(InputError) as error:
         call()
     (line,) = str(error.value).splitlines()
@@ -143,7 +143,7 @@ def test_every_model_takes_a_modality_or_says_why_not(known, kind):
 
 
 def by_tool(data, predicting, decoding, folder):
-    """A call of every tool that asks what its samples are."""
+    """A call of every tool that depends on the kind of samples."""
     rows = data.dataset.rows("validation")[:2]
     x, names = data.dataset.x[rows], data.samples.index[rows.numpy()]
     request = explain.Request(lambda: data, folder)

@@ -1,4 +1,4 @@
-"""Runs from the command line: what they leave behind, reproduce, resume and answer."""
+"""Runs from the command line: their files, reproducibility, resuming and error messages."""
 
 import json
 import os

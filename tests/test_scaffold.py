@@ -1,4 +1,4 @@
-"""``zoo new model`` writes what trains, passes its own test and is listed."""
+"""``zoo new model`` writes a model that trains, passes its own test and is listed."""
 
 import os
 import shutil
@@ -56,7 +56,7 @@ def test_what_cannot_be_written_is_refused(
 ) -> None:
     before = sorted(checkout.rglob("*"))
     assert "there is a class MLP already, in zoo/models/predict/mlp.py" in zoo_fails("new", "model", "MLP")
-    assert "there is a class Mlp already" in zoo_fails("new", "model", "Mlp")  # a file system may not tell them apart
+    assert "there is a class Mlp already" in zoo_fails("new", "model", "Mlp")  # some file systems ignore case
     (checkout / "tests" / "test_tiny.py").touch()
     assert "there is a test_tiny.py already" in zoo_fails("new", "model", "Tiny")
     (checkout / "tests" / "test_tiny.py").unlink()

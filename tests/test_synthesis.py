@@ -1,4 +1,4 @@
-"""``zoo synthesise``: what it writes, what it says, and what it refuses before anything is written."""
+"""``zoo synthesise``: files, log messages, and requests that are refused before any file is written."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -33,7 +33,7 @@ class Drawer(nn.Module):
 
 
 class Stub(Generative, abstract=True):
-    """The least that synthesises: nothing is learnt."""
+    """A minimal generative model without training."""
 
     def __init__(self, **shared: Any) -> None:
         super().__init__(**shared)
@@ -44,7 +44,7 @@ class Stub(Generative, abstract=True):
 
 @pytest.fixture(autouse=True)
 def small_forests(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They tell enough here, in a tenth of the time."""
+    """Smaller models, which suffice here, in a tenth of the time."""
     monkeypatch.setitem(CLASSIFIERS, "random_forest", RandomForestClassifier(10, random_state=0))
     monkeypatch.setitem(CLASSIFIERS, "gradient_boosting", GradientBoostingClassifier(n_estimators=10, random_state=0))
 
@@ -73,7 +73,7 @@ def test_rows_are_those_of_the_table(stub: Stub, pima: TableData, here: Path, ca
         == [*pima.spec["modalities"]["table"]["features"], "diabetes"]
     )
     assert set(made["diabetes"]) == {"neg", "pos"}
-    assert "40 made-up samples written to made.csv; check them with --report FILE.html before sharing" in caplog.text
+    assert "40 synthetic samples written to made.csv; check them with --report FILE.html before sharing" in caplog.text
     first = Path("made.csv").read_bytes()
     synthesise()
     assert Path("made.csv").read_bytes() == first
@@ -94,28 +94,28 @@ def test_a_condition_holds_for_all_rows(stub: Stub, here: Path) -> None:
     assert set(pd.read_csv("made.csv")["diabetes"]) == {"pos"}
 
 
-def test_the_report_tells_of_quality_use_and_privacy(stub: Stub, here: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_report_covers_use_and_privacy(stub: Stub, here: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level("INFO", logger="zoo"):
         synthesise("--report", "report.html")
     text = Path("report.html").read_text()
     for words in (
         "Stub on pima",
         "40 rows of Stub",
-        "worse than the simple Gaussian copula",
+        "worse than the Gaussian copula",
         "exact copies",
         "diabetes",
     ):
         assert words in text
-    assert "how good and how private they are to report.html" in caplog.text
+    assert "a report on quality and privacy to report.html" in caplog.text
     assert "before sharing" not in caplog.text
 
 
-def test_the_report_on_one_class_is_held_against_that_class(stub: Stub, pima: TableData, here: Path) -> None:
+def test_the_report_on_one_class_uses_real_rows_of_that_class(stub: Stub, pima: TableData, here: Path) -> None:
     synthesise("--condition", "diabetes=pos", "--report", "report.html")
     text = Path("report.html").read_text()
     training = pima.samples.query("split == 'train' and diabetes == 'pos'")
     assert f"{len(training)} training rows" in text
-    assert "Are they of use?" not in text
+    assert "Are they useful?" not in text
 
 
 REFUSED = {
@@ -149,7 +149,7 @@ def test_privacy_needs_held_out_rows(
     monkeypatch.setattr(commands, "_trained", lambda cli: (model.eval(), Path("runs")))
     monkeypatch.setattr(commands, "_data", lambda cli, model: alone)
     refused = zoo_fails("synthesise", "mlp_pima", "--output", "made.csv", "--report", "report.html")
-    assert "privacy figures need hold-out rows" in refused
+    assert "privacy scores need hold-out rows" in refused
     assert not Path("made.csv").exists()
 
 

@@ -1,4 +1,4 @@
-"""What is told of a model: the sizes of its layers, a caution about its split, its masks as files."""
+"""Output on a model: sizes of its layers, a caution on its split, its masks as files."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +14,7 @@ from zoo.cli import main
 from zoo.data.simulated.vessels import vessels
 
 
-def test_show_tells_the_size_of_each_map(capsys: pytest.CaptureFixture[str]) -> None:
+def test_show_prints_the_size_of_each_map(capsys: pytest.CaptureFixture[str]) -> None:
     main(["show", "cnn2d_beats"])  # from the card of its weights
     shown = capsys.readouterr().out
     assert "4 x 35 x 35" in shown  # two Gramian fields, smallest and largest value
@@ -23,7 +23,7 @@ def test_show_tells_the_size_of_each_map(capsys: pytest.CaptureFixture[str]) -> 
     assert "2 x 32 x 32" in capsys.readouterr().out
 
 
-def test_show_tells_the_size_of_a_run(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_show_prints_the_sizes_of_a_run(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(["fit", "--config", "cnn2d_ecg200", *stand_in("cnn2d_ecg200"), "--trainer.fast_dev_run=true"])
     capsys.readouterr()
     main(["show", "runs/cnn2d_ecg200/1"])
@@ -62,7 +62,7 @@ def test_models_of_images_take_an_array() -> None:
     assert (predicted == truth).mean() > 0.9
 
 
-def test_every_report_says_that_a_patient_is_on_both_sides(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_report_states_that_a_patient_is_in_both_splits(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     quick = ["--trainer.max_epochs=1", "--trainer.limit_train_batches=2", "--trainer.accelerator=cpu"]
     main(["fit", "--config", "cnn2d_beats", "--data.split_beats=true", *quick])
     told = " ".join(capsys.readouterr().out.split())

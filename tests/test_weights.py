@@ -1,4 +1,4 @@
-"""Packaged weights answer as on the day they were exported, and keep the promises of their cards."""
+"""Packaged weights reproduce their golden outputs and the scores on their cards."""
 
 import json
 import shutil
@@ -83,7 +83,7 @@ def test_the_golden_batch_shows_no_real_sample(name: str) -> None:
     assert torch.cdist(flat(golden_of(name)[0]), flat(real)).min() > 0
 
 
-# Adversarial networks: what the card must show them to be better at than something trivial, on the test samples.
+# Adversarial networks: scores on the card in which they must be better than a simple reference, on the test samples.
 WON = [
     ("tabulargan_pima", "tstr", "Gaussian copula", "above"),
     ("tabulargan_pima", "ks_complement", "Gaussian copula", "above"),
@@ -176,7 +176,7 @@ def test_weights_load_from_a_folder(tmp_path: Path) -> None:
 
 
 class Hub(BaseHTTPRequestHandler):
-    """A stand-in for the Hugging Face Hub that keeps one repository in memory."""
+    """A stub of the Hugging Face Hub with one repository in memory."""
 
     files: dict[str, bytes] = {}
     commit = "a" * 40
@@ -198,7 +198,7 @@ class Hub(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def do_POST(self) -> None:
-        """Create a repository, ask how to upload, commit."""
+        """Create a repository, request the upload mode, commit."""
         body = self.rfile.read(int(self.headers["Content-Length"]))
         if self.path == "/api/repos/create":
             self.answer({"url": self.url, "name": "lab/diabetes"})

@@ -23,7 +23,7 @@ _HOME = {"export": "publish", "fit": "runs", "load": "weights", "pretrained": "f
 
 
 def __getattr__(name: str) -> Any:
-    """Import torch only when something that needs it is asked for (PEP 562)."""
+    """Import torch only when an attribute needs it (PEP 562)."""
     if name in _HOME:
         return getattr(import_module(f".{_HOME[name]}", __name__), name)
     if name in ("data", "encode", "explain", "latent", "models", "report", "weights"):

@@ -1,4 +1,4 @@
-"""Command line; torch is imported by the commands that need it only."""
+"""Command line. Torch is imported only by the commands that need it."""
 
 import argparse
 import logging
@@ -9,21 +9,21 @@ from typing import Any
 from . import __version__
 from .errors import InputError, suggest
 
-DESCRIPTION = "A model zoo for biological data. Recipes are YAML files; name a packaged one, or the path of your own."
+DESCRIPTION = "A model zoo for biological data. Recipes are YAML files; give the name of a packaged recipe, or a path."
 EPILOG = """\
-NAME stands for a recipe and its packaged weights; RUN is a folder such as runs/mlp_pima/1 and stands for its config and
-best checkpoint. 'zoo COMMAND --help' explains a command. Any option of a recipe can be given to the commands that take
-one: --model.lr 0.01 --data.batch_size 64 --trainer.max_epochs 20. 'zoo fit NAME --print_config' prints them all;
-'zoo fit --model.help MLP', 'zoo fit --data.help TableData' and 'zoo fit --help' explain them.
+NAME is the name of a recipe and of its packaged weights. RUN is a run folder such as runs/mlp_pima/1, of which the
+configuration and the best checkpoint are used. 'zoo COMMAND --help' explains a command. Commands that take a recipe
+accept any of its options: --model.lr 0.01 --data.batch_size 64 --trainer.max_epochs 20. 'zoo fit NAME --print_config'
+prints all options; 'zoo fit --model.help MLP', 'zoo fit --data.help TableData' and 'zoo fit --help' explain them.
 """
 OF_A_RECIPE = (
-    "--config NAME_OR_RUN means the same. Any option of the recipe can be given as well, such as --data.path my.csv; "
+    "--config NAME_OR_RUN is equivalent. Any option of the recipe can be given as well, such as --data.path my.csv; "
     "'zoo fit --help' explains them."
 )
 
 
 def main(args: list[str] | None = None) -> None:
-    """Run the command line. A mistake of the user's ends with one line and exit status 2."""
+    """Run the command line. A user error ends with a one-line message and exit status 2."""
     logging.basicConfig(format="%(message)s")
     logging.getLogger("zoo").setLevel(logging.INFO)
     try:
@@ -39,7 +39,7 @@ def main(args: list[str] | None = None) -> None:
         if error.errno is None:
             raise
         where = f"{error.filename}: " if error.filename else ""
-        raise SystemExit(_fail(f"{where}{error.strerror}; files written before are intact")) from None
+        raise SystemExit(_fail(f"{where}{error.strerror}; files written earlier are intact")) from None
 
 
 def _fail(message: str) -> int:
@@ -48,7 +48,7 @@ def _fail(message: str) -> int:
 
 
 def dispatch(args: list[str]) -> None:
-    """Call the command."""
+    """Parse the arguments and call the command."""
     parser, commands = _parser()
     if args in ([], ["help"], ["version"]):
         args = [f"--{args[0]}" if args else "--help"]
@@ -84,13 +84,13 @@ def dispatch(args: list[str]) -> None:
 
             train(rest)
         case _:
-            from . import commands as of_trained_models  # late: it costs seconds
+            from . import commands as of_trained_models  # imported here because it takes seconds
 
             getattr(of_trained_models, command)(rest, **options)
 
 
 class _Parser(argparse.ArgumentParser):
-    """Parser whose errors are one line. Options are never guessed from their beginnings."""
+    """Parser with one-line errors. Abbreviated options are not accepted."""
 
     def __init__(self, **how: Any) -> None:
         super().__init__(**how, allow_abbrev=False)
@@ -101,7 +101,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser() -> tuple[_Parser, dict[str, _Parser]]:
-    """The parser of all commands, and that of each."""
+    """The top-level parser, and the parser of each command."""
     top = _Parser(
         prog="zoo",
         usage="zoo COMMAND [OPTIONS]",
@@ -113,7 +113,7 @@ def _parser() -> tuple[_Parser, dict[str, _Parser]]:
     commands = top.add_subparsers(title="commands", dest="command", metavar="COMMAND", prog="zoo", required=True)
 
     def add(name: str, usage: str, text: str, more: str = "") -> _Parser:
-        """``more``: only in the help of the command itself. 'zoo fit --help' is left to the parser of recipes."""
+        """Add a command; ``more`` is shown in its own help only. The parser of recipes provides 'zoo fit --help'."""
         takes_recipe = usage.startswith("NAME_OR_RUN")
         command = commands.add_parser(
             name,
@@ -126,40 +126,42 @@ def _parser() -> tuple[_Parser, dict[str, _Parser]]:
         command.set_defaults(takes_recipe=takes_recipe)
         return command
 
-    add("list", "", "recipes: model, data, task, test score, size, weights")
-    show = add("show", "NAME", "a recipe with its scores and layers, or the card of a data set")
+    add("list", "", "list the recipes: model, data, task, test score, size, weights")
+    show = add("show", "NAME", "show a recipe with its scores and layers, or the card of a data set")
     show.add_argument("name", metavar="NAME", help="recipe, run folder or data set")
-    add("fit", "NAME_OR_RUN", "train; everything is written to runs/NAME/1, 2, ...")
-    add("validate", "NAME_OR_RUN", "score training and validation rows")
-    add("test", "NAME_OR_RUN", "score all rows, test included, beside simple baselines")
+    add("fit", "NAME_OR_RUN", "train; results are written to runs/NAME/1, 2, ...; test rows are not used")
+    add("validate", "NAME_OR_RUN", "score the training and validation rows")
+    add("test", "NAME_OR_RUN", "score all rows including the test rows, beside baselines")
     add(
         "predict",
         "NAME_OR_RUN --data.path FILE [--output FILE]",
-        "predict each sample of a file",
-        "--output is a table (.csv, .tsv, .parquet), or .npz for masks and images; without it, CSV goes to the screen.",
+        "predict every sample of a file",
+        "--output is a table (.csv, .tsv, .parquet), or .npz for masks and images; without it, CSV is printed.",
     )
-    crossval = add("crossval", "NAME_OR_RUN [--folds 5] [--repeats 3]", "cross-validate, baselines on the same folds")
+    crossval = add(
+        "crossval", "NAME_OR_RUN [--folds 5] [--repeats 3]", "cross-validate, with baselines on the same folds"
+    )
     crossval.add_argument("--folds", type=int, default=5, metavar="N", help="number of folds (default: 5)")
-    crossval.add_argument("--repeats", type=int, default=1, metavar="N", help="how often to draw them (default: 1)")
-    add("explore", "NAME_OR_RUN", "maps of every layer, and latent.html to explore them")
+    crossval.add_argument("--repeats", type=int, default=1, metavar="N", help="repeats with new folds (default: 1)")
+    add("explore", "NAME_OR_RUN", "map the latent space of every layer: figures, and an interactive page latent.html")
     explain = add(
         "explain",
         "NAME_OR_RUN [--method METHOD] [--fasta FILE] [--vcf FILE --genome FILE]",
-        "features, pixels, time points or bases that a prediction relies on",
+        "show the features, pixels, time points or bases that predictions rely on",
     )
     explain.add_argument("--method", help="such as grad_cam (series, images), lime (tables), mutagenesis (DNA)")
-    explain.add_argument("--fasta", metavar="FILE", help="sequences to explain; by default some validation rows")
-    explain.add_argument("--vcf", metavar="FILE", help="variants, to predict the effect of each")
+    explain.add_argument("--fasta", metavar="FILE", help="sequences to explain; by default a few validation rows")
+    explain.add_argument("--vcf", metavar="FILE", help="variants whose effects are predicted")
     explain.add_argument("--genome", metavar="FILE", help="FASTA file that the positions of --vcf refer to")
     synthesise = add(
         "synthesise",
         "NAME_OR_RUN --n 1000 --output FILE [--report FILE] [--condition COLUMN=VALUE]",
-        "synthetic samples, and a report on their quality and privacy",
+        "generate synthetic samples, and a report on their quality and privacy",
     )
     synthesise.add_argument("--n", type=int, default=1000, metavar="N", help="number of samples (default: 1000)")
     synthesise.add_argument("--output", required=True, metavar="FILE", help="table, or .npz of images or series")
-    synthesise.add_argument("--report", metavar="FILE", help=".html or .png: quality, use and privacy of a table")
-    synthesise.add_argument("--seed", type=int, default=0, metavar="N", help="seed of all draws (default: 0)")
+    synthesise.add_argument("--report", metavar="FILE", help="report on quality and privacy of a table, .html or .png")
+    synthesise.add_argument("--seed", type=int, default=0, metavar="N", help="random seed (default: 0)")
     synthesise.add_argument(
         "--condition",
         action="append",
@@ -168,14 +170,14 @@ def _parser() -> tuple[_Parser, dict[str, _Parser]]:
         metavar="COLUMN=VALUE",
         help="class of the samples, such as diabetes=pos",
     )
-    export = add("export", "RUN --to FOLDER [--push hf:owner/repo]", "write the weights of a run with their card")
-    export.add_argument("run", metavar="RUN", help="folder of a run that was tested")
+    export = add("export", "RUN --to FOLDER [--push hf:owner/repo]", "write the weights and the card of a run")
+    export.add_argument("run", metavar="RUN", help="run folder, after 'zoo test'")
     export.add_argument("--to", required=True, metavar="FOLDER", help="folder to write")
-    export.add_argument("--push", metavar="hf:owner/repo", help="upload it to the Hugging Face Hub as well")
+    export.add_argument("--push", metavar="hf:owner/repo", help="also upload it to the Hugging Face Hub")
     new = add(
         "new",
         "model NAME [--data DATASET]",
-        "write a new model with recipe and test into this checkout, to be filled in",
+        "write templates of a new model, its recipe and its test into this checkout",
     )
     new.add_argument("kind", metavar="model", choices=["model"])
     new.add_argument("name", metavar="NAME", help="name of its class, such as Transformer")

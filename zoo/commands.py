@@ -1,4 +1,4 @@
-"""What the command line does with a trained model: validate, test, predict, crossval, explore, synthesise."""
+"""Commands for trained models: validate, test, predict, crossval, explore, synthesise, explain."""
 
 import json
 import logging
@@ -43,14 +43,14 @@ def validate(args: list[str]) -> Evaluation:
 
 
 def test(args: list[str]) -> Evaluation:
-    """Score all rows, test included."""
+    """Score all rows including the test rows."""
     return assess(args, ("train", "validation", "test"))
 
 
 def predict(args: list[str]) -> pd.DataFrame:
-    """Predict every sample of ``--data.path``; to ``--output`` or as CSV to the screen.
+    """Predict every sample of ``--data.path``; write the predictions to ``--output``, or print them as CSV.
 
-    ``--output`` is a table (.csv, .tsv, .parquet), or for predicted masks or images an ``.npz`` with ``masks`` or
+    ``--output`` is a table (.csv, .tsv, .parquet); for predicted masks or images, an ``.npz`` with ``masks`` or
     ``images``, and ``names``.
     """
     quieten()
@@ -81,10 +81,10 @@ def predict(args: list[str]) -> pd.DataFrame:
 
 
 def crossval(args: list[str], folds: int, repeats: int, show: bool = True) -> pd.DataFrame:
-    """Train and test on every fold; prints mean and standard deviation beside the baselines'.
+    """Train and test on every fold, and print mean and standard deviation beside those of the baselines.
 
     Returns:
-        One row a value: ``repeat``, ``fold``, ``model``, ``metric``, ``value`` (test rows of the fold).
+        One row per value: ``repeat``, ``fold``, ``model``, ``metric``, ``value`` (test rows of the fold).
     """
     quieten()
     cli = CLI(args)
@@ -95,7 +95,7 @@ def crossval(args: list[str], folds: int, repeats: int, show: bool = True) -> pd
         for fold in range(folds):
             model, data = fit_fold(cli, folds, fold, repeat)
             scores = evaluate(model, data, ("test",)).scores.drop(columns="split")
-            scores = scores[~scores["metric"].str.endswith(("_low", "_high"))]  # the spread over folds says it
+            scores = scores[~scores["metric"].str.endswith(("_low", "_high"))]  # the spread over folds replaces them
             results.append(scores.assign(repeat=repeat, fold=fold))
             log.info("repeat %d of %d, fold %d of %d", repeat + 1, repeats, fold + 1, folds)
             with files.replacing(folder / "crossval.csv") as path:
@@ -110,7 +110,7 @@ def crossval(args: list[str], folds: int, repeats: int, show: bool = True) -> pd
 
 
 def explore(args: list[str]) -> list[Path]:
-    """Maps of every layer of a trained model: pictures, and the page ``latent.html`` to explore them."""
+    """Map the latent space of every layer of a trained model: figures, and the interactive page ``latent.html``."""
     from . import latent
 
     quieten()
@@ -125,25 +125,27 @@ def explore(args: list[str]) -> list[Path]:
 def synthesise(
     args: list[str], n: int, output: str, report: str | None, seed: int, conditions: list[str]
 ) -> pd.DataFrame:
-    """Made-up samples to a file, and for a table a report on how good, useful and private they are."""
+    """Write synthetic samples to a file and, for a table, a report on similarity, usefulness and privacy."""
     from . import synthesis
 
     quieten()
     cli = CLI(args)
     model, _ = _trained(cli)
-    able = synthesis.check_request(model, n, Path(output), Path(report) if report else None)
-    wanted = synthesis.conditions_of(conditions, able)
-    data = _data(cli, able) if report else None
-    title = title_of(able, data) if data else ""
-    return synthesis.synthesise(able, data, n, Path(output), Path(report) if report else None, seed, wanted, title)
+    generator = synthesis.check_request(model, n, Path(output), Path(report) if report else None)
+    classes = synthesis.conditions_of(conditions, generator)
+    data = _data(cli, generator) if report else None
+    title = title_of(generator, data) if data else ""
+    return synthesis.synthesise(
+        generator, data, n, Path(output), Path(report) if report else None, seed, classes, title
+    )
 
 
 def explain(args: list[str], fasta: str | None, vcf: str | None, genome: str | None, method: Any) -> list[Path]:
-    """Why a trained model answers as it does.
+    """Explain the predictions of a trained model.
 
-    Of DNA: motifs, contributions of bases, and effects of variants. Of series and images: which time points and pixels
-    of some validation samples matter. Of a table: what LIME finds about some validation rows. Of expression and several
-    modalities: which features and modalities the model relies on.
+    DNA: motifs, contributions of bases, and effects of variants. Series and images: influence of time points and pixels
+    in a few validation samples. Tables: LIME for a few validation rows. Expression and several modalities: importance
+    of features and modalities.
     """
     from . import explain as explaining
 
@@ -152,7 +154,7 @@ def explain(args: list[str], fasta: str | None, vcf: str | None, genome: str | N
     model, folder = _trained(cli)
     if not isinstance(model, Supervised):
         raise InputError(
-            f"zoo explain is for models that predict a target; look at a {type(model).__name__} with 'zoo explore'"
+            f"zoo explain is for models that predict a target; use 'zoo explore' for a {type(model).__name__}"
         )
     explainers = explaining.OF_VCF if vcf else explaining.OF_FASTA if fasta else explaining.EXPLAINERS
     file = Path(vcf or fasta) if vcf or fasta else None  # type: ignore[arg-type]
@@ -163,38 +165,38 @@ def explain(args: list[str], fasta: str | None, vcf: str | None, genome: str | N
 
 
 def _data(cli: CLI, model: Model) -> Data:
-    """The data meant by the options, with the split of the training, or all of it as test rows if it is another table.
+    """The data of the options, with the split of the training; another table has test rows only.
 
     Raises:
-        InputError: Rows that were trained on would be taken for test rows.
+        InputError: Training rows would be used as test rows.
     """
     data, trained_on = cli.make_data(), model.card.get("data")
-    if trained_on is None:  # a checkpoint that was moved out of its run folder
-        log.warning("nothing is known of the training of this checkpoint: the split is that of the options")
+    if trained_on is None:  # a checkpoint outside of its run folder
+        log.warning("the training data of this checkpoint are unknown: the split is that of the options")
         return data.conform(model.spec)
     name, changed = data.describe()["name"], data.describe()["sha256"] != trained_on["sha256"]
     if changed and name == trained_on["name"]:
         raise InputError(
-            f"{name} is not as it was in training (its sha256 differs): train again, or rename another table"
+            f"{name} has changed since training (its sha256 differs): train again, or rename a different table"
         )
     if changed:
-        log.info("%s is not the table of the training (%s): all its rows are test rows", name, trained_on["name"])
+        log.info("%s is not the training table (%s): all its rows are test rows", name, trained_on["name"])
     data.conform(model.spec, external=changed)
     if not changed and data.split_sha256() != trained_on["split_sha256"]:
         raise InputError(
-            "the split is not that of the training; leave data.seed, fractions, folds, group and id as they were"
+            "the split differs from that of the training; keep data.seed, fractions, folds, group and id unchanged"
         )
     return data
 
 
 def _card_of(run: Path | None) -> dict[str, Any]:
-    """What a run folder says of its training, as the card of packaged weights does."""
+    """Facts on the training in a run folder, like the card of packaged weights."""
     path = run / "data.json" if run else None
     return json.loads(path.read_text(encoding="utf-8")) if path and path.is_file() else {}
 
 
 def _trained(cli: CLI) -> tuple[Model, Path]:
-    """The model meant by the options, and the folder for what is found out about it."""
+    """The model of the options, and the folder for results on it."""
     root = Path(cli.config.trainer.default_root_dir) / cli.name
     if cli.ckpt_path or cli.run:
         run = run_of(cli.ckpt_path) if cli.ckpt_path else cli.run

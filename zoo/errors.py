@@ -1,4 +1,4 @@
-"""Errors that a user can mend, told in one line, with the nearest right spelling."""
+"""User errors with one-line messages, and suggestions of the nearest valid spelling."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 
 class InputError(ValueError):
-    """What the user gave cannot be used.
+    """Invalid user input.
 
     The message is one line that names the file, column, row, key or sample at fault and what to do about it.
     The command line prints it without a traceback and exits with status 2.
@@ -14,7 +14,7 @@ class InputError(ValueError):
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """Nearest known names, else the first of all of them.
+    """The nearest known names, or the first known names if none is similar.
 
     >>> suggest("mlp_pma", ["mlp_pima", "vae"])
     'did you mean mlp_pima?'
@@ -35,7 +35,7 @@ def check_range(name: str, value: float, low: float, high: float = float("inf"))
 
 
 def need_scikit_survival() -> None:
-    """Raise an `InputError` unless scikit-survival is there; its licence (GPL) keeps it out of the plain install."""
+    """Raise an `InputError` unless scikit-survival is installed, which is optional because of its licence (GPL)."""
     if find_spec("sksurv") is None:
         raise InputError("survival needs the package scikit-survival: pip install 'biozoo[survival]'")
 

@@ -1,4 +1,4 @@
-"""Figures without a global state, and mosaics of images."""
+"""Figures without global state, and mosaics of images."""
 
 from io import BytesIO
 from pathlib import Path
@@ -13,9 +13,9 @@ GAP = 1  # white pixels between images
 
 
 class Figure(MatplotlibFigure):
-    """A figure that shows itself in a notebook, whatever the backend; pyplot keeps no hold of it.
+    """A figure that notebooks display with any backend, and that pyplot does not keep in memory.
 
-    An inch is 100 pixels wide there, drawn from 150, so that letters are of one size in all figures, and sharp.
+    Notebooks show 100 pixels per inch of a picture drawn at 150 dpi, so that text has one size in all figures.
     """
 
     def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
@@ -40,13 +40,13 @@ def save(figure: MatplotlibFigure, path: Path, dpi: int | None = None) -> Path:
 
 
 def mosaic(images: np.ndarray, columns: int, low: float, high: float) -> np.ndarray:
-    """One picture of many images, row by row.
+    """One picture of several images, row by row.
 
     Args:
-        images: ``shape=(images, channels, height, width)``; three channels are colours, else the first is shown.
-        columns: Images in a row.
-        low: What is black.
-        high: What is white, or a full colour.
+        images: ``shape=(images, channels, height, width)``; three channels are colours, otherwise the first is shown.
+        columns: Images per row.
+        low: Value shown as black.
+        high: Value shown as white, or as a full colour.
 
     Returns:
         ``shape=(height, width, 3)``, 0 to 1.
@@ -61,7 +61,7 @@ def mosaic(images: np.ndarray, columns: int, low: float, high: float) -> np.ndar
 
 
 def show(axes: Axes, picture: np.ndarray, names: list[str], title: str) -> None:
-    """Draw a mosaic with as many rows of images as names, which stand on its left."""
+    """Draw a mosaic with one row of images per name; names are to the left of the rows."""
     axes.imshow(picture, interpolation="nearest")
     pitch = (len(picture) + GAP) / max(1, len(names))
     axes.set_yticks((np.arange(len(names)) + 0.5) * pitch - 0.5 - GAP / 2, names, fontsize=8)
@@ -72,12 +72,12 @@ def show(axes: Axes, picture: np.ndarray, names: list[str], title: str) -> None:
 
 
 def side_by_side(rows: dict[str, np.ndarray], ends: dict[str, tuple[float, float]], title: str) -> Figure:
-    """A row for each kind of image, a column for each sample; of volumes the middle slice along their first axis.
+    """One row per kind of image, one column per sample; of volumes the middle slice along the first axis.
 
     Args:
-        rows: By name, ``(samples, channels, *spatial)``.
-        ends: Of each row, what is black and what is white.
-        title: Above the picture.
+        rows: Images by name of the row, ``(samples, channels, *spatial)``.
+        ends: Values of each row that are shown as black and as white.
+        title: Title of the figure.
     """
     pictures, samples = [], len(next(iter(rows.values())))
     for name, images in rows.items():

@@ -1,4 +1,4 @@
-"""Files found by name (packaged or the user's), run folders, and writing without half-written files."""
+"""Paths of packaged and user files by name, run folders, and atomic writing."""
 
 import hashlib
 import os
@@ -39,7 +39,7 @@ def config(name: str) -> Path:
     """Path of a config: a file, a run folder, or the name of a packaged recipe.
 
     Raises:
-        InputError: Nothing of that name; the nearest name is suggested.
+        InputError: No such file, run or recipe; the nearest name is suggested.
     """
     if (run := run_folder(name)) is not None:
         return run / "config.yaml"
@@ -51,7 +51,7 @@ def config(name: str) -> Path:
 
 
 def run_folder(name: str) -> Path | None:
-    """The run folder meant by ``runs/NAME/3``, or by ``runs/NAME`` (its newest); None if it is no such folder."""
+    """The run folder ``runs/NAME/3``, or the newest one of ``runs/NAME``; None if ``name`` is neither."""
     path = Path(name)
     if (path / "config.yaml").is_file():
         return path
@@ -60,14 +60,14 @@ def run_folder(name: str) -> Path | None:
 
 
 def numbered(path: Path) -> list[Path]:
-    """Sub-folders whose name is a number, in order."""
+    """Sub-folders with a number as name, in order."""
     return sorted((p for p in path.glob("*") if p.name.isdigit() and p.is_dir()), key=lambda p: int(p.name))
 
 
 @contextmanager
 def new_run_folder(parent: Path) -> Iterator[Path]:
-    """Make ``parent/1``, ``parent/2``, ... whichever comes next; it is removed if the block fails while it is empty."""
-    made = [path for path in (parent, *parent.parents) if not path.exists()]
+    """Create the next of ``parent/1``, ``parent/2``, ...; it is removed if the block fails and left it empty."""
+    created = [path for path in (parent, *parent.parents) if not path.exists()]
     number = int(runs[-1].name) + 1 if (runs := numbered(parent)) else 1
     while True:
         try:
@@ -79,13 +79,13 @@ def new_run_folder(parent: Path) -> Iterator[Path]:
         yield folder
     except BaseException:
         with suppress(OSError):  # not empty
-            for path in (folder, *made):
+            for path in (folder, *created):
                 path.rmdir()
         raise
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """A YAML mapping.
+    """Content of a YAML file that holds a mapping.
 
     Raises:
         InputError: The file is not YAML, or not a mapping.
@@ -100,7 +100,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def card(name: str) -> dict[str, Any]:
-    """Card of a packaged data set; ``card["folder"]`` is where its file lies."""
+    """Card of a packaged data set; ``card["folder"]`` is its folder."""
     path = folder("datasets") / name / "card.yaml"
     if not path.is_file():
         raise InputError(f"no data set {name!r}; {suggest(name, datasets())}")
@@ -109,7 +109,7 @@ def card(name: str) -> dict[str, Any]:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary neighbour that takes the place of ``path`` when the block ends well, and vanishes otherwise."""
+    """A temporary file beside ``path`` that replaces it if the block succeeds, and is deleted otherwise."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
     try:

@@ -1,4 +1,4 @@
-"""``zoo list`` and ``zoo show``: what there is, without importing torch (but to show a recipe without weights).
+"""``zoo list`` and ``zoo show``. Torch is imported only to show a recipe without weights.
 
 ``python -m zoo.listing README.md`` writes the list of recipes into the README (``make readme``).
 """
@@ -16,12 +16,12 @@ MARKS = "<!-- zoo list -->\n", "<!-- end of zoo list -->\n"  # around the list i
 
 
 def recipe_table() -> str:
-    """One line a recipe: model, data set, task, headline test score, number of weights, whether they are shipped.
+    """One line per recipe: model, data set, task, headline test score, number of parameters, packaged weights.
 
-    The last column says yes, no, or untrained, as a recipe with ``untrained: true`` states of itself.
+    The last column is yes, no, or untrained for a recipe with ``untrained: true``.
     """
     cards = {name: _weights_card(name) for name in files.recipes()}
-    # What a model is for, if it is not to predict the target of the data: other recipes of it tell.
+    # The task of models that do not predict the target of the data, from the cards of other recipes.
     own = {card["model"]: card["task"] for card in cards.values() if card and card["task"] in OWN_TASKS}
     rows = [("recipe", "model", "data", "task", "test score", "parameters", "weights")]
     for name in files.recipes():
@@ -39,7 +39,7 @@ def recipe_table() -> str:
 
 
 def in_readme(text: str) -> str:
-    """The text of a README with the list of recipes as it is now."""
+    """The text of a README with the current list of recipes."""
     start, end = MARKS
     if text.count(start) != 1 or text.count(end) != 1:
         raise InputError(f"the README needs one line {start.strip()!r} and one {end.strip()!r} after it")
@@ -48,7 +48,7 @@ def in_readme(text: str) -> str:
 
 
 def write_readme(path: Path) -> None:
-    """Bring the list of recipes in a README up to date."""
+    """Update the list of recipes in a README."""
     text = in_readme(path.read_text(encoding="utf-8"))
     with files.replacing(path) as new:
         new.write_text(text, encoding="utf-8")
@@ -63,7 +63,7 @@ def show(name: str) -> str:
     """A recipe or a run followed by the card of its weights or the sizes of its layers, or the card of a data set.
 
     Raises:
-        InputError: Neither of that name.
+        InputError: There is no recipe, run or data set of this name.
     """
     if name in files.datasets():
         return (files.folder("datasets") / name / "card.yaml").read_text(encoding="utf-8")
@@ -81,7 +81,7 @@ def show(name: str) -> str:
 
 
 def _layers(name: str) -> str:
-    """Sizes of the layers of a recipe whose data are not shipped, from the shape that their card states."""
+    """Sizes of the layers of a recipe whose data are not packaged, from the shape on their card."""
     from .models.layer_table import layer_table, layer_text
     from .parsing import CLI
     from .runs import quieten

@@ -1,4 +1,4 @@
-"""The card of packaged weights, for people."""
+"""The Markdown card of packaged weights."""
 
 from pathlib import Path
 from typing import Any
@@ -9,40 +9,39 @@ from .template import render
 
 _BASELINES = {  # by task
     "": "The baselines were trained on the same training rows.",
-    "survival": "The baselines were trained on the same training rows. `c_index`: share of the comparable pairs that "
-    "are ranked rightly, 0.5 by chance; `integrated_brier`: squared error of the probabilities of survival, lower is "
-    "better, that of Kaplan-Meier is without any feature.",
-    "synthesis table": "The Gaussian copula has one normal distribution of ranks for each class; real rows are the "
-    "training rows in the place of made ones. `column_shapes`, `..._complement`, `..._similarity`: likeness, 1 is "
-    "ideal. `c2st`: can classifiers tell made rows from real ones, 0.5 is ideal. `tstr`: ROC-AUC (of a number R2) on "
-    "real rows of models that learnt from made ones. `dcr_share`, `membership_inference`: do made rows give training "
-    "rows away, 0.5 is ideal.",
-    "synthesis image": "The Gaussian is one of the principal components of the pixels for each class; training images "
-    "are the best that distances can be, but copies. `fid`, `kid`: distance of the distributions, in the features of a "
-    "network that learnt from the training images, 0 is ideal. `nearest_ratio`, `nearer_share`: are training images "
-    "copied; 1 and 0.5 are ideal. `tstr_accuracy`: accuracy on real images of a network that learnt from made ones.",
-    "translation": "Beside the model stand simple ones that learnt from the same training pairs. `l1`: mean absolute "
-    "difference; `psnr`, `ssim`: likeness, higher is better; `spectral_distance`: of the power spectra, 0 is ideal, "
-    "blurred images are far from it.",
-    "anomaly": "The model and the simple ones beside it learnt from normal training samples alone. `best_f1` is that "
-    "of the best threshold for the very samples that are scored; `f1` that of a threshold from normal validation "
-    "samples. Nothing is adjusted for anomalies found in part.",
-    "representation": "PCA and NMF have as many components, of the same training rows. `explained_variance`: share of "
-    "the variance of the encoded values that is kept; `explained_deviance`: the same of counts, with the deviance of "
-    "Poisson; `elbo`: nats a sample; `neighbours_...`: what the 15 nearest training samples in latent space tell of "
-    "the target.",
+    "survival": "The baselines were trained on the same training rows. `c_index`: share of the comparable pairs "
+    "that are ranked correctly, 0.5 by chance; `integrated_brier`: squared error of the survival probabilities, lower "
+    "is better; Kaplan-Meier uses no features.",
+    "synthesis table": "The Gaussian copula is fitted to each class separately; real rows are the training rows in "
+    "place of synthetic ones. `column_shapes`, `..._complement`, `..._similarity`: similarity to real rows, 1 is "
+    "ideal. `c2st`: ROC-AUC of classifiers that distinguish synthetic from real rows, 0.5 is ideal. `tstr`: ROC-AUC "
+    "(R2 of a continuous target) on real rows of models trained on synthetic ones. `dcr_share`, "
+    "`membership_inference`: whether synthetic rows reveal training rows, 0.5 is ideal.",
+    "synthesis image": "The Gaussian is that of the principal components of the pixels, one for each class; training "
+    "images have the best possible distances, but are copies. `fid`, `kid`: distance of the distributions, in the "
+    "features of a network trained on the training images, 0 is ideal. `nearest_ratio`, `nearer_share`: whether "
+    "training images are copied; 1 and 0.5 are ideal. `tstr_accuracy`: accuracy on real images of a network trained on "
+    "generated ones.",
+    "translation": "The baselines were fitted to the same training pairs. `l1`: mean absolute difference; `psnr`, "
+    "`ssim`: similarity, higher is better; `spectral_distance`: difference of the power spectra, 0 is ideal, large for "
+    "blurred images.",
+    "anomaly": "The model and the baselines were trained on normal training samples only. `best_f1`: F1 at the best "
+    "threshold for the scored samples themselves; `f1`: at a threshold from normal validation samples. No point "
+    "adjustment is made for partly detected anomalies.",
+    "representation": "PCA and NMF have as many components and the same training rows. `explained_variance`: share of "
+    "the variance of the encoded values that reconstructions explain; `explained_deviance`: the same for counts, with "
+    "the Poisson deviance; `elbo`: evidence lower bound in nats per sample; `neighbours_...`: prediction of the target "
+    "by the 15 nearest training samples in latent space.",
 }
 _SEVERAL = (
-    " `_low` and `_high` are the ends of the 95% interval of the test rows (bootstrap). The late logistic regression "
-    "is one for each modality, whose probabilities are averaged. Survival: `c_index` is the share of the comparable "
-    "pairs that are ranked rightly, 0.5 by chance."
+    " `_low` and `_high` are the bounds of the 95% bootstrap interval on the test rows. The late logistic regression "
+    "averages the probabilities of one model per modality. Survival: `c_index` is the share of the comparable pairs "
+    "that are ranked correctly, 0.5 by chance."
 )
 
 
 def readme(card: dict[str, Any], layers: str) -> str:
-    """The card for people, with the front matter that the Hugging Face Hub reads.
-
-    The layout is in ``model_card.md.jinja``.
+    """The card in Markdown, with the front matter of the Hugging Face Hub; its layout is ``model_card.md.jinja``.
 
     Args:
         card: Content of ``config.json``.
@@ -56,7 +55,7 @@ def readme(card: dict[str, Any], layers: str) -> str:
     tags = ["biology", f"{kind}-{task}", card["model"].lower()]
     about = ModelCardData(license="other", license_name="see-card", library_name="biozoo", tags=tags)
     if card["task"] == "synthesis":
-        example = "model.synthesise(100)  # a pandas table of made-up samples"
+        example = "model.synthesise(100)  # a pandas table of synthetic samples"
     return render(
         Path(__file__).with_name("model_card.md.jinja"),
         card=card,
@@ -74,7 +73,7 @@ def readme(card: dict[str, Any], layers: str) -> str:
 
 
 def _verdict(card: dict[str, Any]) -> str:
-    """Of an adversarial network: a first line that says so if a simple model scores as well on the test samples."""
+    """First line of the card of an adversarial network, if a simple model has as good a score on the test samples."""
     metric, reference = card["headline"], ("real rows", "training images")
     if card["task"] not in ("synthesis", "translation", "anomaly"):
         return ""
@@ -94,23 +93,24 @@ def _explained(task: str, modality: Modality) -> str:
 
 
 def _scores(card: dict[str, Any]) -> str:
-    """Test scores and those of a cross-validation; a table for each target, and one of what each modality is worth."""
+    """Tables of test and cross-validation scores: one per target, and one for scores without each modality."""
     metrics = list(next(iter(card["scores"].values())).get("test", {}))
     parts = [metric for metric in metrics if metric.endswith(" alone") or " without " in metric]
     own = {
         name: [metric for metric in metrics if metric.startswith(f"{name}_") and metric not in parts]
         for name in card["init_args"]["spec"].get("also", {})
     }
-    first = [metric for metric in metrics if metric not in parts and not any(metric in some for some in own.values())]
+    extra = {metric for of_target in own.values() for metric in of_target}
+    first = [metric for metric in metrics if metric not in parts and metric not in extra]
     tables = [_table(card, first)]
-    tables += [f"**{name}**\n\n{_table(card, some, f'{name}_')}" for name, some in own.items()]
+    tables += [f"**{name}**\n\n{_table(card, of_target, f'{name}_')}" for name, of_target in own.items()]
     if parts:
         tables.append(f"**without a modality, and with it alone**\n\n{_table(card, parts)}")
     return "\n\n".join(tables)
 
 
 def _table(card: dict[str, Any], metrics: list[str], prefix: str = "") -> str:
-    """Those models in columns that have any of these metrics."""
+    """Table of these metrics, with a column for each model that has any of them."""
 
     def number(value: float | None) -> str:
         return "" if value is None else f"{value:.3f}"
@@ -141,23 +141,23 @@ def _purpose(card: dict[str, Any]) -> str:
     match card["task"]:
         case "synthesis":
             classes = f" of each class of **{card['target']}**" if spec["target"]["classes"] else ""
-            return f"trained to make up samples{classes} (synthesis)"
+            return f"trained to generate samples{classes} (synthesis)"
         case "translation":
-            return f"trained to turn one image into another, **{card['target']}** (translation)"
+            return f"trained to translate an image into another, **{card['target']}** (translation)"
         case "anomaly":
-            return f"trained on **{card['target']} {init_args['normal']}** alone, to tell what is not like it (anomaly)"
+            return f"trained on **{card['target']} {init_args['normal']}** only, to detect anomalies (anomaly)"
     if card["task"] != "representation":
         return f"trained to predict **{card['target']}** ({card['task']})"
-    told = f", and to predict **{card['target']}** from them" if card["init_args"].get("supervision") else ""
-    return f"trained to describe each sample by {card['init_args']['latent']} numbers and to build it again{told}"
+    prediction = f", and to predict **{card['target']}** from them" if card["init_args"].get("supervision") else ""
+    return f"trained to represent each sample by {card['init_args']['latent']} latent variables{prediction}"
 
 
-_MADE = {  # limits of what is made up, by task
-    "synthesis": "Made-up samples are no evidence: what is found in them must be found in real ones. There is no "
-    "formal guarantee of privacy; of a table, the weights hold quantiles of each column, its ends among them.\n",
-    "translation": "Sharp is not the same as right: what the input does not tell is made up.\n",
+_OF_GENERATED = {  # limits of generated samples, by task
+    "synthesis": "Synthetic samples are no evidence: results must be confirmed in real samples. There is no formal "
+    "guarantee of privacy; for tables, the weights contain quantiles of each column, including minimum and maximum.\n",
+    "translation": "Sharp images are not necessarily correct: details that the input does not contain are invented.\n",
 }
 
 
 def _limits(card: dict[str, Any]) -> str:
-    return f"{card['limits']}\n{_MADE.get(card['task'], '')}{card['data'].get('limits', '').strip()}".strip()
+    return f"{card['limits']}\n{_OF_GENERATED.get(card['task'], '')}{card['data'].get('limits', '').strip()}".strip()

@@ -1,4 +1,4 @@
-"""LightningCLI with short class names, recipes by name and one-line errors."""
+"""LightningCLI with short class names, recipes by name and one-line error messages."""
 
 import re
 from argparse import SUPPRESS
@@ -20,13 +20,13 @@ from .spec import Modality, Spec, Target
 from .training.profiler import NoProfiler
 
 USAGE = "zoo fit NAME_OR_RUN [--OPTION VALUE ...]"
-DESCRIPTION = """Train; everything is written to runs/NAME/1, 2, ... --config NAME_OR_RUN means the same as NAME_OR_RUN.
+DESCRIPTION = """Train; results are written to runs/NAME/1, 2, ... --config NAME_OR_RUN is equivalent to NAME_OR_RUN.
 Options of a model and of a data module: zoo fit --model.help MLP, zoo fit --data.help TableData."""
-TRUSTED = ("zoo.", "lightning.pytorch.")  # what a config file may name by import path
+TRUSTED = ("zoo.", "lightning.pytorch.")  # import paths that a config file may name
 
 
 def subclasses(base: type) -> list[type]:
-    """All classes below this one."""
+    """All direct and indirect subclasses."""
     children: list[type] = base.__subclasses__()
     return [c for child in children for c in (child, *subclasses(child))]
 
@@ -35,41 +35,41 @@ KNOWN: dict[str, type] = {**REGISTRY, **{c.__name__: c for c in subclasses(Data)
 
 
 class _Refused(BaseException):
-    """Carries a message past jsonargparse, which would wrap an ordinary exception in many lines of its own."""
+    """Carries a message past jsonargparse, which would wrap an ordinary exception in several lines."""
 
 
 class Parser(LightningArgumentParser):
-    """Parser that answers a mistake with one message, in place of the whole usage."""
+    """Parser that reports an error in one message, without the usage."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, allow_abbrev=False, **kwargs)
 
     def add_subclass_arguments(self, *args: Any, **kwargs: Any) -> Any:
-        """Without the spec of a model, which comes from the data."""
+        """Add options of a class except the spec of a model, which comes from the data."""
         return super().add_subclass_arguments(*args, **{**kwargs, "skip": {"spec"}})
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Called by the parser of a class too, which knows nothing of the other options."""
+        """Raise `_Refused`. Parsers of single classes, which know only their own options, call it as well."""
         raise _Refused(message)
 
 
-GROUPS: dict[str, type] = {"trainer": Trainer, "early_stopping": EarlyStopping}  # besides those whose class is chosen
+GROUPS: dict[str, type] = {"trainer": Trainer, "early_stopping": EarlyStopping}  # groups with a fixed class
 TOP = ["config", "model", "data", "trainer", "early_stopping", "seed_everything", "ckpt_path", "output", "print_config"]
 
 
 def explain(message: str, given: dict[str, list[str]]) -> str:
-    """A message of jsonargparse in one line, with the nearest right spelling.
+    """An error message of jsonargparse in one line, with the nearest valid spelling.
 
     Args:
-        message: Of jsonargparse.
-        given: What the user gave, see `names_given`.
+        message: Message of jsonargparse.
+        given: Classes and options given by the user, see `names_given`.
     """
     if found := re.search(r"import path string: ([\w.]+)", message):
         return f"no class {found[1]!r}; {suggest(found[1], KNOWN)}"
     if found := re.search(r"Group '(\w+)' does not accept option '([\w.]+)'", message):
         return no_option(f"{found[1]}.{found[2]}", given)
     if found := re.search(r"(?:Option|[Kk]ey) '([\w.]+)\+?' is not (?:accepted|expected)", message):
-        # The message does not say of which class: the group in which the user gave the name and where it is none.
+        # The message lacks the class: it is that of the group in which the user gave this unknown option.
         groups = [g for g, names in given.items() if found[1] in names[1:] and found[1] not in options(g, given)]
         return no_option(".".join([*groups[:1], found[1]]), given)
     if found := re.search(r"[Uu]nrecognized arguments: (?:--)?([\w.]+)", message):
@@ -87,11 +87,11 @@ def explain(message: str, given: dict[str, list[str]]) -> str:
 
 
 def no_option(name: str, given: dict[str, list[str]]) -> str:
-    """That there is no such option, with the nearest one of the same class.
+    """Error message for an unknown option, with the nearest option of the same class.
 
     Args:
         name: Such as ``"model.hiden"``.
-        given: What the user gave, see `names_given`.
+        given: Classes and options given by the user, see `names_given`.
     """
     group, _, option = name.partition(".")
     if not (known := options(group, given)):
@@ -109,16 +109,16 @@ def options(group: str, given: dict[str, list[str]]) -> list[str]:
 
 
 def _class(group: str, given: dict[str, list[str]]) -> type:
-    """Class that the options of a group belong to; ``object`` if there is none."""
+    """Class of the options of a group; ``object`` if there is none."""
     return GROUPS.get(group) or KNOWN.get(next(iter(given.get(group, [])), "").rpartition(".")[2], object)
 
 
 def names_given(content: dict[str, Any], words: list[str]) -> dict[str, list[str]]:
-    """Class of model and data, then the names of their options, in a recipe and on the command line.
+    """Classes of model and data, followed by the names of their options, in a recipe and on the command line.
 
     Args:
-        content: Of the recipe.
-        words: Of the command line.
+        content: Content of the recipe.
+        words: Words of the command line.
 
     Returns:
         Such as ``{"model": ["MLP", "hidden", "lr"], "data": ["TableData", "path"]}``.
@@ -139,16 +139,18 @@ def names_given(content: dict[str, Any], words: list[str]) -> dict[str, list[str
 
 
 def check_class_paths(value: Any, path: Path) -> None:
-    """Refuse a config file that names code outside the zoo and Lightning.
+    """Refuse a config file that names code outside of zoo and Lightning.
+
+    On the command line, users may name callbacks and loggers of their own.
 
     Raises:
-        InputError: Such a ``class_path``. (On the command line, users may name their own callbacks and loggers.)
+        InputError: A ``class_path`` names such code.
     """
     if isinstance(value, dict):
         name = value.get("class_path")
         if isinstance(name, str) and "." in name and not name.startswith(TRUSTED):
             raise InputError(
-                f"{path}: class_path {name!r} is neither of the zoo nor of Lightning; give it as an option"
+                f"{path}: class_path {name!r} is not part of zoo or Lightning; give it as a command-line option"
             )
         for item in value.values():
             check_class_paths(item, path)
@@ -158,16 +160,16 @@ def check_class_paths(value: Any, path: Path) -> None:
 
 
 class CLI(LightningCLI):
-    """Parsed configuration; models, data and trainer are made by the commands that need them.
+    """Parsed configuration; the commands create models, data and trainers from it.
 
     Args:
         args: Options, with ``--config NAME_OR_PATH``.
 
     Attributes:
         name: Name of the recipe.
-        run: Run folder that ``--config`` named, or None.
-        ckpt_path: Checkpoint given, or None.
-        output: File given for predictions, or None.
+        run: Run folder named by ``--config``, or None.
+        ckpt_path: Path of a checkpoint, or None.
+        output: File for predictions, or None.
     """
 
     def __init__(self, args: list[str]) -> None:
@@ -195,15 +197,20 @@ class CLI(LightningCLI):
             raise InputError(explain(str(error), self.given)) from None
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Early stopping, two paths, and the mark of a recipe without weights."""
+        """Add early stopping, two paths, and the key that marks a recipe as untrained."""
         parser.add_lightning_class_args(EarlyStopping, "early_stopping")
         parser.set_defaults({"early_stopping.monitor": "validation_loss", "early_stopping.patience": 20})
-        parser.add_argument("--ckpt_path", type=str | None, default=None, help="Checkpoint; 'last' or 'best' of a run.")
+        parser.add_argument(
+            "--ckpt_path",
+            type=str | None,
+            default=None,
+            help="Checkpoint; 'last' or 'best' of a run.",
+        )
         parser.add_argument("--output", type=str | None, default=None, help="File for predictions.")
         parser.add_argument("--untrained", type=bool, default=False, help=SUPPRESS)  # for `zoo list`
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-        """Replace the name of a recipe or run by its path, and parse."""
+        """Replace the name of a recipe or run by its path, and parse the arguments."""
         words = list(args)
         for i, word in enumerate(words):
             flag, _, value = word.partition("=")
@@ -242,10 +249,10 @@ class CLI(LightningCLI):
         return path
 
     def instantiate_classes(self) -> None:
-        """Nothing yet: each command makes what it needs."""
+        """Do nothing: each command creates the objects that it needs."""
 
     def as_yaml(self) -> str:
-        """The whole configuration, which reproduces the run."""
+        """The complete configuration, which reproduces the run."""
         content = yaml.safe_load(self.parser.dump(self.config, skip_unset=False))
         content.pop("config", None)
         return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
@@ -257,17 +264,17 @@ class CLI(LightningCLI):
         return data
 
     def make_fold(self, folds: int, fold: int, repeat: int) -> Data:
-        """One fold of a cross-validation; the file is read once for all of them."""
+        """One fold of a cross-validation; the file is read once for all folds."""
         if self._whole is None or self._whole.folds != folds:
             self._whole = self.make_data(folds=folds)
         return self._whole.for_fold(fold, repeat)
 
     def make_model(self, data: Data) -> Model:
-        """A fresh model for these data."""
+        """A new model for these data."""
         return self._make_model(data.spec)
 
     def make_example(self) -> Model:
-        """A fresh model for data that are not here, of the shape and classes that their card states."""
+        """A new model for data that are not packaged, with the shape and classes on their card."""
         card = files.card(self.config.data.init_args.path)
         kind = "series" if len(card["shape"]) == 2 else "image"
         modality = Modality(kind=kind, shape=card["shape"], features=[kind])
@@ -285,12 +292,12 @@ class CLI(LightningCLI):
         return classes[chosen.class_path.rpartition(".")[2]](**{**chosen.init_args.as_dict(), **changes})
 
     def make_trainer(self, *callbacks: Callback, **changes: Any) -> Trainer:
-        """The trainer with its configured callbacks, early stopping, and these callbacks."""
+        """A trainer with the configured callbacks, early stopping, and these callbacks."""
         parser = LightningArgumentParser()
         parser.add_lightning_class_args(Trainer, "trainer")
         try:
-            made = parser.instantiate(Namespace(trainer=self.config.trainer.clone()))
-            arguments = {**made.trainer.as_dict(), **changes}
+            built = parser.instantiate(Namespace(trainer=self.config.trainer.clone()))
+            arguments = {**built.trainer.as_dict(), **changes}
             stopping = EarlyStopping(**self.config.early_stopping.as_dict())
             arguments["profiler"] = arguments["profiler"] or NoProfiler()
             arguments["callbacks"] = [*(arguments["callbacks"] or []), stopping, *callbacks]

@@ -1,4 +1,4 @@
-"""From a run folder to a folder of weights that strangers can load and judge."""
+"""Export of a run as a folder of weights with a card, and upload to the Hugging Face Hub."""
 
 import json
 import platform
@@ -31,19 +31,19 @@ def export(run: str | Path, to: str | Path, push: str | None = None) -> Path:
     """Write the best checkpoint of a run as a folder of weights.
 
     The folder holds ``model.safetensors``, ``config.json`` (the card: recipe, data and checksum, split, scores beside
-    the baselines, licence, limits, versions), ``golden.safetensors`` (made-up inputs and their outputs, to test a
-    loader with) and ``README.md`` (the card for people). Run ``zoo test`` before, and ``zoo crossval`` for the spread.
+    the baselines, licence, limits, versions), ``golden.safetensors`` (random inputs and their outputs, to test
+    loading) and ``README.md`` (the card in Markdown). Run ``zoo test`` before, and ``zoo crossval`` for the spread.
 
     Args:
         run: Folder of a run.
-        to: Folder to write; one that was exported before is replaced as a whole.
-        push: ``hf:owner/repo`` to upload to as well.
+        to: Folder to write; an earlier export is replaced completely.
+        push: ``hf:owner/repo`` to upload the folder to, or None.
 
     Returns:
         The folder.
 
     Raises:
-        InputError: No such run, not tested yet, or ``to`` holds something else.
+        InputError: No such run, a run without test scores, or ``to`` holds other files.
     """
     folder, target = files.run_folder(str(run)), Path(to)
     if folder is None:
@@ -90,18 +90,18 @@ def _write(model: Model, run: Path, folder: Path, name: str) -> None:
     write_readme(folder)
     shutil.copy(run / "config.yaml", folder / "recipe.yaml")
     for path in folder.iterdir():
-        path.chmod(0o644)  # safetensors writes files that others may not read
+        path.chmod(0o644)  # safetensors writes files that other users cannot read
 
 
 def write_readme(folder: Path) -> None:
-    """Write the card for people of a folder of weights, from its ``config.json``."""
+    """Write the Markdown card of a folder of weights from its ``config.json``."""
     model = load(folder)
     with files.replacing(folder / README) as temporary:
         temporary.write_text(readme(model.card, layer_text(layer_table(model))), encoding="utf-8")
 
 
 def _facts(run: Path) -> dict[str, Any]:
-    """Data, scores and spread that the run left."""
+    """Data, scores and their spread, from the files of a run."""
     try:
         facts: dict[str, Any] = json.loads((run / "data.json").read_text(encoding="utf-8"))
         scores = pd.read_csv(run / "scores.csv")
@@ -128,7 +128,7 @@ def _facts(run: Path) -> dict[str, Any]:
 
 
 def upload(folder: Path, repo: str) -> None:
-    """Send a folder of weights to the Hugging Face Hub, with the user's own token."""
+    """Upload a folder of weights to the Hugging Face Hub with the token of the user."""
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
@@ -141,7 +141,7 @@ def upload(folder: Path, repo: str) -> None:
 
 
 def revision() -> str | None:
-    """Git revision of a checkout, with ``-dirty`` if code or recipes were changed since; None if it is installed."""
+    """Git revision of a checkout, with ``-dirty`` if code or recipes were changed since; None without a checkout."""
     if not (files.HERE.parent / ".git").exists():
         return None
 

@@ -1,4 +1,4 @@
-"""What a room has for each modality, looked up by its kind and filled by the files of the kinds."""
+"""Registries of functions and classes by kind of modality, filled by the modules of each kind."""
 
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
@@ -8,15 +8,15 @@ from .errors import InputError
 T = TypeVar("T")
 Added = TypeVar("Added")
 JOINT = "joint"  # several modalities of the same samples
-ONE = "one"  # among the kinds that something is for: every kind but joint, those to come included
+ONE = "one"  # in a list of supported kinds: every kind except joint
 WORDS = {JOINT: "multi-modality", ONE: "single-modality"}
 
 
 class Registry(dict[str, T]):
-    """One entry a kind of modality; a file that knows a kind adds its own, so no list of all kinds is kept anywhere.
+    """One entry per kind of modality; each module adds its own entries, so that there is no central list of kinds.
 
     Args:
-        what: What the entries do, the subject of the error for a kind that has none.
+        what: What the entries do, as the subject of the error message for a kind without an entry.
 
     Example:
         >>> LENGTHS = Registry[Callable[[str], int]]("counting letters")
@@ -38,7 +38,7 @@ class Registry(dict[str, T]):
         """Decorator that makes a function or class the entry of these kinds.
 
         Raises:
-            TypeError: A kind has an entry already.
+            TypeError: A kind already has an entry.
         """
 
         def register(entry: Any) -> Any:
@@ -54,25 +54,25 @@ class Registry(dict[str, T]):
         """The entry of a kind.
 
         Raises:
-            InputError: It has none.
+            InputError: The kind has no entry.
         """
         check_kind(self.what, kind, self)
         return self[kind]
 
 
 def check_kind(what: str, kind: str, kinds: Iterable[str], hint: str = "") -> None:
-    """Raise an `InputError` unless a kind of modality is one of those that something is for.
+    """Raise an `InputError` unless a kind of modality is supported.
 
     Args:
-        what: The subject of the error, such as ``"zoo.explain.lime_image"``.
-        kind: Of the data.
-        kinds: Those that it is for; `ONE` stands for all but joint.
+        what: Subject of the message, such as ``"zoo.explain.lime_image"``.
+        kind: Kind of the data.
+        kinds: Supported kinds; `ONE` stands for all except joint.
         hint: What to do instead.
     """
     known = list(kinds)
     if kind in known or (ONE in known and kind != JOINT):
         return
     *most, last = [WORDS.get(name, name) for name in known]
-    told = f"{', '.join(most)} and {last}" if most else last
-    refused = f"{what} is not available for {WORDS.get(kind, kind)} data; it is for {told} data"
+    supported = f"{', '.join(most)} and {last}" if most else last
+    refused = f"{what} is not available for {WORDS.get(kind, kind)} data; it is for {supported} data"
     raise InputError(f"{refused}; {hint}" if hint else refused)

@@ -1,4 +1,4 @@
-"""A training, from the parsed options to a tidy folder."""
+"""Training: from the parsed options to a run folder."""
 
 import json
 import logging
@@ -34,9 +34,9 @@ class Run:
     """A finished training.
 
     Attributes:
-        folder: Where everything was written.
-        model: The model of the best epoch.
-        data: Its data.
+        folder: Run folder with all results.
+        model: Model of the best epoch.
+        data: Data module.
         evaluation: Scores and predictions of training and validation rows.
     """
 
@@ -57,13 +57,13 @@ def fit(name: str, *options: str) -> Run:
         Folder, model of the best epoch, data, and scores of training and validation rows.
 
     Raises:
-        InputError: Anything wrong with the options or the data, or a loss that is not finite.
+        InputError: Invalid options or data, or a loss that is not finite.
     """
     return train(["--config", name, *options], show=False)
 
 
 def train(args: list[str], show: bool = True) -> Run:
-    """``zoo fit``: train and leave one tidy folder; see `fit`. ``show``: also print the scores."""
+    """``zoo fit``: train and write a run folder, see `fit`; with ``show``, print the scores."""
     quieten()
     cli = CLI(args)
     seed_everything(cli.config.seed_everything, workers=True, verbose=False)
@@ -71,11 +71,11 @@ def train(args: list[str], show: bool = True) -> Run:
     model = cli.make_model(data)
     _ = data.training
     with _folder_of(cli) as folder:
-        # Mistakes in the trainer's options, and weights that cannot be fetched, must not leave a folder.
+        # Invalid trainer options, and weights that cannot be downloaded, must not leave a folder.
         callbacks = [History(folder / "metrics.csv"), _best(folder), Last(folder / files.LAST), *_progress()]
         trainer = cli.make_trainer(*callbacks, **_trainer_options(folder))
         model.prepare(data)
-    os.environ["ZOO_RUN_FOLDER"] = str(folder)  # for the processes that Lightning starts on further devices
+    os.environ["ZOO_RUN_FOLDER"] = str(folder)  # for the processes that Lightning starts on other devices
     with files.replacing(folder / "config.yaml") as path:
         path.write_text(cli.as_yaml(), encoding="utf-8")
     with files.replacing(folder / "data.json") as path:
@@ -99,34 +99,34 @@ def train(args: list[str], show: bool = True) -> Run:
 
 
 def _run_trainer(trainer: Trainer, model: Model, data: Data, ckpt_path: str | None, folder: Path) -> None:
-    """Fit; Ctrl-C and a checkpoint that does not fit end with one line."""
+    """Fit; Ctrl-C and an incompatible checkpoint end with a one-line message."""
     try:
         trainer.fit(model, datamodule=data, ckpt_path=ckpt_path, weights_only=True)
     except (KeyboardInterrupt, SystemExit):
         if not trainer.interrupted:
             raise
         if (folder / files.LAST).is_file():
-            log.warning("best and last checkpoint are kept; go on with: zoo fit --config %s --ckpt_path last", folder)
+            log.warning("best and last checkpoint are saved; resume with: zoo fit --config %s --ckpt_path last", folder)
         raise KeyboardInterrupt from None
     except MisconfigurationException as error:
         raise InputError(f"trainer: {' '.join(str(error).split())}") from None
     except RuntimeError as error:
         if ckpt_path and "state_dict" in str(error):
-            raise InputError(f"checkpoint {ckpt_path} is of another architecture than the config") from None
+            raise InputError(f"checkpoint {ckpt_path} has another architecture than the config") from None
         if "Early stopping conditioned on metric" in str(error):
             raise InputError(f"early_stopping.monitor: {' '.join(str(error).split())}") from None
         raise
 
 
 def fit_fold(cli: CLI, folds: int, fold: int, repeat: int) -> tuple[Model, Data]:
-    """Train on one fold of a cross-validation, with a seed of its own; the model of the best epoch, and its data."""
+    """Train on one fold of a cross-validation with a separate seed; the model of the best epoch, and its data."""
     seed_everything(cli.config.seed_everything + repeat * folds + fold, workers=True, verbose=False)
     data = cli.make_fold(folds, fold, repeat)
     return fit_data(cli, data), data
 
 
 def fit_data(cli: CLI, data: Data) -> Model:
-    """Train on these data without leaving anything behind; the model of the best epoch."""
+    """Train on these data without writing files; the model of the best epoch."""
     model = cli.make_model(data)
     with tempfile.TemporaryDirectory() as temporary:
         trainer = cli.make_trainer(_best(Path(temporary)), logger=False, enable_progress_bar=False)
@@ -135,13 +135,13 @@ def fit_data(cli: CLI, data: Data) -> Model:
 
 
 def title_of(model: Model, data: Data) -> str:
-    """Model and data, above every table and figure; with what must be said of the split."""
+    """Title of tables and figures: model, data, and a caution on the split if there is one."""
     title = f"{type(model).__name__} on {data.describe()['name']}"
     return f"{title} ({data.caution})" if data.caution else title
 
 
 def quieten() -> None:
-    """Lightning's tips and hardware notes are not news to a biologist."""
+    """Silence tips and hardware notes of Lightning, which are irrelevant to users."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     for message in (
@@ -155,12 +155,12 @@ def quieten() -> None:
 
 
 def run_of(ckpt_path: str) -> Path | None:
-    """The run folder that a checkpoint lies in, or None."""
+    """The run folder of a checkpoint, or None."""
     return files.run_folder(str(Path(ckpt_path).parent.parent))
 
 
 def _folder_of(cli: CLI) -> AbstractContextManager[Path]:
-    """The folder of the run that is resumed, else a new one; processes of one run on several devices share it."""
+    """The folder of a resumed run, otherwise a new one; all processes of a run on several devices share it."""
     if "ZOO_RUN_FOLDER" in os.environ and int(os.environ.get("LOCAL_RANK", 0)) > 0:
         return nullcontext(Path(os.environ["ZOO_RUN_FOLDER"]))
     if cli.ckpt_path:
@@ -176,7 +176,7 @@ def _sizes(data: Data) -> dict[str, int]:
 
 
 def _facts(cli: CLI, data: Data) -> dict[str, Any]:
-    """What the card of the weights will say of the data."""
+    """Facts on the data for the card of the weights."""
     modalities = data.spec["modalities"].values()
     return {
         "recipe": cli.name,
@@ -208,7 +208,7 @@ def _trainer_options(folder: Path) -> dict[str, Any]:
 
 
 def write_report(evaluation: Evaluation, title: str, folder: Path, show: bool = True) -> None:
-    """Scores, predictions and figures to the folder, and the scores to the screen."""
+    """Write scores, predictions and figures to the folder, and print the scores."""
     evaluation.write(folder)
     write_figures(evaluation, title, folder)
     if show:

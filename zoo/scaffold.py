@@ -1,4 +1,4 @@
-"""``zoo new model``: a model that trains at once, its recipe and its test, with the places to fill in."""
+"""``zoo new model``: templates of a model that can be trained at once, its recipe and its test."""
 
 import re
 from keyword import iskeyword
@@ -44,7 +44,7 @@ class {name}(Supervised):
         self.head = nn.Linear(width, self.target_head.width)
 '''
 RECIPE = """# FILL IN: what the model predicts from what, in one line.
-untrained: true  # remove this line once 'make weights-{recipe}' has made the weights
+untrained: true  # remove this line after 'make weights-{recipe}' has written the weights
 model:
   class_path: {name}
   init_args:
@@ -76,22 +76,22 @@ def test_{module}_learns(here: Path) -> None:
     run = zoo.fit("{recipe}", "--trainer.max_epochs=3", "--trainer.accelerator=cpu")
     loss = pd.read_csv(run.folder / "metrics.csv")["train_loss"]
     assert loss.iloc[-1] < loss.iloc[0]
-    # FILL IN: what sets this model apart, such as a pattern in synthetic data that it finds and an MLP does not.
+    # FILL IN: what distinguishes this model, such as a pattern in simulated data that it learns and an MLP does not.
 '''
 
 
 def new_model(name: str, data: str) -> str:
-    """Write a model, a recipe that is marked untrained, and a test; list the recipe in the README.
+    """Write a model, a recipe marked as untrained, and a test; list the recipe in the README.
 
     Args:
-        name: Name of the class, such as ``"Transformer"``. Files and recipe have it in lower case.
+        name: Name of the class, such as ``"Transformer"``. Names of files and recipe are in lower case.
         data: Packaged data set with a class, a continuous value or survival as its target.
 
     Returns:
-        What was written, and what comes next.
+        Paths of the files, and the next steps.
 
     Raises:
-        InputError: No checkout of biozoo, a name that cannot be used or is taken, or a data set that cannot be used.
+        InputError: No checkout of biozoo, an invalid or existing name, or an unsuitable data set.
     """
     root, module = files.HERE.parent, name.lower()
     recipe = f"{module}_{data}"
@@ -116,14 +116,11 @@ def new_model(name: str, data: str) -> str:
     if (readme := root / "README.md").is_file():
         listing.write_readme(readme)
     written = "\n".join(str(path.relative_to(root)) for path in texts)
-    return (
-        f"{written}\nReplace what is marked FILL IN, train with 'zoo fit --config {recipe}', then see 'Add a thing' in "
-        "README.md"
-    )
+    return f"{written}\nReplace what is marked FILL IN, train with 'zoo fit --config {recipe}', then see docs/extend.md"
 
 
 def _data_of_a_recipe(name: str) -> dict[str, Any]:
-    """How the plainest recipe of a data set reads it: for its own target alone, where each sample has one."""
+    """Data options of the shortest recipe of a data set, without extra targets and unlabelled samples."""
     found: dict[str, dict[str, Any]] = {}
     for recipe in files.recipes():
         block = files.read_yaml(files.folder("configs") / f"{recipe}.yaml")["data"]

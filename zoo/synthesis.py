@@ -1,4 +1,4 @@
-"""Made-up samples of a trained model: written to a file, and compared with real ones in a report."""
+"""Synthetic samples of a trained model: written to a file, and compared with real samples in a report."""
 
 import logging
 from collections.abc import Sequence
@@ -22,14 +22,14 @@ TABLES = (".csv", ".tsv", ".parquet")
 
 
 def check_request(model: Model, n: int, output: Path, report: Path | None) -> Generative:
-    """The model, if it can do what is asked for.
+    """The model, if it can generate the requested samples.
 
     Raises:
-        InputError: It does not synthesise; fewer than one sample; a suffix that does not fit.
+        InputError: The model is not generative; fewer than one sample; an unsuitable suffix.
     """
     if not isinstance(model, Generative):
-        able = [name for name, known in REGISTRY.items() if issubclass(known, Generative)]
-        raise InputError(f"{type(model).__name__} does not synthesise; models that do: {', '.join(able)}")
+        generative = [name for name, known in REGISTRY.items() if issubclass(known, Generative)]
+        raise InputError(f"{type(model).__name__} does not synthesise; models that do: {', '.join(generative)}")
     check_range("--n", n, 1)
     kind = modality_of(model.spec)["kind"]
     arrays = KINDS.of(kind).arrays
@@ -37,7 +37,7 @@ def check_request(model: Model, n: int, output: Path, report: Path | None) -> Ge
     if output.suffix not in suffixes:
         raise InputError(f"--output {output}: use {' or '.join(suffixes)}")
     if report is not None and arrays:
-        raise InputError(f"--report is for tables; look at made {kind} samples with zoo test")
+        raise InputError(f"--report is for tables; use zoo test for generated {kind} samples")
     if report is not None:
         check_suffix(report)
     return model
@@ -47,7 +47,7 @@ def conditions_of(words: Sequence[str], model: Generative) -> dict[str, str]:
     """``["diabetes=pos"]`` as ``{"diabetes": "pos"}``.
 
     Raises:
-        InputError: A word without ``=``, or a column given twice.
+        InputError: A condition without ``=``, or a column that is given twice.
     """
     conditions: dict[str, str] = {}
     for word in words:
@@ -72,52 +72,55 @@ def synthesise(
     conditions: dict[str, str] | None = None,
     title: str = "",
 ) -> pd.DataFrame:
-    """Make samples and write them, and a report on them; nothing is written if the report is not possible.
+    """Generate and write samples, and a report on them; nothing is written if the report is not possible.
 
     Args:
         model: A trained model.
-        data: What it was trained on, for a report: the test rows, or else the validation rows, are held out.
+        data: Training data, for a report; its test rows, or else its validation rows, are the hold-out rows.
         n: Number of samples.
-        output: Tables as .csv, .tsv or .parquet; images and series as .npz that the data modules read.
-        report: .html or .png.
-        seed: Of all draws.
-        conditions: The class that they are to be of, such as ``{"diabetes": "pos"}``.
-        title: Of the report.
+        output: .csv, .tsv or .parquet for tables; for images and series an .npz that the data modules read.
+        report: .html or .png, or None.
+        seed: Random seed.
+        conditions: Class of the samples, such as ``{"diabetes": "pos"}``.
+        title: Title of the report.
 
     Returns:
         The samples, see `Generative.synthesise`.
 
     Raises:
-        InputError: See `check_request`; a condition on another column than the target, or a class never seen; no
-            hold-out rows for a report.
+        InputError: See `check_request`; a condition on another column than the target, or an unknown class; no hold-out
+            rows for a report.
     """
     model = check_request(model, n, output, report)
-    made = model.synthesise(n, conditions, seed)
+    samples = model.synthesise(n, conditions, seed)
     found = None
     if report is not None and data is not None:
         split = next((name for name in ("test", "validation") if len(data.dataset.rows(name))), "")
-        found = against_data({type(model).__name__: made}, data, split, conditions, seed)
+        found = against_data({type(model).__name__: samples}, data, split, conditions, seed)
     with files.replacing(output) as path:
-        _write(made, path, model)
+        _write(samples, path, model)
     if report is not None and found is not None:
         write_report(
             found, ", ".join([title, *(f"{name} = {value}" for name, value in (conditions or {}).items())]), report
         )
-        log.info("%d made-up samples written to %s, and how good and how private they are to %s", n, output, report)
+        log.info("%d synthetic samples written to %s, a report on quality and privacy to %s", n, output, report)
     elif output.suffix in TABLES:
-        log.info("%d made-up samples written to %s; check them with --report FILE.html before sharing", n, output)
+        log.info("%d synthetic samples written to %s; check them with --report FILE.html before sharing", n, output)
     else:
-        log.info("%d made-up samples written to %s; check the model with zoo test before sharing", n, output)
-    return made
+        log.info("%d synthetic samples written to %s; check the model with zoo test before sharing", n, output)
+    return samples
 
 
-def _write(made: pd.DataFrame, path: Path, model: Generative) -> None:
+def _write(samples: pd.DataFrame, path: Path, model: Generative) -> None:
     match path.suffix:
         case ".npz":
             names = KINDS.of(modality_of(model.spec)["kind"]).arrays or ()
-            columns = [np.stack(list(made.iloc[:, 0])), *(made[c].to_numpy(dtype=str) for c in made.columns[1:2])]
+            columns = [
+                np.stack(list(samples.iloc[:, 0])),
+                *(samples[c].to_numpy(dtype=str) for c in samples.columns[1:2]),
+            ]
             np.savez_compressed(path, allow_pickle=False, **dict(zip(names, columns, strict=False)))
         case ".parquet":
-            made.to_parquet(path)
+            samples.to_parquet(path)
         case suffix:
-            made.to_csv(path, sep="\t" if suffix == ".tsv" else ",", index=False)
+            samples.to_csv(path, sep="\t" if suffix == ".tsv" else ",", index=False)

@@ -1,4 +1,4 @@
-"""Pages and cards from templates that stand beside the code that fills them."""
+"""Pages and cards from Jinja templates."""
 
 from pathlib import Path
 from typing import Any
@@ -7,14 +7,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 
 
 def render(path: Path, **content: Any) -> str:
-    """The text of a Jinja template.
+    """Render a Jinja template.
 
-    Values are escaped in every template but those of Markdown (``.md.jinja``), so that names from a user's file cannot
-    become markup or scripts. A value that the template needs and ``content`` lacks is an error.
+    Values are escaped in all templates except Markdown (``.md.jinja``), so that names from a user's file cannot become
+    markup or scripts. A missing value raises an error.
 
     Args:
-        path: The template; those that it includes lie in the same folder.
-        **content: Its values.
+        path: The template; included templates are in the same folder.
+        **content: Values of the template.
     """
     environment = Environment(
         loader=FileSystemLoader(path.parent),

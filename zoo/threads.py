@@ -1,4 +1,4 @@
-"""How many threads torch computes with."""
+"""Number of threads of torch."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,10 +8,10 @@ import torch
 
 @contextmanager
 def same_threads() -> Iterator[None]:
-    """Give torch back the number of threads it had.
+    """Restore the number of threads of torch after the block.
 
-    Libraries that compute with numba set it to all cores. Bit-equal reruns need equal numbers, and where several
-    processes share the cores, more threads make each training many times slower.
+    Libraries that use numba set it to all cores. Bit-identical reruns need the same number, and if several processes
+    share the cores, more threads make each training many times slower.
     """
     threads = torch.get_num_threads()
     try:

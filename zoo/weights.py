@@ -1,4 +1,4 @@
-"""Weights that can be trusted: safetensors, a JSON card, checksums, a golden batch, and no pickle anywhere."""
+"""Loading of weights: safetensors, a JSON card, checksums and a golden batch; no pickle."""
 
 import json
 import pickle
@@ -21,14 +21,14 @@ def load(name: str | Path) -> Model:
     """A trained model, in evaluation mode.
 
     Args:
-        name: A packaged name (see `zoo.pretrained`), a folder made by `zoo export`, or ``hf:owner/repo[@revision]``.
+        name: A packaged name (see `zoo.pretrained`), a folder written by `zoo export`, or ``hf:owner/repo[@revision]``.
 
     Returns:
         The model. ``model.card`` holds provenance, licence, metrics and limits; ``model.predict(df)`` takes a raw
         table.
 
     Raises:
-        InputError: Nothing of that name; a file is missing, damaged or not the one that was published.
+        InputError: Unknown name; a file is missing, damaged or differs from its checksum.
 
     Example:
         >>> model = load("mlp_pima")  # doctest: +SKIP
@@ -54,7 +54,7 @@ def load(name: str | Path) -> Model:
 
 
 def read_card(folder: Path) -> dict[str, Any]:
-    """The checked content of a folder's ``config.json``.
+    """The validated content of ``config.json`` in a folder.
 
     Raises:
         InputError: Missing or damaged.
@@ -63,7 +63,7 @@ def read_card(folder: Path) -> dict[str, Any]:
     try:
         card = json.loads(path.read_text(encoding="utf-8"))
     except OSError:
-        raise InputError(f"{path} is missing; is {str(folder)!r} a folder made by 'zoo export'?") from None
+        raise InputError(f"{path} is missing; is {str(folder)!r} a folder written by 'zoo export'?") from None
     except ValueError as error:
         raise InputError(f"{path} is damaged: {error}") from None
     if not isinstance(card, dict) or (lacking := [key for key in NEEDED if key not in card]):
@@ -74,10 +74,10 @@ def read_card(folder: Path) -> dict[str, Any]:
 
 
 def build(name: str, init_args: dict[str, Any], state: dict[str, torch.Tensor], source: str) -> Model:
-    """A model by the name of its class (never by an import path) with these weights, in evaluation mode.
+    """A model of a class given by name (not by import path), with these weights, in evaluation mode.
 
     Raises:
-        InputError: Unknown class, arguments it does not take, or weights of another shape.
+        InputError: Unknown class, invalid arguments, or weights of another shape.
     """
     if name not in REGISTRY:
         raise InputError(f"{source}: unknown model {name!r}; {suggest(name, REGISTRY)}")
@@ -93,10 +93,10 @@ def build(name: str, init_args: dict[str, Any], state: dict[str, torch.Tensor], 
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """A Lightning checkpoint, read without unpickling code.
+    """A Lightning checkpoint, read without executing pickled code.
 
     Raises:
-        InputError: Missing, damaged, or not written by a model of the zoo.
+        InputError: The checkpoint is missing, damaged, or not from a model of the zoo.
     """
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
@@ -139,7 +139,7 @@ def _download(name: str) -> Path:
 
 
 def _inside(folder: Path, file: str) -> Path:
-    """Path of a file named by a card, which may not lead out of its folder."""
+    """Path of a file named by a card, which must be inside the folder of the card."""
     if Path(file).name != file:
         raise InputError(f"{folder / CARD} names a file outside its folder: {file!r}")
     return folder / file

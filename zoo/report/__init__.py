@@ -1,6 +1,6 @@
-"""What a run leaves behind: scores beside a baseline, predictions, figures.
+"""Results of a run: scores beside those of baselines, predictions and figures.
 
-Files and folders here are imported, so that they can add their evaluators (`zoo.report.evaluation.evaluates`).
+All modules of this package are imported, so that each registers its evaluators (`zoo.report.evaluation.evaluates`).
 """
 
 from importlib import import_module

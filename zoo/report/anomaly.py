@@ -1,4 +1,4 @@
-"""Scores of a model that finds anomalies in series, beside principal components and nearest neighbours."""
+"""Scores of a model that detects anomalies in series, beside principal components and nearest neighbours."""
 
 from collections.abc import Callable
 from functools import partial
@@ -28,12 +28,12 @@ FLAG_ALL, PRINCIPAL, NEIGHBOUR = "flag all", f"PCA of {COMPONENTS}", "nearest ne
 
 
 class Example(NamedTuple):
-    """A series to look at.
+    """A series that is drawn.
 
     Attributes:
         title: Its class and name.
         series: First channel, ``(length,)``.
-        nearest: The nearest that the generator can make, in the same units, ``(length,)``.
+        nearest: The most similar series that the generator produces, in the same units, ``(length,)``.
         score: Anomaly score of each time point, ``(length,)``.
     """
 
@@ -45,14 +45,14 @@ class Example(NamedTuple):
 
 @evaluates("anomaly", "series")
 def evaluate_anomaly(model: MADGAN, data: Data, present: list[str]) -> Evaluation:
-    """Score every series; those of any class but the normal one should be told apart.
+    """Score every series; all classes but the normal one are anomalies.
 
-    ``roc_auc`` and ``average_precision`` of the anomaly score; ``f1`` at the threshold that 5 % of the normal
-    validation series exceed; ``best_f1``, that of the best threshold for the scored split itself, which nobody knows
-    beforehand. A series counts once: nothing is adjusted for anomalies that are found in part (Kim et al. 2022,
-    doi:10.1609/aaai.v36i7.20680). Where there are several other classes also ``roc_auc_CLASS``, of each against the
-    normal one. Beside stand, fitted on the same normal training series: what the encoding leaves after 10 principal
-    components, the distance to the nearest training series, and to call all anomalies.
+    The metrics are ``roc_auc`` and ``average_precision`` of the anomaly score; ``f1`` at the threshold that 5 % of the
+    normal validation series exceed; and ``best_f1`` at the best threshold for the scored split itself, which is unknown
+    in practice. A series counts once: no point adjustment is made for partly detected anomalies (Kim et al. 2022,
+    doi:10.1609/aaai.v36i7.20680). With several anomalous classes, ``roc_auc_CLASS`` compares each with the normal one.
+    The reference models, fitted on the same normal training series, are the reconstruction error after 10 principal
+    components, the distance to the nearest training series, and to flag all series.
 
     Args:
         model: In evaluation mode.
@@ -60,12 +60,13 @@ def evaluate_anomaly(model: MADGAN, data: Data, present: list[str]) -> Evaluatio
         present: Splits that have samples.
 
     Returns:
-        Predictions, one row a series: ``split``, ``target``, ``anomaly_score``, ``anomaly``, ``reconstruction_error``,
-        ``discrimination``. Scores as above; those of the simple models not of training series, which they know.
+        Predictions, one row per series: ``split``, ``target``, ``anomaly_score``, ``anomaly``,
+        ``reconstruction_error``, ``discrimination``. Scores as above; the reference models are not scored on training
+        series, to which they were fitted.
     """
     content, ours, tables = data.dataset, type(model).__name__, []
     found: dict[tuple[str, str], np.ndarray] = {}
-    simple = _Simple(model, data)
+    references = _References(model, data)
     for split in present:
         rows = content.rows(split)
         batches = [batch["x"].to(model.device) for batch in data.loader(split)]
@@ -74,10 +75,10 @@ def evaluate_anomaly(model: MADGAN, data: Data, present: list[str]) -> Evaluatio
         )
         found[ours, split] = table["anomaly_score"].to_numpy()
         if split != "train":
-            for name, score in simple.scores(_flat(model, batches)).items():
+            for name, score in references.scores(_flat(model, batches)).items():
                 found[name, split] = score
         tables.append(with_truth(model, data, split, table))
-    thresholds = {ours: float(model.threshold), **simple.thresholds}
+    thresholds = {ours: float(model.threshold), **references.thresholds}
     scores: list[tuple[str, str, str, float]] = []
     for name in thresholds:
         for split in present:
@@ -99,8 +100,8 @@ def evaluate_anomaly(model: MADGAN, data: Data, present: list[str]) -> Evaluatio
     return Evaluation(predictions, table, figures=figures)
 
 
-class _Simple:
-    """Models of normal training series, and their thresholds from normal validation series."""
+class _References:
+    """Reference models of normal training series, and their thresholds from normal validation series."""
 
     def __init__(self, model: MADGAN, data: Data) -> None:
         content = data.dataset
@@ -123,13 +124,13 @@ class _Simple:
         self.thresholds[FLAG_ALL] = -1.0
 
     def scores(self, x: np.ndarray) -> dict[str, np.ndarray]:
-        """By the name of the model, ``(samples,)``."""
+        """Anomaly scores by the name of the model, ``(samples,)``."""
         if not self.known:
             return {}
-        left = x - self.components.inverse_transform(self.components.transform(x))
+        residual = x - self.components.inverse_transform(self.components.transform(x))
         return {
             FLAG_ALL: np.zeros(len(x)),
-            PRINCIPAL: np.square(left).mean(1),
+            PRINCIPAL: np.square(residual).mean(1),
             NEIGHBOUR: self.neighbours.kneighbors(x)[0][:, 0],
         }
 
@@ -141,7 +142,7 @@ def _flat(model: MADGAN, batches: list[Tensor]) -> np.ndarray:
 
 
 def _metrics(score: np.ndarray, y: Tensor, model: MADGAN, threshold: float) -> dict[str, float]:
-    """Of one model and split; NaN where there are no anomalies, or nothing else."""
+    """Metrics of one model and split; NaN unless there are both normal and anomalous series."""
     known = y >= 0
     score, codes = score[known.numpy()], y[known].numpy()
     truth, classes = codes != model.code, model.target["classes"]
@@ -163,7 +164,7 @@ def _metrics(score: np.ndarray, y: Tensor, model: MADGAN, threshold: float) -> d
 
 
 def _examples(model: MADGAN, data: Data, table: pd.DataFrame, normal: str) -> list[Example]:
-    """Of each of the first four classes, the normal one first, the series with the median score."""
+    """The series with the median score of each of the first four classes, the normal one first."""
     content, result = data.dataset, []
     rows = content.rows(str(table["split"].iloc[0]))
     classes = sorted(table["target"].dropna().unique(), key=lambda name: (name != normal, name))
@@ -185,12 +186,12 @@ def _examples(model: MADGAN, data: Data, table: pd.DataFrame, normal: str) -> li
 
 
 def curves(found: dict[str, tuple[np.ndarray, np.ndarray]], split: str, name: str) -> Figure:
-    """ROC and precision-recall curves of the model and of the simple ones.
+    """ROC and precision-recall curves of the model and of the reference models.
 
     Args:
-        found: Which series are anomalies, and their scores, by model.
-        split: What is drawn.
-        name: For the title.
+        found: By model: which series are anomalies, and the scores, both ``(samples,)``.
+        split: Split that is drawn.
+        name: Name for the title.
     """
     figure = Figure(figsize=(9.6, 4.2), layout="constrained", dpi=150)
     roc, recalled = figure.subplots(1, 2)
@@ -200,7 +201,7 @@ def curves(found: dict[str, tuple[np.ndarray, np.ndarray]], split: str, name: st
             area, average = roc_auc_score(truth, score), average_precision_score(truth, score)
             label = f"{model}\nAUC {area:.3f}, average precision {average:.3f}"
             roc.plot(*roc_curve(truth, score)[:2], color=colour, label=label)
-            precision[-1] = precision[-2]  # where nothing is flagged it has none
+            precision[-1] = precision[-2]  # precision is undefined where nothing is flagged
             recalled.step(recall, precision, where="post", color=colour)
     roc.set(xlabel="1 - specificity", ylabel="sensitivity")
     recalled.set(xlabel="recall (sensitivity)", ylabel="precision")
@@ -216,17 +217,17 @@ def distributions(predictions: pd.DataFrame, normal: str, threshold: float, name
     """Histogram of the scores of each class, and the threshold.
 
     Args:
-        predictions: Of one split, with ``split``, ``target`` and ``anomaly_score``.
+        predictions: Predictions of one split, with ``split``, ``target`` and ``anomaly_score``.
         normal: The normal class.
-        threshold: Above which a series is called an anomaly.
-        name: For the title.
+        threshold: Score above which a series is flagged as an anomaly.
+        name: Name for the title.
     """
     classes = sorted(predictions["target"].dropna().unique(), key=lambda one: (one != normal, one))
     score, split = predictions["anomaly_score"], predictions["split"].iloc[0]
     title = f"{name}: anomaly scores of the {split} series"
     unit = "standard deviations of normal training series, log scale"
     figure, axes = new_figure(title, f"anomaly score ({unit})", "series", (7.2, 4))
-    floor = min(0.0, float(score.min()))  # most scores lie near 0, the largest far out
+    floor = min(0.0, float(score.min()))  # most scores are near 0, a few are very large
     shifted, line = np.log1p(score - floor), np.log1p(max(threshold - floor, 0.0))
     edges = np.linspace(0, max(float(shifted.max()), line, 1e-6), BINS).tolist()
     for place, (one, colour) in enumerate(zip(classes, CLASS_COLOURS * len(classes), strict=False)):
@@ -243,12 +244,12 @@ def distributions(predictions: pd.DataFrame, normal: str, threshold: float, name
 
 
 def examples(found: list[Example], known: Modality, name: str) -> Figure:
-    """The series of each class with the median score: above the series and the nearest made one, below the score.
+    """The series with the median score of each class: above, the series and its reconstruction; below, the score.
 
     Args:
         found: Series, at most four.
-        known: Sampling rate and channels.
-        name: For the title.
+        known: Modality, for sampling rate and channels.
+        name: Name for the title.
     """
     figure = Figure(figsize=(2.6 * len(found) + 1.6, 4.6), layout="constrained", dpi=150)
     upper, lower = figure.subplots(2, len(found), sharex=True, sharey="row", squeeze=False, height_ratios=[3, 2])
@@ -257,7 +258,7 @@ def examples(found: list[Example], known: Modality, name: str) -> Figure:
     for above, below, one in zip(upper, lower, found, strict=True):
         time = np.arange(len(one.series)) / (rate or 1)
         above.plot(time, one.series, color=GREY, linewidth=2, label="series")
-        above.plot(time, one.nearest, color=BLUE, linewidth=1.2, label="nearest that is made")
+        above.plot(time, one.nearest, color=BLUE, linewidth=1.2, label="nearest generated")
         above.set_title(one.title, fontsize=9)
         below.fill_between(time, one.score, color=ORANGE, alpha=0.4, linewidth=0)
         below.plot(time, one.score, color=ORANGE, linewidth=1, label="anomaly score")

@@ -19,15 +19,15 @@ from ..training.tasks import task_of
 
 @dataclass
 class Evaluation:
-    """What a model achieved.
+    """Scores and predictions of a model.
 
     Attributes:
-        predictions: One row a sample: ``split``, ``target``, probabilities, ``prediction``; of survival ``split``,
-            ``time``, ``event``, ``risk``, probabilities; of masks ``split``, and the metrics of each image and
-            foreground class; of models without a target what they tell of each sample.
-        scores: One row a value: ``model``, ``split``, ``metric``, ``value``.
-        also: Names of the extra targets; their columns and metrics begin with them.
-        figures: By the name of their file: what draws each, given the name for its title.
+        predictions: One row per sample: ``split``, ``target``, probabilities, ``prediction``; for survival ``split``,
+            ``time``, ``event``, ``risk``, probabilities; for masks ``split``, and the metrics of each image and
+            foreground class; for models without a target their outputs for each sample.
+        scores: One row per value: ``model``, ``split``, ``metric``, ``value``.
+        also: Names of the extra targets, with which their columns and metrics begin.
+        figures: By file name: the function that draws each figure, given the name for its title.
     """
 
     predictions: pd.DataFrame
@@ -36,7 +36,7 @@ class Evaluation:
     figures: dict[str, Callable[[str], Figure]] = field(default_factory=dict)
 
     def table(self) -> pd.DataFrame:
-        """Metrics by split, side by side; the baselines on the last split only."""
+        """Metrics in rows, splits in columns; baselines on the last split only."""
         wide = self.scores.pivot(index="metric", columns=["model", "split"], values="value")
         ours, last = self.scores["model"].iloc[0], self.scores["split"].iloc[-1]
         columns = [(m, s) for m, s in self.scores[["model", "split"]].drop_duplicates().itertuples(index=False)]
@@ -44,13 +44,13 @@ class Evaluation:
         return wide.reindex(self.scores["metric"].unique())
 
     def value(self, metric: str, split: str = "test", model: str | None = None) -> float:
-        """One score; of our model by default."""
+        """One score, by default of the evaluated model."""
         s = self.scores
         chosen = s[(s["metric"] == metric) & (s["split"] == split) & (s["model"] == (model or s["model"].iloc[0]))]
         return float(chosen["value"].iloc[0])
 
     def write(self, folder: Path) -> None:
-        """``predictions.csv`` and ``scores.csv``."""
+        """Write ``predictions.csv`` and ``scores.csv``."""
         with files.replacing(folder / "predictions.csv") as path:
             self.predictions.to_csv(path)
         with files.replacing(folder / "scores.csv") as path:
@@ -58,14 +58,14 @@ class Evaluation:
 
 
 Evaluator = Callable[[Any, Data, list[str]], Evaluation]
-EVALUATORS: dict[tuple[str, str], Evaluator] = {}  # by what a model is for, and by modality ("" for any other)
+EVALUATORS: dict[tuple[str, str], Evaluator] = {}  # by task and modality ("" for any other)
 
 
 def evaluates(task: str, *modalities: str) -> Callable[[Evaluator], Evaluator]:
-    """Add an evaluator: ``(model, data, splits) -> Evaluation``, the model in evaluation mode.
+    """Register an evaluator: ``(model, data, splits) -> Evaluation``, the model in evaluation mode.
 
     Args:
-        task: ``model.task``; "" for all that predict a target.
+        task: ``model.task``; "" for all models that predict a target.
         *modalities: Kinds of modality; none for any.
     """
 
@@ -78,15 +78,15 @@ def evaluates(task: str, *modalities: str) -> Callable[[Evaluator], Evaluator]:
 
 @torch.inference_mode()
 def evaluate(model: Model, data: Data, splits: tuple[str, ...] = ("train", "validation", "test")) -> Evaluation:
-    """Predict every row of some splits and score them, in evaluation mode, without class balance.
+    """Predict and score all rows of the given splits, in evaluation mode and without class balancing.
 
     Args:
         model: A trained model.
         data: Its data, or other data with the same columns.
-        splits: Which to score; leave ``"test"`` out while anything is still being chosen.
+        splits: Splits to score; leave ``"test"`` out until all settings are fixed.
 
     Raises:
-        InputError: None of these splits has a sample.
+        InputError: These splits have no samples.
     """
     present = [split for split in splits if len(data.dataset.rows(split))]
     if not present:
@@ -107,7 +107,7 @@ def raw_predictions(model: Model, data: Data, split: str) -> torch.Tensor:
 
 
 def with_truth(model: Model, data: Data, split: str, predicted: pd.DataFrame) -> pd.DataFrame:
-    """Predictions of a split after its name and the truth, named by the samples."""
+    """Predictions of a split with its name and the true values as first columns, indexed by sample names."""
     rows = data.dataset.rows(split)
     truth = task_of(model.target).decode(data.dataset.y[rows], model.target)
     predicted = predicted.set_axis(data.dataset.samples.index[rows.numpy()])

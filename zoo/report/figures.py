@@ -13,7 +13,7 @@ from .style import CLASS_COLOURS, COLOURS, legend_outside, new_figure
 def learning_curve(metrics: pd.DataFrame, title: str) -> Figure:
     """Loss of training and validation rows by epoch; the lowest validation loss is marked.
 
-    Of adversarial networks the two losses of training are in a panel of their own, for neither is to fall.
+    The two training losses of adversarial networks have a separate panel, because neither is expected to fall.
     """
     figure, axes = new_figure(title, "epoch", "loss", (5.4, 4.0))
     if "discriminator_loss" in metrics:
@@ -36,15 +36,15 @@ def learning_curve(metrics: pd.DataFrame, title: str) -> Figure:
 
 
 def write_figures(evaluation: Evaluation, name: str, folder: Path) -> list[Path]:
-    """All figures that fit the target, and the learning curve if ``folder`` has the metrics of a training.
+    """Write all figures of an evaluation, and the learning curve if ``folder`` has the metrics of a training.
 
     Args:
-        evaluation: Of the model.
-        name: Recipe, for the titles.
+        evaluation: Evaluation of the model.
+        name: Name of model and data, for the titles.
         folder: Run folder; figures go to ``folder/figures``.
 
     Returns:
-        What was written.
+        Paths of the files written.
     """
     figures = {stem: draw(name) for stem, draw in evaluation.figures.items()}
     if (path := folder / "metrics.csv").is_file() and len(metrics := pd.read_csv(path)):

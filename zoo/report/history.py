@@ -1,4 +1,4 @@
-"""Metrics of each epoch, in a table that a resumed run continues."""
+"""Metrics of each epoch, in a table that a resumed run continues; and the last checkpoint."""
 
 import csv
 import time
@@ -11,18 +11,18 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 
 class TensorBoard(TensorBoardLogger):
-    """Lightning's logger without its ``hparams.yaml``, for ``config.yaml`` holds them all."""
+    """Lightning's logger without its ``hparams.yaml``, which would repeat ``config.yaml``."""
 
     def save(self) -> None:
-        """Write what is buffered."""
+        """Write buffered values."""
         self.experiment.flush()
 
 
 class History(Checkpoint):
-    """Write ``metrics.csv``, one row an epoch; the rows so far are part of every checkpoint.
+    """Write ``metrics.csv``, one row per epoch; the rows so far are part of every checkpoint.
 
-    Lightning's own CSV logger forgets the epochs before a resume. It is a `Checkpoint` because those run last, when all
-    metrics of the epoch are known; place it before the checkpoint that is to contain it.
+    Lightning's own CSV logger loses the epochs before a resume. The base class is `Checkpoint` because checkpoints run
+    last, when all metrics of the epoch are known; place this callback before the checkpoint that should contain it.
 
     Args:
         path: File to write.
@@ -41,7 +41,7 @@ class History(Checkpoint):
         self.rows = list(state_dict["rows"])
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin the file anew, with the rows of a resumed run."""
+        """Write a new file, with the rows of a resumed run."""
         if not trainer.is_global_zero:
             return
         self.path.write_text("")
@@ -67,19 +67,19 @@ class History(Checkpoint):
 class Last(Checkpoint):
     """Write a checkpoint after an epoch, at most once in ``seconds``, and when training ends.
 
-    Lightning's ``save_last`` writes only when there is a new best one, and a file each epoch costs a small model more
-    than the epoch; here a crash loses that many seconds, or an epoch if that is longer.
+    Lightning's ``save_last`` writes only when there is a new best checkpoint. A file in each epoch would take longer
+    than the epoch of a small model. After a crash at most ``seconds``, or one epoch if that is longer, are lost.
 
     Args:
         path: File to write; it contains the state of the callbacks before this one.
-        seconds: Shortest time between two files.
+        seconds: Minimum time between two writes.
     """
 
     def __init__(self, path: Path, seconds: float = 2.0) -> None:
         self.path, self.seconds, self.saved = path, seconds, float("-inf")
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save, unless it was done a moment ago and more epochs follow."""
+        """Save, unless the last write is recent and more epochs follow."""
         ends = trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs
         if ends or time.monotonic() - self.saved >= self.seconds:
             trainer.save_checkpoint(self.path)

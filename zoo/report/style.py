@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 
 from ..figure import Figure
 
-# Okabe and Ito's palette: told apart by colour-blind readers.
+# Palette of Okabe and Ito, which colour-blind readers can distinguish.
 COLOURS = {"train": "#999999", "validation": "#E69F00", "test": "#0072B2"}
 CLASS_COLOURS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#F0E442", "#000000"]
 

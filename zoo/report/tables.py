@@ -1,4 +1,4 @@
-"""Scores on the screen."""
+"""Tables of scores, printed to the screen."""
 
 import sys
 
@@ -10,13 +10,13 @@ from rich.table import Table
 
 from .evaluation import Evaluation
 
-DASH = "-"  # where a model has no such metric
+DASH = "-"  # for a metric that a model does not have
 
 
 def show_scores(evaluation: Evaluation, title: str) -> None:
-    """Metrics of all splits side by side, so that overfitting shows, and the baselines' beside them.
+    """Print the metrics of all splits side by side, which reveals overfitting, and those of the baselines.
 
-    Of several targets a table each; of several modalities one of what is lost without each.
+    Each target has a table of its own; for several modalities another one shows the scores without each of them.
     """
     wide = evaluation.table().map(_number)
     wide.columns = pd.Index([f"{model}\n{split}" for model, split in wide.columns])
@@ -24,12 +24,12 @@ def show_scores(evaluation: Evaluation, title: str) -> None:
 
 
 def show_crossval(scores: pd.DataFrame, title: str, also: list[str]) -> None:
-    """Mean and standard deviation over folds and repeats, in such tables.
+    """Print mean and standard deviation over folds and repeats, in the same tables.
 
     Args:
-        scores: One row a value, with columns ``model``, ``metric`` and ``value``.
-        title: Above the table.
-        also: Names of further targets.
+        scores: One row per value, with columns ``model``, ``metric`` and ``value``.
+        title: Title of the table.
+        also: Names of extra targets.
     """
     summary = scores.groupby(["metric", "model"], sort=False)["value"].agg(["mean", "std"])
     text = pd.Series([_number(*pair) for pair in summary.to_numpy()], summary.index).unstack("model")
@@ -37,7 +37,7 @@ def show_crossval(scores: pd.DataFrame, title: str, also: list[str]) -> None:
 
 
 def _show(wide: pd.DataFrame, title: str, also: list[str]) -> None:
-    """Metrics in rows, models in columns, values as text: a table for each target, and one for the modalities."""
+    """Metrics in rows, models in columns, values as text: one table per target, and one for the modalities."""
     parts = [metric for metric in wide.index if metric.endswith(" alone") or " without " in metric]
     first, tables = wide.drop(index=parts), {}
     for name in also:
@@ -52,7 +52,7 @@ def _show(wide: pd.DataFrame, title: str, also: list[str]) -> None:
 
 
 def _by_modality(scores: pd.Series) -> pd.DataFrame:
-    """A row for each modality, two columns for each metric."""
+    """One row per modality, two columns per metric."""
     metrics = dict.fromkeys(str(metric).partition(" with")[0] for metric in scores.index)
     names = dict.fromkeys(str(m).partition(" without ")[2] for m in scores.index if " without " in str(m))
     columns = {}
@@ -63,7 +63,7 @@ def _by_modality(scores: pd.Series) -> pd.DataFrame:
 
 
 def _number(value: float, spread: float | None = None) -> str:
-    """Three decimals, fewer of large numbers."""
+    """Three decimals, one for large numbers."""
     if np.isnan(value):
         return DASH
     text = f"{value:.3f}" if abs(value) < 100 else f"{value:.1f}"

@@ -1,4 +1,4 @@
-"""Scores of made images: distances, copies, what can be learnt from them, and what stands beside."""
+"""Scores of generated images: distances, copies, usefulness for training, and references."""
 
 from pathlib import Path
 
@@ -15,8 +15,8 @@ from zoo.report import evaluate
 from zoo.report.figures import write_figures
 from zoo.report.images import features as image_features
 from zoo.report.images import scores as made_images
-from zoo.report.images.features import Seer, distances, gaussian_images, nearest
-from zoo.report.images.scores import evaluate_made_images
+from zoo.report.images.features import FeatureNetwork, distances, gaussian_images, nearest
+from zoo.report.images.scores import evaluate_generated_images
 
 METRICS = ["fid", "kid", "nearest_ratio", "nearer_share", "tstr_accuracy", "class_agreement"]
 
@@ -89,26 +89,26 @@ def test_a_model_that_copies_is_found_out(data, monkeypatch):
     evaluation = evaluate(copying(data, monkeypatch), data, ("validation",))
     assert evaluation.value("nearest_ratio", "validation") == 0
     assert evaluation.value("nearer_share", "validation") == 1
-    for metric in ("fid", "kid", "tstr_accuracy"):  # which see nothing wrong
+    for metric in ("fid", "kid", "tstr_accuracy"):  # which do not detect it
         assert evaluation.value(metric, "validation") == pytest.approx(
             evaluation.value(metric, "validation", "training images"), abs=0.05
         )
 
 
-def test_nothing_is_learnt_from_images_that_are_compared_with(data, monkeypatch):
+def test_images_for_comparison_are_not_trained_on(data, monkeypatch):
     model, learnt = untrained(data), []
-    original = Seer.__init__
+    original = FeatureNetwork.__init__
 
     def noted(self, spec, x, y, seed=0):
         learnt.append(x)
         original(self, spec, x, y, seed)
 
-    monkeypatch.setattr(Seer, "__init__", noted)
-    before = evaluate_made_images(model, data, ["validation"])
+    monkeypatch.setattr(FeatureNetwork, "__init__", noted)
+    before = evaluate_generated_images(model, data, ["validation"])
     assert torch.equal(learnt[0], data.training_inputs())
     assert len(learnt) == 3  # and one from the images of the model, one from those of the Gaussian
     data.dataset.x[data.dataset.rows("validation")] = 0
-    after = evaluate_made_images(model, data, ["validation"])
+    after = evaluate_generated_images(model, data, ["validation"])
     assert before.value("class_agreement", "validation") == after.value("class_agreement", "validation")
     assert before.value("fid", "validation") != after.value("fid", "validation")
 
@@ -137,7 +137,7 @@ def test_figures_are_drawn(data, tmp_path: Path):
     assert {path.stem for path in written} == {"made_images", "nearest_distance"}
     assert all(path.stat().st_size > 5000 for path in written)
     figure = evaluation.figures["made_images"]("DCGAN on halves")
-    assert [axes.get_title(loc="left") for axes in figure.axes] == ["made", "nearest training image", "real"]
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["generated", "nearest training image", "real"]
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == data.spec["target"]["classes"]
 
 
@@ -162,19 +162,19 @@ def test_the_state_of_random_numbers_stays():
     expected = torch.rand(1)
     torch.manual_seed(0)
     x, _ = images(20)
-    seer = Seer(image_spec(1, 8, 8), torch.from_numpy(x)[:, None], torch.arange(20) % 2)
-    distances(seer(torch.from_numpy(x)[:, None]), torch.rand(20, 64, generator=torch.Generator().manual_seed(0)))
+    network = FeatureNetwork(image_spec(1, 8, 8), torch.from_numpy(x)[:, None], torch.arange(20) % 2)
+    distances(network(torch.from_numpy(x)[:, None]), torch.rand(20, 64, generator=torch.Generator().manual_seed(0)))
     assert torch.equal(torch.rand(1), expected)
 
 
-def test_the_seer_learns_classes_and_is_the_same_again():
+def test_the_feature_network_learns_classes_and_is_reproducible():
     x, y = images(100)
     x, codes = torch.from_numpy(x)[:, None], torch.from_numpy((y == "lower").astype(int))
-    seer, again = (Seer(image_spec(1, 8, 8), x, codes) for _ in range(2))
+    network, again = (FeatureNetwork(image_spec(1, 8, 8), x, codes) for _ in range(2))
     other, labels = images(40, seed=1)
-    assert seer.right(torch.from_numpy(other)[:, None], torch.from_numpy((labels == "lower").astype(int))) > 0.9
-    assert torch.equal(seer(x), again(x))
-    assert float(seer(x).square().mean()) == pytest.approx(1, rel=1e-4)
+    assert network.accuracy(torch.from_numpy(other)[:, None], torch.from_numpy((labels == "lower").astype(int))) > 0.9
+    assert torch.equal(network(x), again(x))
+    assert float(network(x).square().mean()) == pytest.approx(1, rel=1e-4)
 
 
 def test_gaussian_images_are_of_their_class_range_and_type():

@@ -1,4 +1,4 @@
-"""Scores of images that are made of images: spectra, simple models, figures."""
+"""Scores of image translation: spectra, pixel-wise models, figures."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from zoo.data.simulated.vessels import vessels
 from zoo.models import ConditionalGAN
 from zoo.report import evaluate
 from zoo.report.figures import write_figures
-from zoo.report.images.translation import neighbourhoods, pixel_makers
+from zoo.report.images.translation import neighbourhoods, pixel_translators
 from zoo.training.power_spectrum import radial_power, spectral_distance
 
 SMALL = {"filters": [4, 8], "discriminator_filters": 4, "patch_layers": 1}
@@ -76,7 +76,7 @@ def test_spectral_distance_is_in_decibels_and_tells_blur():
 
 def test_the_mean_of_each_class_by_hand(pairs):
     data = ImagePairData(pairs, image="masks", target="images")
-    make = pixel_makers(data)["mean of each input level"]
+    make = pixel_translators(data)["mean of each input level"]
     x, y = data.training_inputs(), data.training_targets()
     made = make(data.dataset.x[:2])
     for code in (0, 1):
@@ -94,10 +94,10 @@ def test_the_regression_sees_the_neighbours_of_a_pixel():
 
 
 def test_simple_models_learn_from_training_pairs_only(data):
-    before = {name: make(data.dataset.x[:3]) for name, make in pixel_makers(data).items()}
+    before = {name: make(data.dataset.x[:3]) for name, make in pixel_translators(data).items()}
     for split in ("validation", "test"):
         data.dataset.y[data.dataset.rows(split)] = 0
-    for name, make in pixel_makers(data).items():
+    for name, make in pixel_translators(data).items():
         torch.testing.assert_close(make(data.dataset.x[:3]), before[name])
 
 

@@ -1,4 +1,4 @@
-"""Scores of models without a target: what they mean, and what stands beside them."""
+"""Scores of models without a target: definitions and references."""
 
 import numpy as np
 import pytest
@@ -46,7 +46,7 @@ def test_a_model_that_copies_explains_everything(plane):
         assert (evaluate_representation(model, plane, ["test"]).features > 0.999).all()
 
 
-def test_counts_are_judged_by_their_deviance(tmp_path):
+def test_counts_are_scored_by_their_deviance(tmp_path):
     data = ExpressionData("expression_simulated", most_variable=50)
     torch.manual_seed(0)
     model = VAE(spec=data.spec, latent=4, hidden=[16])

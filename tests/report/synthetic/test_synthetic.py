@@ -1,4 +1,4 @@
-"""How synthetic tables are scored: against what is known to be right, and against rows that must be caught."""
+"""Scores of synthetic tables: compared with known values, and for rows that must be detected."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -24,7 +24,7 @@ from zoo.report.synthetic.utility import CLASSIFIERS, utility
 
 
 def patients(rows: int, seed: int) -> pd.DataFrame:
-    """A whole number, two that go together, one of them often missing, a category, and an outcome that they tell."""
+    """An integer, two correlated numbers, one often missing, a category, and an outcome that depends on them."""
     rng = np.random.default_rng(seed)
     age = rng.integers(20, 80, rows)
     dose = rng.gamma(3, 1, rows).round(1)
@@ -37,7 +37,7 @@ def patients(rows: int, seed: int) -> pd.DataFrame:
 
 @pytest.fixture(scope="module", autouse=True)
 def small_forests() -> Iterator[None]:
-    """They tell enough here, in less time."""
+    """Smaller models, which suffice here, in less time."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(CLASSIFIERS, "random_forest", RandomForestClassifier(30, random_state=0))
         patch.setitem(CLASSIFIERS, "gradient_boosting", GradientBoostingClassifier(n_estimators=30, random_state=0))
@@ -89,11 +89,11 @@ def test_the_copula_recovers_correlations_behind_categories_and_whole_numbers() 
     real = pd.DataFrame(hidden[:, :1], columns=["x"]).assign(count=hidden[:, 1].round().astype(int), level=high)
     made = GaussianCopula(real).sample(5000)
     for one, two in ((real, made), (made, real)):
-        told = one.assign(level=one["level"] == "high").corr().to_numpy()
-        assert told == pytest.approx(two.assign(level=two["level"] == "high").corr().to_numpy(), abs=0.05)
+        observed = one.assign(level=one["level"] == "high").corr().to_numpy()
+        assert observed == pytest.approx(two.assign(level=two["level"] == "high").corr().to_numpy(), abs=0.05)
 
 
-def test_the_copula_makes_the_class_that_it_is_told(
+def test_the_copula_draws_the_class_of_the_condition(
     real: pd.DataFrame, message: Callable[[Callable[[], object]], str]
 ) -> None:
     copula = GaussianCopula(real, "outcome")
@@ -107,9 +107,7 @@ def test_the_copula_makes_the_class_that_it_is_told(
     assert "n must be at least 1" in message(lambda: copula.sample(0))
 
 
-def test_a_column_that_cannot_be_learnt_is_named(
-    real: pd.DataFrame, message: Callable[[Callable[[], object]], str]
-) -> None:
+def test_an_unsuitable_column_is_named(real: pd.DataFrame, message: Callable[[Callable[[], object]], str]) -> None:
     names = [f"patient {i}" for i in range(len(real))]
     assert "'name'" in message(lambda: GaussianCopula(real.assign(name=names), "outcome"))
     assert "'lab' has no value" in message(lambda: GaussianCopula(real.assign(lab=np.nan), "outcome"))
@@ -151,14 +149,14 @@ def test_ties_count_half() -> None:
     assert privacy_of_real(np.zeros((4, 1)), np.zeros((4, 1))).dcr_share == 0.5
 
 
-def test_fair_rows_give_nobody_away(found: Comparison) -> None:
+def test_independent_rows_do_not_reveal_membership(found: Comparison) -> None:
     for name in (COPULA, REAL):
         assert found.value(name, "copies") <= 5  # by chance: some rows have few digits
         assert found.value(name, "dcr_share") == pytest.approx(0.5, abs=0.08)
         assert found.value(name, "membership_inference") == pytest.approx(0.5, abs=0.08)
 
 
-def test_real_rows_cannot_be_told_from_real_rows_and_noise_can(
+def test_real_rows_are_not_distinguishable_from_real_rows_and_noise_is(
     real: pd.DataFrame, holdout: pd.DataFrame, found: Comparison
 ) -> None:
     assert found.value(REAL, "c2st") == pytest.approx(0.5, abs=0.08)
@@ -191,10 +189,10 @@ def test_targets_of_other_kinds(real: pd.DataFrame, holdout: pd.DataFrame) -> No
     assert np.isnan(scores("outcome", real[real["outcome"] == "sick"])["tstr"])
 
 
-def test_bad_tables_are_told_in_one_line(
+def test_bad_tables_are_reported_in_one_line(
     real: pd.DataFrame, made: pd.DataFrame, holdout: pd.DataFrame, message: Callable[[Callable[[], object]], str]
 ) -> None:
-    assert "privacy figures need hold-out rows" in message(lambda: synthetic_scores(real, made, None, "outcome"))
+    assert "privacy scores need hold-out rows" in message(lambda: synthetic_scores(real, made, None, "outcome"))
     assert "hold-out rows" in message(lambda: synthetic_scores(real, made, holdout.head(0), "outcome"))
     assert "'age'" in message(lambda: synthetic_scores(real, made.drop(columns="age"), holdout, "outcome"))
     assert "did you mean outcome" in message(lambda: synthetic_scores(real, made, holdout, "outcom"))
@@ -219,7 +217,7 @@ def test_report_is_one_file_that_needs_no_network(found: Comparison, page: Path,
     assert "copier &lt;on&gt; patients" in text
     assert text.count("data:image/png;base64,") == len(figures(found)) == 5
     assert "http" not in text.replace("http-equiv", "")
-    assert "300 rows are exact copies of training rows" in text
+    assert "300 synthetic rows are exact copies of training rows" in text
     assert "Gaussian copula" in text
     write_report(found, "patients", tmp_path / "report.png")
     assert (tmp_path / "report.png").read_bytes().startswith(b"\x89PNG")
@@ -227,7 +225,7 @@ def test_report_is_one_file_that_needs_no_network(found: Comparison, page: Path,
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 @pytest.mark.parametrize("width", [1200, 400])
-def test_report_fits_the_screen_and_asks_for_nothing(width: int, page: Path) -> None:
+def test_report_fits_the_screen_and_makes_no_requests(width: int, page: Path) -> None:
     sync_api = pytest.importorskip("playwright.sync_api")
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
@@ -250,13 +248,13 @@ def test_figures_of_a_table_without_a_target(real: pd.DataFrame, holdout: pd.Dat
 
 
 def test_below_a_half_is_chance_and_few_rows_are_called_few(found: Comparison, tmp_path: Path) -> None:
-    told = {"copier": 0.3, COPULA: 0.5}
-    scores = [(who, part, what, told.get(who, v) if what == "c2st" else v) for who, part, what, v in found.scores]
-    assert "copier gets 0.300, as good as" in blocks(replace(found, scores=scores))[1].words
+    changed = {"copier": 0.3, COPULA: 0.5}
+    scores = [(who, part, what, changed.get(who, v) if what == "c2st" else v) for who, part, what, v in found.scores]
+    assert "copier has 0.300, as good as" in blocks(replace(found, scores=scores))[1].words
     few = replace(found, holdout=found.holdout.head(30))
     for comparison, said in ((found, False), (few, True)):
         write_report(comparison, "patients", tmp_path / "report.html")
-        assert ("So few hold-out rows" in (tmp_path / "report.html").read_text(encoding="utf-8")) == said
+        assert ("With so few hold-out rows" in (tmp_path / "report.html").read_text(encoding="utf-8")) == said
 
 
 def test_likeness_is_to_the_rows_of_the_split_that_is_named(found: Comparison) -> None:

@@ -1,4 +1,4 @@
-"""How like real images made ones are, seen by a small network that learnt from the training images alone."""
+"""Similarity of generated and real images, in the features of a small network trained on the training images only."""
 
 import warnings
 from math import log2
@@ -15,21 +15,21 @@ from ...models.predict.cnn import CNN2D
 from ...spec import Spec, modality_of
 from ...training.tasks import task_of
 
-STEPS, BATCH, LR = 500, 64, 2e-3  # of the training of a small network
+STEPS, BATCH, LR = 500, 64, 2e-3  # of the training of the feature network
 WIDTH = 64  # features of an image
-LARGE = 16  # pixels a side from which the first convolution looks at every second place: four times faster
-SUBSETS, SUBSET = 50, 100  # that the kernel distance is averaged over, and images in each
-COMPONENTS = 64  # principal components of the images that the Gaussian baseline draws
+LARGE = 16  # pixels per side from which the first convolution has stride 2, which is four times faster
+SUBSETS, SUBSET = 50, 100  # over which the kernel distance is averaged, and images in each
+COMPONENTS = 64  # principal components of the Gaussian baseline
 
 
-class Seer:
-    """A network that learns what images show, in seconds on a CPU; what it sees stands for the image.
+class FeatureNetwork:
+    """A small network, trained in seconds on a CPU, whose last hidden layer gives the features of an image.
 
     Args:
-        spec: Of the data; images of two dimensions.
+        spec: Spec of the data, images of two dimensions.
         x: Raw images, ``shape=(images, channels, height, width)``.
-        y: Their class codes, ``shape=(images,)``. Without classes they are not used.
-        seed: Of the first weights and the batches.
+        y: Their class codes, ``shape=(images,)``; not used without classes.
+        seed: Seed of the initial weights and the batches.
 
     Attributes:
         network: With classes a `CNN2D` that predicts them, else an `Autoencoder`.
@@ -65,45 +65,45 @@ class Seer:
                 plan.step()
         self.network = network.eval()
         with torch.inference_mode():
-            self.scale = float(self._seen(x).square().mean().sqrt().clamp(min=1e-9))
+            self.scale = float(self._embed(x).square().mean().sqrt().clamp(min=1e-9))
 
-    def _seen(self, x: Tensor) -> Tensor:
+    def _embed(self, x: Tensor) -> Tensor:
         return torch.cat([self.network.embed(part) for part in x.split(self.network.rows_at_once)])
 
     @torch.inference_mode()
     def __call__(self, x: Tensor) -> Tensor:
-        """Features of raw images, of mean square 1 over those it learnt from: ``(images, *shape) -> (images, 64)``."""
-        return self._seen(x) / self.scale
+        """Features of raw images, of mean square 1 over the training images: ``(images, *shape) -> (images, 64)``."""
+        return self._embed(x) / self.scale
 
     @torch.inference_mode()
-    def right(self, x: Tensor, y: Tensor) -> float:
-        """Share of raw images whose class, ``(images,)``, it tells; NaN without classes."""
+    def accuracy(self, x: Tensor, y: Tensor) -> float:
+        """Share of raw images whose class code, ``(images,)``, is predicted correctly; NaN without classes."""
         if not isinstance(self.network, CNN2D):
             return float("nan")
         parts = x.split(self.network.rows_at_once)
-        told = torch.cat([self.network.predict_from(self.network(part)).argmax(1) for part in parts])
-        return float((told == y).float().mean())
+        predicted = torch.cat([self.network.predict_from(self.network(part)).argmax(1) for part in parts])
+        return float((predicted == y).float().mean())
 
 
 class _Features(nn.Identity):
-    """In place of the Inception network of torchmetrics: it is given features already."""
+    """Replaces the Inception network of torchmetrics, whose input are features here."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.num_features = width
 
 
-def distances(real: Tensor, made: Tensor) -> dict[str, float]:
+def distances(real: Tensor, generated: Tensor) -> dict[str, float]:
     """Distances of two sets of images, from their features ``(images, features)``; 0 is best.
 
     ``fid``, the Frechet distance of two normal distributions (Heusel et al. 2017, arXiv:1706.08500), which falls with
-    the number of images even if both sets are alike; and ``kid``, the squared maximum mean discrepancy with a cubic
-    kernel (Binkowski et al. 2018, arXiv:1801.01401), which does not, and may fall below 0. The features are those of
-    a `Seer`, not Inception's: values compare only between models of the same data.
+    the number of images even if both sets have the same distribution; and ``kid``, the squared maximum mean discrepancy
+    with a cubic kernel (Binkowski et al. 2018, arXiv:1801.01401), which does not, and may fall below 0. The features
+    are those of a `FeatureNetwork`, not Inception's, so values are comparable only between models of the same data.
 
     Args:
-        real: At least 2 images.
-        made: The same.
+        real: Features of at least 2 real images.
+        generated: Features of at least 2 generated images.
     """
     from torchmetrics.image.fid import FrechetInceptionDistance
     from torchmetrics.image.kid import KernelInceptionDistance
@@ -111,13 +111,13 @@ def distances(real: Tensor, made: Tensor) -> dict[str, float]:
     network = _Features(real.shape[1])
     frechet = FrechetInceptionDistance(network)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the memory that the features take
-        kernel = KernelInceptionDistance(network, SUBSETS, min(SUBSET, len(real), len(made)))
+        warnings.simplefilter("ignore")  # warning about the memory of the features
+        kernel = KernelInceptionDistance(network, SUBSETS, min(SUBSET, len(real), len(generated)))
     for metric in (frechet, kernel):
         metric.update(real, real=True)
-        metric.update(made, real=False)
+        metric.update(generated, real=False)
     with torch.random.fork_rng([]):
-        torch.manual_seed(0)  # draws the subsets that the kernel distance is averaged over
+        torch.manual_seed(0)  # for the subsets of the kernel distance
         return {"fid": float(frechet.compute()), "kid": float(kernel.compute()[0])}
 
 
@@ -138,11 +138,11 @@ def gaussian_images(x: Tensor, y: Tensor, labels: Tensor, seed: int = 0) -> Tens
     Args:
         x: Raw training images, ``shape=(images, *shape)``.
         y: Their class codes, ``shape=(images,)``.
-        labels: Class codes of the images that are wanted; one that does not occur in ``y`` is drawn from all.
-        seed: Of the draws.
+        labels: Class codes of the images to draw; a code that does not occur in ``y`` is drawn from all images.
+        seed: Seed of the draws.
 
     Returns:
-        ``shape=(len(labels), *shape)``, rounded and cut off to the range and type of the training images.
+        ``shape=(len(labels), *shape)``, rounded and clipped to the range and type of the training images.
     """
     generator = np.random.default_rng(seed)
     pixels = x.flatten(1).double().numpy()
@@ -153,6 +153,6 @@ def gaussian_images(x: Tensor, y: Tensor, labels: Tensor, seed: int = 0) -> Tens
         own, wanted = scores[(y == label).numpy()] if (y == label).any() else scores, (labels == label).numpy()
         covariance = np.cov(own.T) if len(own) > 1 else np.zeros((own.shape[1],) * 2)
         drawn[wanted] = generator.multivariate_normal(own.mean(0), np.atleast_2d(covariance), wanted.sum())
-    made = torch.from_numpy(pca.inverse_transform(drawn)).view(-1, *x.shape[1:])
-    made = made.clamp(x.amin().double(), x.amax().double())
-    return made.to(x.dtype) if x.is_floating_point() else made.round().to(x.dtype)
+    generated = torch.from_numpy(pca.inverse_transform(drawn)).view(-1, *x.shape[1:])
+    generated = generated.clamp(x.amin().double(), x.amax().double())
+    return generated.to(x.dtype) if x.is_floating_point() else generated.round().to(x.dtype)

@@ -1,4 +1,4 @@
-"""Figures of a segmentation: outlines on the images, and how well each image did."""
+"""Figures of a segmentation: outlines on the images, and the Dice coefficient of each image."""
 
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ MEDIAN = {"color": "black", "linewidth": 2}
 
 
 class Example(NamedTuple):
-    """An image to look at: its name, raw values ``(channels, *spatial)``, true and predicted mask ``(*spatial)``."""
+    """An image that is drawn: its name, raw values ``(channels, *spatial)``, true and predicted mask ``(*spatial)``."""
 
     name: str
     image: np.ndarray
@@ -26,7 +26,7 @@ class Example(NamedTuple):
 def overlays(examples: list[Example], target: Target, title: str) -> Figure:
     """Images side by side; below each the outlines of the true mask, and of the predicted one.
 
-    Of a volume, the slice along its first axis with the most pixels that are not background.
+    Of a volume, the slice along its first axis with the most foreground pixels is drawn.
     """
     figure = Figure(figsize=(1.9 * len(examples) + 1.5, 6.2), layout="constrained", dpi=150)
     rows = figure.subplots(3, len(examples), squeeze=False)
@@ -49,7 +49,7 @@ def overlays(examples: list[Example], target: Target, title: str) -> Figure:
 
 
 def dice_of_images(predictions: pd.DataFrame, target: Target, title: str) -> Figure:
-    """Dice of every image by split and foreground class: a dot each, and a box of quartiles and median."""
+    """Dice coefficient of every image by split and foreground class: one dot per image, and a box plot."""
     splits, names = list(predictions["split"].unique()), target["classes"][1:]
     figure, axes = new_figure(title, "", "Dice", (2.6 + 0.75 * len(splits) * len(names), 4.0))
     generator = np.random.default_rng(0)
@@ -70,12 +70,12 @@ def dice_of_images(predictions: pd.DataFrame, target: Target, title: str) -> Fig
 
 
 def _colour(code: int) -> str:
-    """Orange first: it is seen on black and on white."""
+    """Colour of a class; the first foreground class is orange, which is visible on black and on white."""
     return CLASS_COLOURS[code % len(CLASS_COLOURS)]
 
 
 def _outline(axes: Axes, mask: np.ndarray, colour: str) -> None:
-    """Around the pixels, also where they touch the border of the image."""
+    """Draw the outline of a mask, also where it touches the border of the image."""
     height, width = mask.shape
     padded = np.pad(mask.astype(float), 1)
     axes.contour(np.arange(-1, width + 1), np.arange(-1, height + 1), padded, levels=[0.5], colors=colour, linewidths=1)

@@ -1,4 +1,4 @@
-"""Scores of made images beside simple ways to make some, against real ones that nothing was learnt from."""
+"""Scores of generated images against held-out real images, beside those of simple generators."""
 
 from math import prod
 from typing import NamedTuple
@@ -16,15 +16,15 @@ from ...spec import modality_of
 from ...training.tasks import task_of
 from ..evaluation import Evaluation, evaluates, raw_predictions, with_truth
 from ..style import CLASS_COLOURS, legend_outside, new_figure
-from .features import Seer, distances, gaussian_images, nearest
+from .features import FeatureNetwork, distances, gaussian_images, nearest
 
-COLUMNS, CLASSES = 6, 10  # images of a class, and classes, that are shown
-MOST, MOST_VALUES = 5000, 1 << 26  # images of a split, and their pixels
-GAUSSIAN, TRAINING = "Gaussian of pixels", "training images"  # what stands beside the model
+COLUMNS, CLASSES = 6, 10  # images per class, and classes, that are drawn
+MOST, MOST_VALUES = 5000, 1 << 26  # images of a split, and their values
+GAUSSIAN, TRAINING = "Gaussian of pixels", "training images"  # reference images
 
 
 class Images(NamedTuple):
-    """Images, real or made.
+    """Images, real or generated.
 
     Attributes:
         x: Raw, ``shape=(images, channels, height, width)``.
@@ -37,22 +37,23 @@ class Images(NamedTuple):
 
 @torch.inference_mode()
 @evaluates("synthesis", "image")
-def evaluate_made_images(model: ImageGAN, data: Data, present: list[str]) -> Evaluation:
-    """How like the real images of each split those are that a model makes.
+def evaluate_generated_images(model: ImageGAN, data: Data, present: list[str]) -> Evaluation:
+    """Similarity of generated images and the real images of each split.
 
-    As many are made as there are training images, of their classes by share. What an image shows is told by a `Seer`,
-    a small network that learns from the training images here; nothing is downloaded. The metrics:
+    As many images are generated as there are training images, with the same shares of classes. Features of images come
+    from a `FeatureNetwork`, which is trained on the training images here; nothing is downloaded. The metrics:
 
     - ``fid`` and ``kid``, see `distances`; 0 is best.
-    - ``nearest_ratio``: median distance of a made image to its nearest training image over that of a real image of the
-      split. 1 is ideal; far below, training images are copied. ``nearer_share``: share of the made images that lie
-      nearer to a training image than half of the real ones do; 0.5 is ideal. Both of splits not learnt from.
-    - ``tstr_accuracy``: of a network like the `Seer` that learns from the made images and their classes alone (train on
-      synthetic, test on real); ``class_agreement``: share of the made images that the `Seer` takes for the class they
-      were to be. Both only with classes.
+    - ``nearest_ratio``: median distance of a generated image to its nearest training image, divided by that of a real
+      image of the split. 1 is ideal; values far below indicate copies of training images. ``nearer_share``: share of
+      the generated images that are nearer to a training image than the median real image is; 0.5 is ideal. Both are
+      computed for splits without training images.
+    - ``tstr_accuracy``: accuracy on the real images of a network that was trained on the generated images and their
+      classes only (train on synthetic, test on real); ``class_agreement``: share of the generated images that the
+      network of the training images assigns to the intended class. Both only with classes.
 
-    Beside the model stand a Gaussian of the principal components of the pixels, one for each class, and the training
-    images themselves: the best that distances can be, though every image is a copy.
+    The references are a Gaussian of the principal components of the pixels, one for each class, and the training images
+    themselves, which have the best possible distances although every image is a copy.
 
     Args:
         model: In evaluation mode.
@@ -70,20 +71,20 @@ def evaluate_made_images(model: ImageGAN, data: Data, present: list[str]) -> Eva
     for split, images in real.items():
         if len(images.x) < 2:
             raise InputError(f"one {split} image is too few to compare with; raise its share in data.fractions")
-    seer = Seer(model.spec, *training)
-    made = made_by(model, len(training.x))
+    network = FeatureNetwork(model.spec, *training)
+    generated = generated_by(model, len(training.x))
     sets = {
-        type(model).__name__: made,
-        GAUSSIAN: Images(gaussian_images(*training, made.y), made.y),
+        type(model).__name__: generated,
+        GAUSSIAN: Images(gaussian_images(*training, generated.y), generated.y),
         TRAINING: training,
     }
-    learnt, seen = seer(training.x), {split: seer(images.x) for split, images in real.items()}
-    near = {split: nearest(learnt, features)[0] for split, features in seen.items() if split != source}
+    training_features, seen = network(training.x), {split: network(images.x) for split, images in real.items()}
+    near = {split: nearest(training_features, features)[0] for split, features in seen.items() if split != source}
     scores, curves = [], {}
     for name, images in sets.items():
-        features = seer(images.x)
-        distance, places = nearest(learnt, features)
-        if images is made:
+        features = network(images.x)
+        distance, places = nearest(training_features, features)
+        if images is generated:
             example_places = places
         if images is not training:
             curves[name] = distance
@@ -91,27 +92,27 @@ def evaluate_made_images(model: ImageGAN, data: Data, present: list[str]) -> Eva
         for split, reference in near.items():
             found[split] |= _copied(distance, reference)
         if task_of(model.target).classified:
-            pupil = seer if images is training else Seer(model.spec, *images)
+            trained = network if images is training else FeatureNetwork(model.spec, *images)
             for split in present:
-                found[split]["tstr_accuracy"] = pupil.right(*real[split])
-                found[split]["class_agreement"] = seer.right(*images)
+                found[split]["tstr_accuracy"] = trained.accuracy(*real[split])
+                found[split]["class_agreement"] = network.accuracy(*images)
         scores += [(name, split, metric, value) for split in present for metric, value in found[split].items()]
     last = present[-1]
     if last in near:
         curves[f"real images, {last}"] = near[last]
-    shown = Examples(made, example_places, training, real[last], model.target["classes"] if model.classes else [])
+    shown = Examples(generated, example_places, training, real[last], model.target["classes"] if model.classes else [])
     return Evaluation(
         _predictions(model, data, present),
         pd.DataFrame(scores, columns=["model", "split", "metric", "value"]),
         figures={
-            "made_images": lambda name: example_figure(shown, f"{name}: images made, and real ones ({last})"),
+            "made_images": lambda name: example_figure(shown, f"{name}: generated and real images ({last})"),
             "nearest_distance": lambda name: distance_figure(curves, f"{name}: distance to the nearest training image"),
         },
     )
 
 
 def images_of(data: Data, split: str) -> Images:
-    """Images of a split, at most 5,000 drawn at random; fewer where they are large."""
+    """Images of a split; at most 5,000 are drawn at random, fewer if they are large."""
     rows, most = data.dataset.rows(split), min(MOST, max(2, MOST_VALUES // prod(modality_of(data.spec)["shape"])))
     drawn = torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))[:most]
     rows = rows[torch.sort(drawn)[0]]
@@ -119,8 +120,8 @@ def images_of(data: Data, split: str) -> Images:
     return Images(data.dataset.x[rows], y if task_of(data.spec["target"]).classified else torch.zeros(len(rows)).long())
 
 
-def made_by(model: ImageGAN, n: int) -> Images:
-    """As many images as asked for, as `synthesise` makes them."""
+def generated_by(model: ImageGAN, n: int) -> Images:
+    """This number of images from the `synthesise` method of a model."""
     frame, target = model.synthesise(n), model.target
     x = torch.from_numpy(np.stack(list(frame[modality_of(model.spec)["features"][0]])))
     codes = [target["classes"].index(name) for name in frame[target["name"]]] if model.classes else [0] * n
@@ -128,7 +129,7 @@ def made_by(model: ImageGAN, n: int) -> Images:
 
 
 def _copied(distance: np.ndarray, reference: np.ndarray) -> dict[str, float]:
-    """How near to training images made ones lie, from distances of made and of real images ``(images,)``."""
+    """Measures of copying, from distances of generated and of real images to training images, ``(images,)``."""
     median = float(np.median(reference))
     share = (distance < median).mean() + (distance == median).mean() / 2
     return {"nearest_ratio": float(np.median(distance)) / max(median, 1e-9), "nearer_share": float(share)}
@@ -143,17 +144,17 @@ def _predictions(model: ImageGAN, data: Data, present: list[str]) -> pd.DataFram
 
 
 class Examples(NamedTuple):
-    """What is shown; images are pairs of raw values ``(images, *shape)`` and class codes ``(images,)``.
+    """Images that are drawn, as pairs of raw values ``(images, *shape)`` and class codes ``(images,)``.
 
     Attributes:
-        made: By the model.
-        nearest: Position among the training images of that nearest to each made one.
-        training: Images and codes.
-        real: Of the split that is compared with.
-        classes: Names; empty without classes.
+        generated: Generated by the model.
+        nearest: Position of the nearest training image of each generated image.
+        training: Training images.
+        real: Images of the split for comparison.
+        classes: Names of the classes; empty without classes.
     """
 
-    made: tuple[Tensor, Tensor]
+    generated: tuple[Tensor, Tensor]
     nearest: np.ndarray
     training: tuple[Tensor, Tensor]
     real: tuple[Tensor, Tensor]
@@ -161,32 +162,34 @@ class Examples(NamedTuple):
 
 
 def example_figure(found: Examples, title: str) -> Figure:
-    """A row of images for each class: made ones, the training image nearest to each of these, real ones."""
-    made, real = (_places(images[1], bool(found.classes)) for images in (found.made, found.real))
-    codes = sorted(made.keys() & real.keys())[:CLASSES]
-    columns = min([COLUMNS, *(len(places[code]) for places in (made, real) for code in codes)])
-    ours, theirs = (torch.cat([places[code][:columns] for code in codes]) for places in (made, real))
+    """One row of images per class: generated images, the training image nearest to each, and real images."""
+    generated, real = (_places(images[1], bool(found.classes)) for images in (found.generated, found.real))
+    codes = sorted(generated.keys() & real.keys())[:CLASSES]
+    columns = min([COLUMNS, *(len(places[code]) for places in (generated, real) for code in codes)])
+    ours, theirs = (torch.cat([places[code][:columns] for code in codes]) for places in (generated, real))
     blocks = {
-        "made": found.made[0][ours],
+        "generated": found.generated[0][ours],
         "nearest training image": found.training[0][torch.from_numpy(found.nearest)[ours]],
         "real": found.real[0][theirs],
     }
-    ends = float(found.training[0].min()), float(found.training[0].max())
-    height, width = found.made[0].shape[2:]
+    limits = float(found.training[0].min()), float(found.training[0].max())
+    height, width = found.generated[0].shape[2:]
     figure = Figure(figsize=(9.6, 1.0 + 3.0 * len(codes) * height / (columns * width)), layout="constrained", dpi=150)
     for axes, (label, images) in zip(figure.subplots(1, len(blocks)), blocks.items(), strict=True):
         names = [found.classes[code] if found.classes else "" for code in codes]
-        show(axes, mosaic(images.numpy(), columns, *ends), names, label)
+        show(axes, mosaic(images.numpy(), columns, *limits), names, label)
     figure.suptitle(title, x=0.01, ha="left", fontsize=10)
     return figure
 
 
 def distance_figure(curves: dict[str, np.ndarray], title: str) -> Figure:
-    """Share of the images at most so far from their nearest training image; a curve left of that of real ones copies.
+    """Empirical distribution of the distance to the nearest training image.
+
+    A curve to the left of that of real images indicates copies of training images.
 
     Args:
         curves: Distances ``(images,)`` by the name of the images.
-        title: Of the figure.
+        title: Title of the figure.
     """
     x, y = "distance to the nearest training image (features of mean square 1)", "share of images within this distance"
     figure, axes = new_figure(title, x, y, (6.8, 4.0))
@@ -208,6 +211,6 @@ def distance_figure(curves: dict[str, np.ndarray], title: str) -> Figure:
 
 
 def _places(codes: Tensor, of_classes: bool) -> dict[int, Tensor]:
-    """Positions of the images of each class; without classes they are dealt out to three rows."""
+    """Positions of the images of each class; without classes images are distributed over three rows."""
     codes = codes if of_classes else torch.arange(len(codes)) % 3
     return {int(code): (codes == code).nonzero()[:, 0] for code in codes.unique()}

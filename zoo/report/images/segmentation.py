@@ -1,4 +1,4 @@
-"""Scores of predicted masks beside simple models of pixels, a batch of images at a time."""
+"""Scores of predicted masks, beside pixel-wise models; images are processed in batches."""
 
 from itertools import combinations_with_replacement
 from typing import Any
@@ -18,30 +18,30 @@ from ...training.segmentation import scores_of_masks
 from ..evaluation import Evaluation, evaluates
 from .overlays import Example, dice_of_images, overlays
 
-MOST_PIXELS, FOREST_PIXELS = 200_000, 20_000  # that the simple models learn from
+MOST_PIXELS, FOREST_PIXELS = 200_000, 20_000  # for training the pixel-wise models
 EXAMPLES = 6
 
 
 @evaluates("segmentation")
 def evaluate_masks(model: Segmenter, data: Data, splits: list[str]) -> Evaluation:
-    """Predict the masks of some splits and score them; no more than a batch of maps is held.
+    """Predict and score the masks of some splits; only one batch of maps is in memory.
 
     Args:
         model: In evaluation mode.
         data: Images and masks.
-        splits: Each with at least one image.
+        splits: Splits to score, each with at least one image.
 
     Returns:
-        - Predictions, one row an image: ``split``, and ``METRIC_CLASS`` for each metric of
+        - Predictions, one row per image: ``split``, and ``METRIC_CLASS`` for each metric of
           `zoo.training.segmentation.scores_of_masks` and each foreground class.
-        - Scores: the mean over images and foreground classes that are not NaN; where there are several such classes
-          also ``dice_CLASS``, the mean over images.
-        - Figures: outlines of six images of the last split, evenly spaced, and the Dice of each image.
+        - Scores: the mean over images and foreground classes, without NaN; with several foreground classes also
+          ``dice_CLASS``, the mean over images.
+        - Figures: outlines of six evenly spaced images of the last split, and the Dice coefficient of each image.
     """
     content, classes = data.dataset, model.spec["target"]["classes"]
-    simple = pixel_models(data)
+    references = pixel_models(data)
     parts: dict[tuple[str, str], list[pd.DataFrame]] = {
-        (name, split): [] for name in [type(model).__name__, *simple] for split in splits
+        (name, split): [] for name in [type(model).__name__, *references] for split in splits
     }
     shown = content.rows(splits[-1])
     shown = shown[torch.linspace(0, len(shown) - 1, min(EXAMPLES, len(shown))).long()]
@@ -49,14 +49,14 @@ def evaluate_masks(model: Segmenter, data: Data, splits: list[str]) -> Evaluatio
     for split in splits:
         for batch in data.loader(split):
             x, y, rows = batch["x"], batch["y"], batch["row"]
-            masks = {type(model).__name__: model.masks(model(x.to(model.device))).cpu()} | _predict(simple, x)
+            masks = {type(model).__name__: model.masks(model(x.to(model.device))).cpu()} | _predict(references, x)
             names = content.samples.index[rows.numpy()]
             for name, mask in masks.items():
                 parts[name, split].append(_by_class(scores_of_masks(mask, y, len(classes)), classes, names))
             ours = masks[type(model).__name__]
             for i in torch.isin(rows, shown).nonzero()[:, 0].tolist() if split == splits[-1] else []:
                 examples.append(Example(str(names[i]), x[i].numpy(), y[i].numpy(), ours[i].numpy()))
-    tables = {key: pd.concat(some) for key, some in parts.items()}
+    tables = {key: pd.concat(frames) for key, frames in parts.items()}
     scores = [
         (name, split, metric, value)
         for (name, split), table in tables.items()
@@ -85,7 +85,7 @@ def _by_class(values: dict[str, Tensor], classes: list[str], names: pd.Index) ->
 
 
 def _means(table: pd.DataFrame, classes: list[str]) -> dict[str, float]:
-    """Means over the images and foreground classes that have a value; ``dice_CLASS`` where there are several."""
+    """Means over images and foreground classes, without NaN; ``dice_CLASS`` if there are several classes."""
     foreground, count = classes[1:], len(classes) - 1
     metrics = [name.removesuffix(f"_{foreground[0]}") for name in table.columns[::count]]
     means = {
@@ -96,14 +96,14 @@ def _means(table: pd.DataFrame, classes: list[str]) -> dict[str, float]:
 
 
 def pixel_models(data: Data) -> dict[str, Any]:
-    """Models of single pixels, fitted on pixels drawn from the training images; none without such images.
+    """Pixel-wise classifiers, fitted on pixels drawn from the training images; none without training images.
 
     Args:
         data: Images and masks.
 
     Returns:
         ``"pixel logistic regression"`` on at most 200,000 pixels, the same number from each image, and ``"pixel random
-        forest"``, 100 trees no deeper than 10, on 20,000 of these.
+        forest"``, 100 trees of depth 10 at most, on 20,000 of these pixels.
     """
     images, generator = len(data.dataset.rows("train")), np.random.default_rng(0)
     features, labels = [], []
@@ -115,16 +115,16 @@ def pixel_models(data: Data) -> dict[str, Any]:
     if not images or len(np.unique(y := np.concatenate(labels))) < 2:
         return {}
     x = np.concatenate(features)
-    some = generator.permutation(len(y))[:FOREST_PIXELS]
+    drawn = generator.permutation(len(y))[:FOREST_PIXELS]
     forest = RandomForestClassifier(100, max_depth=10, random_state=0, n_jobs=-1)
     return {
         "pixel logistic regression": make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)).fit(x, y),
-        "pixel random forest": forest.fit(x[some], y[some]),
+        "pixel random forest": forest.fit(x[drawn], y[drawn]),
     }
 
 
 def pixel_features(x: Tensor) -> np.ndarray:
-    """What a pixel and its surroundings look like.
+    """Features of each pixel and its surroundings.
 
     Args:
         x: Raw images, ``shape=(batch, channels, *spatial)``.
@@ -132,7 +132,7 @@ def pixel_features(x: Tensor) -> np.ndarray:
     Returns:
         float32, ``shape=(batch, pixels, features)``. For each channel: its value; the value smoothed by a Gaussian of
         1, 2 and 4 pixels; at 1 and 2 pixels the magnitude of the gradient, and the eigenvalues of the Hessian, which
-        tell a ridge from a blob and from an edge (Frangi et al. 1998, doi:10.1007/BFb0056195).
+        distinguish ridges, blobs and edges (Frangi et al. 1998, doi:10.1007/BFb0056195).
     """
     from scipy.ndimage import gaussian_filter
 
@@ -156,7 +156,7 @@ def pixel_features(x: Tensor) -> np.ndarray:
 
 
 def _predict(models: dict[str, Any], x: Tensor) -> dict[str, Tensor]:
-    """Masks of a batch of raw images by each of the simple models."""
+    """Masks of a batch of raw images, predicted by each of the pixel-wise models."""
     if not models:
         return {}
     features, shape = pixel_features(x), (len(x), *x.shape[2:])

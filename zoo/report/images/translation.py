@@ -1,7 +1,7 @@
-"""Scores of images that are made of images, beside simple models of pixels."""
+"""Scores of image translation, beside pixel-wise models."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -19,29 +19,25 @@ from ...training.power_spectrum import radial_power, spectral_distance
 from ..evaluation import Evaluation, evaluates
 from ..style import CLASS_COLOURS, legend_outside, new_figure
 
-if TYPE_CHECKING:
-    pass
-
-MOST_LEVELS = 32  # of the input that have a mean of their own
-MOST_PIXELS = 50_000  # that the regression learns from
-REACH = {2: 4, 3: 2}  # pixels on each side that the regression sees, by the dimensions of the images
+MOST_LEVELS = 32  # of the input with separate means
+MOST_PIXELS = 50_000  # for training the regression
+REACH = {2: 4, 3: 2}  # pixels on each side in the input of the regression, by the number of spatial dimensions
 EXAMPLES = 6
 
-
-Maker = Callable[[Tensor], Tensor]  # raw images (batch, channels, *spatial) to what is made of them
+Translator = Callable[[Tensor], Tensor]  # from raw input images to output images, (batch, channels, *spatial)
 
 
 class Example(NamedTuple):
-    """A pair to look at: its name, raw input, what is made of it, and what is true; ``(channels, *spatial)``."""
+    """A pair that is drawn: its name, raw input, output of the model and true image; ``(channels, *spatial)``."""
 
     name: str
     image: np.ndarray
-    made: np.ndarray
+    output: np.ndarray
     real: np.ndarray
 
 
 class Examples(NamedTuple):
-    """What is drawn: pairs, and the mean power at each frequency of real images and of those of each model."""
+    """Content of the figures: pairs, and the mean power of real images and of each model at each frequency."""
 
     pairs: list[Example]
     ends: tuple[float, float]
@@ -50,13 +46,13 @@ class Examples(NamedTuple):
 
 @evaluates("translation", "image")
 def evaluate_translation(model: ConditionalGAN, data: Data, present: list[str]) -> Evaluation:
-    """Make an image of each input and compare it with the true one.
+    """Translate each input image and compare the output with the true image.
 
-    Of each image: ``l1``, the mean absolute difference, in the units of the image; ``psnr``, the ratio of the squared
+    For each image: ``l1``, the mean absolute difference, in the units of the image; ``psnr``, the ratio of the squared
     range of the training images to the mean squared difference, in decibels; ``ssim``, structural similarity (Wang et
-    al. 2004, doi:10.1109/TIP.2003.819861). All three favour blurred images. Of all images of a split together:
-    ``spectral_distance``, how far the power at each spatial frequency is from that of real images, in decibels; blurred
-    images are far, sharp ones of something else need not be.
+    al. 2004, doi:10.1109/TIP.2003.819861). All three favour blurred images. For all images of a split together:
+    ``spectral_distance``, the difference of the power at each spatial frequency from that of real images, in decibels.
+    It is large for blurred images, but may be small for sharp images with a wrong content.
 
     Args:
         model: In evaluation mode.
@@ -64,43 +60,41 @@ def evaluate_translation(model: ConditionalGAN, data: Data, present: list[str]) 
         present: Splits that have samples.
 
     Returns:
-        Predictions, one row an image: ``split``, ``l1``, ``psnr``, ``ssim``. Scores: their means over images, and
-        ``spectral_distance``, beside the models of `zoo.report.images.translation`.
+        Predictions, one row per image: ``split``, ``l1``, ``psnr``, ``ssim``. Scores: their means over images, and
+        ``spectral_distance``, of the model and of `pixel_translators`.
     """
-    pass
-
     content, ours = data.dataset, type(model).__name__
-    makers = {ours: lambda x: model(x.to(model.device)).float().cpu(), **pixel_makers(data)}
+    translators = {ours: lambda x: model(x.to(model.device)).float().cpu(), **pixel_translators(data)}
     low, high = model.ends[0].min().item(), model.ends[1].max().item()
     shown = content.rows(present[-1])
     shown = shown[torch.linspace(0, len(shown) - 1, min(EXAMPLES, len(shown))).long()]
     pairs: list[Example] = []
     tables, scores = [], []
     for split in present:
-        found: dict[str, list[Tensor]] = {name: [] for name in makers}
-        powers: dict[str, list[Tensor]] = {name: [] for name in ("real", *makers)}
+        found: dict[str, list[Tensor]] = {name: [] for name in translators}
+        powers: dict[str, list[Tensor]] = {name: [] for name in ("real", *translators)}
         for batch in data.loader(split):
             x, real = batch["x"], batch["y"].float()
             names = content.samples.index[batch["row"].numpy()]
             powers["real"].append(radial_power(real))
-            for name, maker in makers.items():
-                made = maker(x)
-                found[name].append(_scores(made, real, high - low))
-                powers[name].append(radial_power(made))
+            for name, translate in translators.items():
+                output = translate(x)
+                found[name].append(_scores(output, real, high - low))
+                powers[name].append(radial_power(output))
                 for i in torch.isin(batch["row"], shown).nonzero()[:, 0].tolist() if name == ours else []:
                     if split == present[-1]:
-                        pairs.append(Example(str(names[i]), x[i].numpy(), made[i].numpy(), real[i].numpy()))
+                        pairs.append(Example(str(names[i]), x[i].numpy(), output[i].numpy(), real[i].numpy()))
         rows = content.samples.index[content.rows(split).numpy()]
-        by_image = {name: pd.DataFrame(torch.cat(some), rows, ["l1", "psnr", "ssim"]) for name, some in found.items()}
+        by_image = {name: pd.DataFrame(torch.cat(v), rows, ["l1", "psnr", "ssim"]) for name, v in found.items()}
         tables.append(by_image[ours])
         tables[-1].insert(0, "split", split)
-        power = {name: torch.cat(some) for name, some in powers.items()}
+        power = {name: torch.cat(values) for name, values in powers.items()}
         for name, table in by_image.items():
             means = table.drop(columns="split", errors="ignore").mean()
             scores += [(name, split, str(metric), float(value)) for metric, value in means.items()]
             distance = spectral_distance(power[name], power["real"])
             scores.append((name, split, "spectral_distance", float(distance)))
-    drawn = Examples(pairs, (low, high), {name: some.mean(0).numpy() for name, some in power.items()})
+    drawn = Examples(pairs, (low, high), {name: values.mean(0).numpy() for name, values in power.items()})
     last, unit = present[-1], model.target["unit"]
     return Evaluation(
         pd.concat(tables),
@@ -112,25 +106,29 @@ def evaluate_translation(model: ConditionalGAN, data: Data, present: list[str]) 
     )
 
 
-def _scores(made: Tensor, real: Tensor, span: float) -> Tensor:
+def _scores(output: Tensor, real: Tensor, span: float) -> Tensor:
     """L1, PSNR and SSIM of each image, ``(batch, 3)``."""
-    axes, span = tuple(range(1, made.ndim)), max(span, 1e-12)
-    psnr = peak_signal_noise_ratio(made, real, data_range=span, dim=axes, reduction="none")
-    ssim = structural_similarity_index_measure(made, real, data_range=span, reduction="none")
+    axes, span = tuple(range(1, output.ndim)), max(span, 1e-12)
+    psnr = peak_signal_noise_ratio(output, real, data_range=span, dim=axes, reduction="none")
+    ssim = structural_similarity_index_measure(output, real, data_range=span, reduction="none")
     assert isinstance(ssim, Tensor)
-    return torch.stack([(made - real).abs().mean(axes), psnr, ssim.view(-1)], 1)
+    return torch.stack([(output - real).abs().mean(axes), psnr, ssim.view(-1)], 1)
 
 
 def made_and_real(found: "Examples", title: str) -> Figure:
-    """Some inputs, what is made of them, and what is true."""
-    image, made, real = (np.stack([getattr(pair, row) for pair in found.pairs]) for row in ("image", "made", "real"))
-    ends = {"input": (float(image.min()), float(image.max())), "made": found.ends, "real": found.ends}
-    return side_by_side({"input": image, "made": made, "real": real}, ends, title)
+    """Input images, outputs of the model and true images."""
+    image, output, real = (
+        np.stack([getattr(pair, row) for pair in found.pairs]) for row in ("image", "output", "real")
+    )
+    ends = {"input": (float(image.min()), float(image.max())), "output": found.ends, "real": found.ends}
+    return side_by_side({"input": image, "output": output, "real": real}, ends, title)
 
 
 def spectra(found: "Examples", unit: str, title: str) -> Figure:
-    """Power of the images at each spatial frequency: where a model lies below the real images, its own are blurred."""
-    figure, axes = new_figure(title, "waves in the shortest side of the image", f"power [{unit or 'grey levels'}²]")
+    """Power at each spatial frequency; a model with less power than the real images at high frequencies blurs."""
+    figure, axes = new_figure(
+        title, "spatial frequency [cycles per shortest side]", f"power [{unit or 'grey levels'}²]"
+    )
     figure.set_size_inches(6.6, 4.0)
     for (name, power), colour in zip(found.power.items(), ["#000000", *CLASS_COLOURS], strict=False):
         axes.plot(np.arange(1, len(power) + 1), power, color=colour, label=name, linewidth=1.6)
@@ -139,15 +137,15 @@ def spectra(found: "Examples", unit: str, title: str) -> Figure:
     return figure
 
 
-def pixel_makers(data: Data) -> dict[str, Maker]:
-    """Makers of images that are fitted on the training pairs; none without such pairs.
+def pixel_translators(data: Data) -> dict[str, Translator]:
+    """Pixel-wise models that translate images, fitted on the training pairs; none without training pairs.
 
     Args:
         data: Pairs of images.
 
     Returns:
-        ``"mean of each input level"``: the mean of all training pixels whose input has the same value, of a mask the
-        mean of each class; of inputs with more than 32 values, of each of 32 equally filled ranges. ``"ridge
+        ``"mean of each input level"``: the mean of all training pixels whose input has the same value (class, if the
+        input is a mask); inputs with more than 32 values are divided into 32 quantile ranges. ``"ridge
         regression"`` on the neighbourhood of a pixel: 9 x 9 pixels, of volumes 5 x 5 x 5.
     """
     rows = data.dataset.rows("train")
@@ -156,7 +154,7 @@ def pixel_makers(data: Data) -> dict[str, Maker]:
     return {"mean of each input level": _levels(data, rows), "ridge regression": _ridge(data, rows)}
 
 
-def _levels(data: Data, rows: Tensor) -> Maker:
+def _levels(data: Data, rows: Tensor) -> Translator:
     x, y = data.training_inputs(), data.training_targets()
     values = x[:, 0].double().flatten().numpy()  # of the first channel
     edges = np.unique(values)
@@ -167,14 +165,14 @@ def _levels(data: Data, rows: Tensor) -> Maker:
     flat = y.transpose(0, 1).flatten(1).double().numpy()
     means = torch.from_numpy(np.stack([np.bincount(code, one, len(edges)) / count for one in flat])).float()
 
-    def make(images: Tensor) -> Tensor:
+    def translate(images: Tensor) -> Tensor:
         at = np.searchsorted(edges, images[:, 0].double().numpy(), "right").clip(1) - 1
         return means[:, torch.from_numpy(at)].transpose(0, 1)
 
-    return make
+    return translate
 
 
-def _ridge(data: Data, rows: Tensor) -> Maker:
+def _ridge(data: Data, rows: Tensor) -> Translator:
     x, y, generator = data.training_inputs(), data.training_targets(), np.random.default_rng(0)
     pixels = x[0, 0].numel()
     features, truths = [], []
@@ -185,15 +183,15 @@ def _ridge(data: Data, rows: Tensor) -> Maker:
     model = make_pipeline(StandardScaler(), Ridge()).fit(np.concatenate(features), np.concatenate(truths))
     channels = y.shape[1]
 
-    def make(images: Tensor) -> Tensor:
-        made = [model.predict(neighbourhoods(image)).reshape(pixels, channels).T for image in images]
-        return torch.from_numpy(np.stack(made)).float().view(len(images), channels, *images.shape[2:])
+    def translate(images: Tensor) -> Tensor:
+        output = [model.predict(neighbourhoods(image)).reshape(pixels, channels).T for image in images]
+        return torch.from_numpy(np.stack(output)).float().view(len(images), channels, *images.shape[2:])
 
-    return make
+    return translate
 
 
 def neighbourhoods(image: Tensor) -> np.ndarray:
-    """All pixels about each pixel, the border repeated: ``(channels, *spatial) -> (pixels, features)``."""
+    """All pixels around each pixel, with the border repeated: ``(channels, *spatial) -> (pixels, features)``."""
     reach = REACH[image.ndim - 1]
     padded = np.pad(image.float().numpy(), [(0, 0), *[(reach, reach)] * (image.ndim - 1)], mode="edge")
     window = (2 * reach + 1,) * (image.ndim - 1)

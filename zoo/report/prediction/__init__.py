@@ -1,4 +1,4 @@
-"""Reports on models that predict a target of each sample, and what the kinds of target bring to them."""
+"""Reports on models that predict a target of each sample: scores, baselines and figures by kind of target."""
 
 from . import evaluate as evaluate
 from . import survival as survival

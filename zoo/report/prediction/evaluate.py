@@ -1,11 +1,11 @@
-"""Models that predict a target, or several: scores beside the baselines, predictions and figures."""
+"""Evaluation of models that predict one or several targets: scores beside baselines, predictions and figures."""
 
 import pandas as pd
 import torch
 
 from ...data import Data
 from ...models import Model
-from ...spec import Target, modality_of
+from ...spec import Target
 from ..evaluation import Evaluation, evaluates, raw_predictions
 from .figures import Draw, target_figures
 from .modalities import combination_figure, subset_scores
@@ -14,10 +14,10 @@ from .scores import target_scores
 
 @evaluates("")
 def evaluate_targets(model: Model, data: Data, present: list[str]) -> Evaluation:
-    """Scores of each target; of several modalities also what is lost without each of them.
+    """Score each target; with several modalities also without each of them, and with each alone.
 
-    Predictions have the columns ``split``, truth and predictions of each target; those of extra targets, and their
-    metrics, begin with the name of the target.
+    Predictions have the columns ``split``, and true and predicted values of each target. Columns and metrics of extra
+    targets begin with the name of the target.
     """
     content, heads = data.dataset, model.target_heads
     outputs = {split: raw_predictions(model, data, split) for split in present}
@@ -38,17 +38,17 @@ def evaluate_targets(model: Model, data: Data, present: list[str]) -> Evaluation
     predictions.insert(0, "split", content.samples["split"].to_numpy()[rows.numpy()])
     for name, head in heads.items():
         figures |= _figures(predictions, head.target, name)
-    if modality_of(model.spec)["kind"] == "joint":
-        scores += subset_scores(model, data, present[-1])
     if (measured := data.measured_modalities()) is not None:
-        title = f"what the {len(measured)} samples have"
+        if len(measured.columns) > 1:
+            scores += subset_scores(model, data, present[-1])
+        title = f"modalities measured in {len(measured)} samples"
         figures["modalities"] = lambda name: combination_figure(measured, f"{name}: {title}")
     table = pd.DataFrame(scores, columns=["model", "split", "metric", "value"])
     return Evaluation(predictions, table, [name for name in heads if name], figures)
 
 
 def _figures(predictions: pd.DataFrame, target: Target, extra: str) -> dict[str, Draw]:
-    """Figures of one target; files and titles of an extra one begin with its name."""
+    """Figures of one target; file names and titles of an extra target contain its name."""
     if not extra:
         return target_figures(predictions, target)
     columns = {name: name.removeprefix(f"{extra}_") for name in predictions if name.startswith(f"{extra}_")}

@@ -14,22 +14,22 @@ from ...training.tasks.classes import Classes
 from ...training.tasks.regression import Regression
 from ..style import CLASS_COLOURS, COLOURS, legend_outside, new_figure
 
-Draw = Callable[[str], Figure]  # given the name of model and data for its title
+Draw = Callable[[str], Figure]  # takes the name of model and data, for the title
 FIGURES: dict[type[Task], Callable[[pd.DataFrame, Target], dict[str, Draw]]] = {}
 
 
 def target_figures(predictions: pd.DataFrame, target: Target) -> dict[str, Draw]:
-    """Figures of one target by the name of their file, as its task asks for.
+    """Figures of one target by file name, as its kind requires.
 
     Args:
-        predictions: ``split``, truth and predictions of each sample.
-        target: What was predicted.
+        predictions: ``split``, true and predicted values of each sample.
+        target: The predicted target.
     """
     return nearest(FIGURES, task_of(target))(predictions, target)
 
 
 def class_figures(predictions: pd.DataFrame, target: Target) -> dict[str, Draw]:
-    """ROC, confusion matrix and calibration, of the samples whose class is known."""
+    """ROC curve, confusion matrix and calibration, for the samples whose class is known."""
     predictions = predictions[predictions["target"].notna()]
     last, classes = predictions["split"].iloc[-1], target["classes"]
     what = f"{target['name']} = {classes[-1]}" if len(classes) == 2 else f"each class, {last} rows"
@@ -41,7 +41,7 @@ def class_figures(predictions: pd.DataFrame, target: Target) -> dict[str, Draw]:
 
 
 def value_figures(predictions: pd.DataFrame, target: Target) -> dict[str, Draw]:
-    """Measured against predicted values, and residuals, of the samples whose value is known."""
+    """Measured against predicted values, and residuals, for the samples whose value is known."""
     predictions = predictions[predictions["target"].notna()]
     return {
         "measured_against_predicted": lambda name: measured_against_predicted(
@@ -55,7 +55,7 @@ FIGURES.update({Classes: class_figures, Regression: value_figures})
 
 
 def roc(predictions: pd.DataFrame, target: Target, title: str) -> Figure:
-    """ROC of each split (two classes), or of each class against the rest on the last split (more)."""
+    """ROC curves: of each split for two classes; of each class against the rest, on the last split, for more."""
     figure, axes = new_figure(title, "1 - specificity", "sensitivity", (6.2, 4.0))
     axes.plot([0, 1], [0, 1], ":", color="#bbbbbb", label="chance")
     splits = predictions["split"].unique()
@@ -76,7 +76,7 @@ def roc(predictions: pd.DataFrame, target: Target, title: str) -> Figure:
 
 
 def confusion(predictions: pd.DataFrame, target: Target, title: str) -> Figure:
-    """Counts of true and predicted classes on the last split, shaded by their share of the true class."""
+    """Confusion matrix of the last split: counts, shaded by their share of the true class."""
     rows = predictions[predictions["split"] == predictions["split"].iloc[-1]]
     classes = target["classes"]
     counts = confusion_matrix(rows["target"].astype(str), rows["prediction"], labels=classes)
@@ -96,7 +96,7 @@ def confusion(predictions: pd.DataFrame, target: Target, title: str) -> Figure:
 
 
 def calibration(predictions: pd.DataFrame, target: Target, title: str) -> Figure:
-    """Observed frequency against predicted probability (of the positive class, or of the predicted one)."""
+    """Observed frequency against predicted probability of the positive class (of the predicted class for several)."""
     figure, axes = new_figure(title, "predicted probability", "observed frequency", (6.2, 4.0))
     axes.plot([0, 1], [0, 1], ":", color="#bbbbbb", label="perfect")
     for split, rows in predictions.groupby("split", sort=False):
@@ -118,7 +118,7 @@ def calibration(predictions: pd.DataFrame, target: Target, title: str) -> Figure
 
 
 def measured_against_predicted(predictions: pd.DataFrame, target: Target, title: str) -> Figure:
-    """One point a sample, and the line on which both agree."""
+    """Measured against predicted values, one point per sample, and the identity line."""
     unit = f" [{target['unit']}]" if target["unit"] else ""
     name = target["name"]
     figure, axes = new_figure(title, f"predicted {name}{unit}", f"measured {name}{unit}", (6.2, 4.0))
@@ -126,8 +126,8 @@ def measured_against_predicted(predictions: pd.DataFrame, target: Target, title:
         axes.plot(
             rows["prediction"], rows["target"], "o", markersize=3, alpha=0.6, color=COLOURS[str(split)], label=split
         )
-    ends = [predictions[["prediction", "target"]].min().min(), predictions[["prediction", "target"]].max().max()]
-    axes.plot(ends, ends, ":", color="#888888", label="equal")
+    limits = [predictions[["prediction", "target"]].min().min(), predictions[["prediction", "target"]].max().max()]
+    axes.plot(limits, limits, ":", color="#888888", label="equal")
     legend_outside(axes)
     return figure
 

@@ -1,4 +1,4 @@
-"""Several modalities: what a model loses without some of them, and which samples have which."""
+"""Several modalities: scores without some of them, and which modalities were measured in which samples."""
 
 from itertools import compress
 from typing import Any, cast
@@ -20,14 +20,14 @@ MOST_COMBINATIONS = 20
 
 @torch.inference_mode()
 def subset_scores(model: Model, data: Data, split: str) -> list[tuple[str, str, str, float]]:
-    """The headline metric of each target if each modality is hidden in turn, and if it is the only one.
+    """The headline metric of each target without each modality in turn, and with each modality alone.
 
-    Samples that have none of the modalities that are left are not scored.
+    Samples in which none of the remaining modalities was measured are not scored.
 
     Args:
         model: In evaluation mode.
         data: Its data.
-        split: Whose samples are scored.
+        split: Split whose samples are scored.
 
     Returns:
         Model, split, metric, value; metrics such as ``"roc_auc without rna"`` and ``"roc_auc with rna alone"``.
@@ -35,7 +35,7 @@ def subset_scores(model: Model, data: Data, split: str) -> list[tuple[str, str, 
     content, names = data.dataset, list(data.spec["modalities"])
     rows, result = content.rows(split), []
     every = {"without": 1 - torch.eye(len(names)), "with": torch.eye(len(names))}
-    there = cast(Any, content.x[rows])[MEASURED].any(0)  # other data may lack one
+    there = cast(Any, content.x[rows])[MEASURED].any(0)  # other data may lack a modality
     for how, masks in every.items():
         for name, mask in compress(zip(names, masks.bool(), strict=True), there):
             output, seen = _outputs(model, data, rows, mask)
@@ -46,17 +46,17 @@ def subset_scores(model: Model, data: Data, split: str) -> list[tuple[str, str, 
                 scored = seen & head.task.labelled(y)
                 metric = f"{target}_" * bool(target) + head.task.headline
                 metric += f" without {name}" if how == "without" else f" with {name} alone"
-                answer = head.predict_from(part[scored].to(model.device)).cpu()
-                value = head.task.headline_value(answer, y[scored], head.target) if scored.any() else np.nan
+                predicted = head.predict_from(part[scored].to(model.device)).cpu()
+                value = head.task.headline_value(predicted, y[scored], head.target) if scored.any() else np.nan
                 result.append((type(model).__name__, split, metric, value))
     return result
 
 
 def _outputs(model: Model, data: Data, rows: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Raw outputs of samples that are left these modalities, and which of them have one of these."""
+    """Raw outputs if only the modalities of ``mask`` are used, and which samples have at least one of them."""
     outputs, seen = [], []
-    for some in rows.split(model.rows_at_once):
-        x: Any = data.dataset.x[some].clone()  # a TensorDict
+    for chunk in rows.split(model.rows_at_once):
+        x: Any = data.dataset.x[chunk].clone()  # a TensorDict
         x[MEASURED] = x[MEASURED] & mask
         outputs.append(model.raw_predictions(x.to(model.device)).float().cpu())
         seen.append(x[MEASURED].any(1))
@@ -64,11 +64,13 @@ def _outputs(model: Model, data: Data, rows: Tensor, mask: Tensor) -> tuple[Tens
 
 
 def combination_figure(measured: pd.DataFrame, title: str) -> Figure:
-    """How many samples have which modalities: an UpSet plot (Lex et al. 2014, doi:10.1109/TVCG.2014.2346248).
+    """Number of samples with each combination of modalities, an UpSet plot.
+
+    The plot is that of Lex et al. (2014, doi:10.1109/TVCG.2014.2346248).
 
     Args:
-        measured: One row a sample, one column a modality, True where it was measured.
-        title: Above.
+        measured: One row per sample, one column per modality, True where it was measured.
+        title: Title of the figure.
     """
     counts, totals = combinations(measured).head(MOST_COMBINATIONS), measured.sum()
     names, columns = list(measured), len(counts)
@@ -83,9 +85,9 @@ def combination_figure(measured: pd.DataFrame, title: str) -> Figure:
     bars.set(ylabel="samples", xticks=[], xlim=(-0.6, max(columns, 4) - 0.4))
     sizes.barh(range(len(names)), totals, color=ORANGE, height=0.6)
     sizes.bar_label(sizes.containers[0], fontsize=8, padding=2)
-    sizes.set(yticks=range(len(names)), yticklabels=names, xlabel="samples that have it")
+    sizes.set(yticks=range(len(names)), yticklabels=names, xlabel="samples measured")
     sizes.set_xlim(0, float(totals.max()) * 1.25)
-    dots.set(xlim=(-0.6, max(columns, 4) - 0.4), xticks=[], yticks=[], xlabel="combinations, commonest first")
+    dots.set(xlim=(-0.6, max(columns, 4) - 0.4), xticks=[], yticks=[], xlabel="combinations, most frequent first")
     for column, row in enumerate(counts[names].to_numpy(bool)):
         has = np.flatnonzero(row)
         dots.plot([column] * len(names), range(len(names)), "o", color=PALE, markersize=7)

@@ -1,4 +1,4 @@
-"""Survival: the simple models beside a network, Kaplan-Meier curves of groups of risk, and calibration."""
+"""Survival: baselines, Kaplan-Meier curves of risk groups, and calibration."""
 
 import warnings
 from collections.abc import Callable
@@ -22,7 +22,7 @@ from .figures import FIGURES, Draw
 
 MOST_SAMPLES, MOST_FOREST, TREES = 20_000, 2_000, 300  # training rows; a survival forest on more takes minutes
 FOLDS, PENALTIES, L1_RATIO, SMALLEST = 5, 10, 0.5, 0.03
-GROUPS = {"low": "#0072B2", "medium": "#E69F00", "high": "#D55E00"}  # of Okabe and Ito
+GROUPS = {"low": "#0072B2", "medium": "#E69F00", "high": "#D55E00"}  # palette of Okabe and Ito
 MOST_BINS, SMALLEST_BIN = 5, 15
 TRUTH = ["time", "event"]
 
@@ -30,20 +30,20 @@ TRUTH = ["time", "event"]
 def survival_baselines(
     features: Callable[[Tensor], dict[str, np.ndarray]], y: np.ndarray, train: np.ndarray, target: Target
 ) -> dict[str, np.ndarray]:
-    """Fit the baselines on the training rows and let them predict every row.
+    """Fit the baselines on the training rows and predict every row.
 
     Args:
         features: As for `zoo.report.prediction.baselines.baselines`.
         y: Times and events, ``shape=(samples, 2)``.
         train: True for training rows, ``shape=(samples,)``.
-        target: Of survival.
+        target: The survival target.
 
     Returns:
         By name: risks, then probabilities of no event until each of ``scored_times`` of the training rows,
-        ``shape=(samples, 1 + times)``. Cox regression with an elastic net on every set of features, its penalty chosen
-        by a cross-validation within the training rows (Simon et al. 2011, doi:10.18637/jss.v039.i05); a random survival
-        forest of 300 trees on the first, of at most 2,000 rows (Ishwaran et al. 2008, doi:10.1214/08-AOAS169); and
-        Kaplan-Meier, which is the same for all samples.
+        ``shape=(samples, 1 + times)``. The models are Cox regression with an elastic net on every set of features, its
+        penalty chosen by cross-validation within the training rows (Simon et al. 2011, doi:10.18637/jss.v039.i05); a
+        random survival forest of 300 trees on the first set, of at most 2,000 rows (Ishwaran et al. 2008,
+        doi:10.1214/08-AOAS169); and Kaplan-Meier, which is the same for all samples.
     """
     need_scikit_survival()
     from sksurv.ensemble import RandomSurvivalForest
@@ -56,13 +56,13 @@ def survival_baselines(
         if (cox := _cox(x, known)) is not None:
             models[f"{prefix}Cox regression"] = prefix, cox
         if number == 0:
-            some = np.random.default_rng(0).permutation(len(rows))[:MOST_FOREST]
-            if known["event"][some].any():
+            drawn = np.random.default_rng(0).permutation(len(rows))[:MOST_FOREST]
+            if known["event"][drawn].any():
                 forest = RandomSurvivalForest(TREES, min_samples_leaf=15, random_state=0, n_jobs=-1)
-                models[f"{prefix}random survival forest"] = prefix, forest.fit(x[some], known[some])
+                models[f"{prefix}random survival forest"] = prefix, forest.fit(x[drawn], known[drawn])
     parts: dict[str, list[np.ndarray]] = {name: [] for name in models}
-    for some_rows in torch.arange(len(y)).split(MOST_FOREST):
-        sets = features(some_rows)
+    for chunk in torch.arange(len(y)).split(MOST_FOREST):
+        sets = features(chunk)
         for name, (prefix, model) in models.items():
             parts[name].append(_risk_and_survival(model, sets[prefix], times))
     same = np.concatenate([[0.0], _kaplan_meier(known, times)])
@@ -70,29 +70,29 @@ def survival_baselines(
 
 
 def _cox(x: np.ndarray, known: np.ndarray) -> Any:
-    """The regression with the penalty that ranks held-out training rows best, or None if none can be fitted."""
+    """Cox regression with the penalty that ranks held-out training rows best, or None if no fit succeeds."""
     from sklearn.model_selection import StratifiedKFold
     from sksurv.linear_model import CoxnetSurvivalAnalysis
 
     events = known["event"]
     folds = min(FOLDS, int(events.sum()))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of penalties that do not converge; they are not chosen
+        warnings.simplefilter("ignore")  # warnings of penalties that do not converge, which are not chosen
         try:
             first = CoxnetSurvivalAnalysis(n_alphas=2, alpha_min_ratio=0.5, l1_ratio=L1_RATIO).fit(x, known)
             shares = np.logspace(-0.2, -2.5, PENALTIES)  # of the largest penalty, for which all coefficients are 0
-            if x.shape[1] > len(x) / 2:  # small ones would learn the rows by heart, and take minutes
+            if x.shape[1] > len(x) / 2:  # small penalties would overfit, and take minutes
                 shares = shares[shares > SMALLEST]
             penalties = first.alphas_[0] * shares
             ranked = np.zeros((max(folds, 1), len(penalties)))
             for fold, (train, held) in enumerate(_folds(StratifiedKFold, folds, x, events)):
-                # A path from large to small penalties starts each from the one before, and is much faster.
+                # On a path from large to small penalties each fit starts from the one before, which is much faster.
                 path = CoxnetSurvivalAnalysis(l1_ratio=L1_RATIO, alphas=penalties).fit(x[train], known[train])
                 ranked[fold] = [_concordance(path.predict(x[held], alpha=alpha), known[held]) for alpha in penalties]
             best = int(np.nan_to_num(np.nanmean(ranked, 0)).argmax())
             model = CoxnetSurvivalAnalysis(l1_ratio=L1_RATIO, alphas=penalties[: best + 1], fit_baseline_model=True)
-            return model.fit(x, known)  # it answers with its last penalty
-        except (ValueError, ArithmeticError):  # features that say nothing at all
+            return model.fit(x, known)  # predicts with its last penalty
+        except (ValueError, ArithmeticError):  # no penalty can be fitted, such as on constant features
             return None
 
 
@@ -130,7 +130,7 @@ def _at(own: np.ndarray, curves: np.ndarray, times: np.ndarray) -> np.ndarray:
 
 
 def survival_figures(predictions: pd.DataFrame, target: Target) -> dict[str, Draw]:
-    """Kaplan-Meier curves and calibration, by file name; each is drawn when it is called with the name for its title.
+    """Functions that draw Kaplan-Meier curves and calibration, by file name.
 
     Args:
         predictions: ``split``, ``time``, ``event``, ``risk`` and ``survival_TIME`` of each sample.
@@ -149,7 +149,7 @@ def survival_figures(predictions: pd.DataFrame, target: Target) -> dict[str, Dra
 
 
 def groups_of_risk(predictions: pd.DataFrame) -> pd.Series:
-    """Low, medium or high risk: thirds of the training risks; without training rows below or above their mean, 0."""
+    """Low, medium or high risk by thirds of the training risks; without training rows, below or above 0, their mean."""
     training = predictions.loc[predictions["split"] == "train", "risk"]
     if training.empty:
         return predictions["risk"].gt(0).map({False: "low", True: "high"})
@@ -159,7 +159,7 @@ def groups_of_risk(predictions: pd.DataFrame) -> pd.Series:
 
 
 def kaplan_meier(predictions: pd.DataFrame, target: Target, title: str) -> Figure:
-    """Share without the event by time, of the last split, with 95% intervals, a log-rank test and numbers at risk."""
+    """Kaplan-Meier curves of the last split by risk group, with 95% intervals, log-rank test and numbers at risk."""
     from sksurv.compare import compare_survival
     from sksurv.nonparametric import kaplan_meier_estimator
 
@@ -171,7 +171,7 @@ def kaplan_meier(predictions: pd.DataFrame, target: Target, title: str) -> Figur
         own, colour = rows[group == name], GROUPS[name]
         event, time = own["event"].to_numpy() > 0, own["time"].to_numpy(float)
         label = f"{name} risk, {event.sum()} events of {len(own)}"
-        if not event.any():  # the estimator wants one
+        if not event.any():  # the estimator requires an event
             axes.plot([0, time.max()], [1, 1], color=colour, label=label)
             continue
         at, share, (below, above) = kaplan_meier_estimator(event, time, conf_type="log-log")
@@ -192,7 +192,7 @@ def kaplan_meier(predictions: pd.DataFrame, target: Target, title: str) -> Figur
 
 
 def _two_axes(title: str, target: Target) -> tuple[Figure, tuple[Axes, Axes]]:
-    """Room for curves, and for a table below that shares their time axis."""
+    """Axes for the curves, and for a table below that shares their time axis."""
     figure = Figure(figsize=(6.8, 4.8), layout="constrained", dpi=150)
     axes, table = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
     axes.set_title(fill(title, 80), loc="left", fontsize=10)
@@ -204,7 +204,7 @@ def _two_axes(title: str, target: Target) -> tuple[Figure, tuple[Axes, Axes]]:
 
 
 def _numbers_at_risk(table: Axes, ticks: np.ndarray, time: np.ndarray, group: np.ndarray, present: list[str]) -> None:
-    """How many of each group are followed at each tick."""
+    """Print the number at risk of each group at each tick."""
     table.set(ylim=(len(present) - 0.5, -0.5))
     table.set_title("number at risk", loc="left", fontsize=8)
     table.set_yticks(range(len(present)), present)
@@ -216,13 +216,13 @@ def _numbers_at_risk(table: Axes, ticks: np.ndarray, time: np.ndarray, group: np
 
 
 def calibration(predictions: pd.DataFrame, column: str, target: Target, title: str) -> Figure:
-    """Kaplan-Meier's share without the event against the mean predicted probability, in groups of equal size.
+    """Kaplan-Meier estimate of survival against the mean predicted probability, in groups of equal size.
 
     Args:
         predictions: As in `survival_figures`.
         column: The probability, ``survival_TIME`` or ``survival_TIME_UNIT``.
         target: Names and unit.
-        title: Above the figure.
+        title: Title of the figure.
     """
     from sksurv.nonparametric import kaplan_meier_estimator
 
@@ -236,14 +236,14 @@ def calibration(predictions: pd.DataFrame, column: str, target: Target, title: s
         bins = int(np.clip(len(rows) // SMALLEST_BIN, 1, MOST_BINS))
         points = []
         ordered = rows.sort_values(column)
-        for some in (ordered.iloc[part] for part in np.array_split(np.arange(len(rows)), bins)):
-            event, time = some["event"].to_numpy() > 0, some["time"].to_numpy(float)
-            if not event.any() or time.max() < horizon:  # no curve, or one that ends before
+        for group in (ordered.iloc[part] for part in np.array_split(np.arange(len(rows)), bins)):
+            event, time = group["event"].to_numpy() > 0, group["time"].to_numpy(float)
+            if not event.any() or time.max() < horizon:  # no curve, or one that ends before the horizon
                 continue
             at, share, (below, above) = kaplan_meier_estimator(event, time, conf_type="log-log")
             values = np.column_stack([share, below, above])
             place = np.searchsorted(at, horizon, side="right") - 1
-            points.append([some[column].mean(), *(values[place] if place >= 0 else (1, 1, 1))])
+            points.append([group[column].mean(), *(values[place] if place >= 0 else (1, 1, 1))])
         if points:
             mean, share, below, above = np.array(points).T
             colour, label = COLOURS[str(split)], f"{split}, {len(rows)} samples"

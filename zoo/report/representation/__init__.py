@@ -1,3 +1,3 @@
-"""Reports on models without a target: what their latent space keeps."""
+"""Reports on models without a target: how much information their latent space retains."""
 
 from . import evaluate as evaluate

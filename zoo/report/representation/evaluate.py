@@ -1,4 +1,4 @@
-"""Models without a target: what their latent space keeps; with the scores of a head, if one is trained too."""
+"""Evaluation of models without a target: quality of the latent space, and scores of a prediction head if any."""
 
 import pandas as pd
 import torch

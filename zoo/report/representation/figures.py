@@ -1,4 +1,4 @@
-"""Figures of models that describe their samples: errors, latent units, and samples built again."""
+"""Figures of representations: reconstruction errors, latent units and reconstructed samples."""
 
 from collections.abc import Callable
 
@@ -10,26 +10,26 @@ from ...spec import Modality
 from ..style import COLOURS, legend_outside, new_figure
 from .scores import Representation
 
-MOST_FEATURES = 30  # that are drawn, those that are kept best and worst
+MOST_FEATURES = 30  # that are drawn: the best and the worst reconstructed
 BLUE, GREY, ORANGE = "#0072B2", "#999999", "#D55E00"
 
 
 def representation_figures(found: Representation) -> dict[str, Callable[[str], Figure]]:
-    """All figures that fit the samples, by file name; each is drawn when called with the name for its title."""
+    """Functions that draw the figures for this kind of samples, by file name; each takes the name for its title."""
     figures: dict[str, Callable[[str], Figure]] = {
         "reconstruction_error": lambda name: errors(found.predictions, f"{name}: reconstruction error"),
         "latent_units": lambda name: units(found.units, f"{name}: latent units"),
     }
     if len(found.features):
-        figures["features"] = lambda name: features(found.features, f"{name}: what is kept of each feature")
-    elif found.examples[0].ndim > 2:  # series and images; of sequences it is codes
+        figures["features"] = lambda name: features(found.features, f"{name}: explained share of each feature")
+    elif found.examples[0].ndim > 2:  # series and images; reconstructions of sequences are codes
         title = f"{found.predictions['split'].iloc[-1]} samples and their reconstructions"
         figures["reconstructions"] = lambda name: reconstructions(found, f"{name}: {title}")
     return figures
 
 
 def errors(predictions: pd.DataFrame, title: str) -> Figure:
-    """Share of the samples of each split that are reconstructed at least as well."""
+    """Empirical distribution function of the reconstruction error in each split."""
     figure, axes = new_figure(title, "reconstruction error of a sample", "share of samples with at most this error")
     for split, rows in predictions.groupby("split", sort=False):
         values = np.sort(rows["reconstruction_error"])
@@ -44,14 +44,14 @@ def errors(predictions: pd.DataFrame, title: str) -> Figure:
 
 
 def units(table: pd.DataFrame, title: str) -> Figure:
-    """How much each latent unit says, most first: nats of a VAE, standard deviation of its values otherwise."""
+    """Information in each latent unit, in descending order: nats of a VAE, standard deviation otherwise."""
     column = "divergence" if table["divergence"].notna().all() else "deviation"
     label = {"divergence": "divergence from the prior [nats]", "deviation": "standard deviation over samples"}[column]
     sorted_ = table.sort_values(column, ascending=False)
     width = float(np.clip(2.5 + 0.28 * len(table), 4.5, 12))
     figure, axes = new_figure(title, "latent unit", label, (width, 4.0))
     used = sorted_["deviation"] > 0.1
-    colours = [BLUE if one else GREY for one in used]
+    colours = [BLUE if is_used else GREY for is_used in used]
     axes.bar(range(len(sorted_)), sorted_[column], color=colours, width=0.75)
     shown = range(len(sorted_)) if len(sorted_) <= 40 else range(0, len(sorted_), 5)
     axes.set_xticks(list(shown), [str(sorted_.index[i]) for i in shown])
@@ -63,7 +63,7 @@ def units(table: pd.DataFrame, title: str) -> Figure:
 
 
 def features(explained: pd.Series, title: str) -> Figure:
-    """Explained variance of each feature, best first; of many, the best and the worst."""
+    """Explained variance of each feature in descending order; of more than 30, the best and the worst."""
     ordered = explained.sort_values(ascending=False)
     if len(ordered) > MOST_FEATURES:
         half = MOST_FEATURES // 2
@@ -83,24 +83,24 @@ def features(explained: pd.Series, title: str) -> Figure:
 
 
 def reconstructions(found: Representation, title: str) -> Figure:
-    """Series or images above what was built of them."""
+    """Series or images above their reconstructions."""
     before, after = found.examples
     count = len(before)
     if before.ndim == 3:
         return _series(before, after, found.modality, title)
     figure = Figure(figsize=(max(5.0, 0.85 * count + 1), 2.6), layout="constrained", dpi=150)
     grid = figure.subplots(2, count, squeeze=False)
-    ends = {"vmin": before.min(), "vmax": before.max(), "cmap": "gray"}
+    limits = {"vmin": before.min(), "vmax": before.max(), "cmap": "gray"}
     for row, images in enumerate((before, after)):
         for axes, image in zip(grid[row], images, strict=True):
             if image.ndim == 4:  # the middle slice of a volume
                 image = image[:, image.shape[1] // 2]
             colour = np.moveaxis(image, 0, -1)
-            scaled = (colour - ends["vmin"]) / max(ends["vmax"] - ends["vmin"], 1e-9)
-            axes.imshow(scaled.clip(0, 1)) if len(image) == 3 else axes.imshow(image[0], **ends)
+            scaled = (colour - limits["vmin"]) / max(limits["vmax"] - limits["vmin"], 1e-9)
+            axes.imshow(scaled.clip(0, 1)) if len(image) == 3 else axes.imshow(image[0], **limits)
             axes.set_xticks([])
             axes.set_yticks([])
-        grid[row, 0].set_ylabel(("sample", "built again")[row], fontsize=9)
+        grid[row, 0].set_ylabel(("sample", "reconstruction")[row], fontsize=9)
     figure.suptitle(title, x=0.01, ha="left", fontsize=10)
     return figure
 
@@ -115,7 +115,7 @@ def _series(before: np.ndarray, after: np.ndarray, known: Modality, title: str) 
         if number >= count:
             continue
         axes.plot(time, before[number, 0], color=GREY, linewidth=2, label="sample")
-        axes.plot(time, after[number, 0], color=BLUE, linewidth=1.2, label="built again")
+        axes.plot(time, after[number, 0], color=BLUE, linewidth=1.2, label="reconstruction")
         axes.spines[["top", "right"]].set_visible(False)
         if number // 3 == (count - 1) // 3:
             axes.set_xlabel("time [s]" if rate else "time point")

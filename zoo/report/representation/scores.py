@@ -1,4 +1,4 @@
-"""Scores of a model that describes its samples, beside principal components of the same number."""
+"""Scores of a representation, beside as many principal components."""
 
 import warnings
 from contextlib import suppress
@@ -21,23 +21,23 @@ from ..evaluation import with_truth
 
 NEIGHBOURS = 15
 EXAMPLES = 10
-MOST_ROWS = 20_000  # that principal components and neighbours learn from
+MOST_ROWS = 20_000  # that principal components and nearest neighbours are fitted to
 PRINCIPAL = "PCA"
 FACTORED_ROWS = 5000
 
 
 @dataclass
 class Representation:
-    """How a model sees its samples.
+    """Evaluation of the latent space of a model.
 
     Attributes:
-        predictions: One row a sample of the evaluated splits: ``split``, ``target``, and what the model tells of it.
+        predictions: One row per sample of the evaluated splits: ``split``, ``target``, and the outputs of the model.
         scores: Model, split, metric, value.
-        modality: What the samples are.
-        examples: Some samples of the last split and what was built of them, in the units of the data where the
-            encoding can be undone; ``shape=(2, samples, *shape)``.
-        features: Explained variance, or deviance, of each encoded column of the last split; empty without columns.
-        units: Of each latent unit on the last split: ``deviation`` of its values, and ``divergence`` from the prior in
+        modality: Modality of the samples.
+        examples: Some samples of the last split and their reconstructions, in the units of the data where the encoding
+            can be inverted; ``shape=(2, samples, *shape)``.
+        features: Explained variance, or deviance, of each encoded column on the last split; empty without columns.
+        units: For each latent unit on the last split: ``deviation`` of its values, and ``divergence`` from the prior in
             nats (NaN if there is none).
     """
 
@@ -50,14 +50,14 @@ class Representation:
 
 
 def evaluate_representation(model: Unsupervised, data: Data, present: list[str]) -> Representation:
-    """What every sample looks like to the model, and how much of it is kept.
+    """Latent representation of every sample, and how much of the data it explains.
 
-    The metrics: ``explained_variance`` of the encoded values (1 - squared error / squared distance from the training
-    mean; 0 is no better than the mean); of counts ``explained_deviance`` in its place, with the deviance of Poisson
-    (Townes et al. 2019, doi:10.1186/s13059-019-1861-6); ``elbo`` of a VAE (the evidence lower bound in nats a sample);
-    and how well the 15 nearest training samples in latent space tell the target, if there is one:
-    ``neighbours_accuracy`` of classes, ``neighbours_r2`` of a number. PCA of the encoded training rows with as many
-    components stands beside, for the deviance non-negative matrix factorisation of at most 5,000 of them.
+    The metrics are ``explained_variance`` of the encoded values (1 - squared error / squared distance from the training
+    mean; 0 is no better than the mean); for counts ``explained_deviance`` instead, with the Poisson deviance (Townes et
+    al. 2019, doi:10.1186/s13059-019-1861-6); ``elbo`` of a VAE (the evidence lower bound in nats per sample); and how
+    well the 15 nearest training samples in latent space predict the target, if there is one: ``neighbours_accuracy`` of
+    classes, ``neighbours_r2`` of a continuous target. The reference is PCA of the encoded training rows with as many
+    components; for the deviance, non-negative matrix factorisation of at most 5,000 rows.
 
     Args:
         model: In evaluation mode.
@@ -94,7 +94,7 @@ def evaluate_representation(model: Unsupervised, data: Data, present: list[str])
     last = content.rows(present[-1])[:EXAMPLES]
     x = content.x[last].to(model.device)
     pair = [model.split(model.encode(x))[0], model(x)]
-    with suppress(InputError):  # an image of a series, say, is shown as it is
+    with suppress(InputError):  # an encoding that cannot be inverted is shown as it is
         pair = [model.encode.inverse(values) for values in pair]
     return Representation(
         pd.concat(tables),
@@ -107,12 +107,12 @@ def evaluate_representation(model: Unsupervised, data: Data, present: list[str])
 
 
 class _Components:
-    """The simple models of encoded training rows, with as many components as the model has latent units."""
+    """PCA and matrix factorisation of encoded training rows, with as many components as the model has latent units."""
 
     def __init__(self, model: Unsupervised, x: Source, rows: Tensor) -> None:
         from sklearn.decomposition import NMF, PCA
 
-        parts = [model.split(model.encode(x[some].to(model.device)))[0] for some in rows.split(model.rows_at_once)]
+        parts = [model.split(model.encode(x[chunk].to(model.device)))[0] for chunk in rows.split(model.rows_at_once)]
         flat = torch.cat([part.flatten(1).float().cpu() for part in parts]).numpy()
         count = min(model.latent, *flat.shape)
         self.pca = PCA(count, random_state=0).fit(flat)
@@ -122,7 +122,7 @@ class _Components:
             self.mean = counts.sum(0) / counts.sum()
             self.nmf = NMF(count, init="nndsvda", solver="mu", beta_loss="kullback-leibler", tol=1e-3, random_state=0)
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of too few iterations; it is a baseline
+                warnings.simplefilter("ignore")  # warnings of too few iterations, which do not matter for a baseline
                 self.nmf.fit(counts.numpy())
 
     def project(self, content: Tensor) -> np.ndarray:
@@ -130,7 +130,7 @@ class _Components:
         return self.pca.transform(content.flatten(1).float().cpu().numpy())  # type: ignore[no-any-return]
 
     def factored(self, counts: Tensor) -> Tensor:
-        """What the matrix factorisation builds of counts, ``(batch, genes)``."""
+        """Counts reconstructed by the matrix factorisation, ``(batch, genes)``."""
         assert self.nmf is not None
         return torch.from_numpy(self.nmf.transform(counts.numpy()) @ self.nmf.components_).float()
 
@@ -181,11 +181,11 @@ class _Sums:
         self.steps += 1
 
     def explained(self, name: str) -> float:
-        """Of all encoded values together."""
+        """Explained share of all encoded values together."""
         return float(1 - self.errors[name].sum() / self.total.sum().clamp(min=1e-12))
 
     def by_feature(self) -> pd.Series:
-        """Of each column that varies."""
+        """Explained share of each column that varies."""
         if len(self.model.content) > 1:
             return pd.Series(dtype=float)
         names = self.model.encode.feature_names[: self.model.content[0]]
@@ -212,7 +212,7 @@ def _metric(model: Unsupervised) -> str | None:
 
 
 def _neighbours(points: np.ndarray, y: np.ndarray, queries: np.ndarray, truth: np.ndarray, own: bool) -> float:
-    """Score of the majority or mean of the nearest training samples, a sample not being its own neighbour."""
+    """Score of the majority or mean of the nearest training samples; a sample is not its own neighbour."""
     from sklearn.metrics import accuracy_score, r2_score
     from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 

@@ -1,3 +1,3 @@
-"""Reports on synthetic tables: likeness, use and privacy."""
+"""Reports on synthetic tables: similarity to real rows, usefulness and privacy."""
 
 from . import scores as scores

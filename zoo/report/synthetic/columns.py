@@ -1,4 +1,4 @@
-"""Columns of a table as numbers and categories, the same for real and for synthetic rows."""
+"""Numeric and categorical columns of a table, the same for real and synthetic rows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,17 +18,17 @@ from ...encode.table import as_text, check_features, numbers
 from ...errors import InputError
 from ...spec import Target
 
-MOST_COLUMNS, KEPT = 500, 0.9  # of more columns, the principal components of so much variance are taken
+MOST_COLUMNS, KEPT = 500, 0.9  # with more columns, principal components that explain this share of the variance
 
 
 @dataclass
 class Columns:
-    """Which columns are compared, and what they are, as the real training rows say.
+    """The columns that are compared, and their types in the real training rows.
 
     Attributes:
-        numbers: Columns of numbers.
-        categories: Columns of text, and the target if it is a class.
-        target: What is to be predicted; of the kind ``"none"`` without a target.
+        numbers: Numeric columns.
+        categories: Text columns, and the target if it is a class.
+        target: The target; of kind ``"none"`` if there is none.
     """
 
     numbers: list[str]
@@ -48,15 +48,15 @@ class Columns:
         Args:
             frame: Real rows.
             target: Column to predict, or None.
-            kind: Of the target; by default two values, text, or up to ten whole numbers are classes.
-            categorical: Columns of numbers that are categories; those of text are too.
+            kind: Kind of the target; by default two values, text, or up to ten integers are classes.
+            categorical: Numeric columns that are categories; text columns are always categories.
 
         Raises:
-            InputError: No such target; a column that is all missing, or whose text differs in nearly every row.
+            InputError: No such target; a column without values, or with different text in nearly every row.
         """
         check_features(frame, [*([target] if target is not None else []), *categorical], "the real rows")
         if empty := [name for name in frame if frame[name].isna().all()]:
-            raise InputError(f"the real rows: column {empty[0]!r} has no value at all; leave it out")
+            raise InputError(f"the real rows: column {empty[0]!r} has no value; leave it out")
         found = Target(kind="none", name="", classes=[], unit="")
         if target is not None:
             found = detect(frame, target, kind)
@@ -66,11 +66,11 @@ class Columns:
 
     @property
     def names(self) -> list[str]:
-        """Numbers first."""
+        """Names of all columns, numeric columns first."""
         return [*self.numbers, *self.categories]
 
     def tidy(self, frame: pd.DataFrame, source: str) -> pd.DataFrame:
-        """These columns, numbers as float64 of single precision, categories as text; missing values are NaN.
+        """These columns with numbers as float64 (rounded to single precision) and categories as text; missing is NaN.
 
         Raises:
             InputError: A column is absent, or a value is not a number.
@@ -81,15 +81,15 @@ class Columns:
         return tidy.assign(**{name: column.where(column.notna(), np.nan) for name, column in text.items()})
 
     def encoder(self, features_only: bool = False) -> Any:
-        """Standardised numbers with a mark for each missing one, which becomes the mean, and one-hot categories.
+        """Encoding with standardised, mean-imputed numbers, missing-value indicators and one-hot categories.
 
-        Of more than 500 columns, principal components with 90% of the variance take their place.
+        More than 500 columns are replaced by the principal components that explain 90% of the variance.
 
         Args:
             features_only: Leave the target out.
 
         Returns:
-            A transformer of scikit-learn, to be fitted on tidy training rows.
+            A scikit-learn transformer, to be fitted on tidy training rows.
         """
         left_out = self.target["name"] if features_only else ""
         imputed = make_pipeline(

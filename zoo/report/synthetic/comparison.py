@@ -18,11 +18,12 @@ class Comparison:
         columns: What is compared.
         train: Tidy training rows (see `zoo.report.synthetic.columns.Columns.tidy`).
         holdout: Tidy hold-out rows.
-        tables: Tidy synthetic rows by the name of what made them, the one that is asked about first.
-        scores: Model, split, metric, value: likeness to the training rows (split ``"train"``), and all scores against
-            the hold-out rows; of ``"real rows"`` those of training rows against hold-out rows, which can be hoped for.
-        privacy: Distances by name, of real rows too.
-        units: Of columns, where known.
+        tables: Tidy synthetic rows by the name of their generator, the evaluated model first.
+        scores: Model, split, metric, value: similarity to the training rows (split ``"train"``), and all scores
+            against the hold-out rows. The scores of ``"real rows"`` compare training rows with hold-out rows, which is
+            the best that can be expected.
+        privacy: Measures of privacy by name, also for real rows.
+        units: Units of columns, where known.
     """
 
     columns: Columns

@@ -1,4 +1,4 @@
-"""Figures of synthetic tables beside real rows: columns, correlations, privacy, use, and a map."""
+"""Figures of synthetic tables and real rows: columns, correlations, usefulness, privacy, principal components."""
 
 from collections.abc import Callable
 from textwrap import shorten
@@ -35,13 +35,13 @@ def _canvas(title: str, rows: int, across: int, size: tuple[float, float]) -> tu
 
 
 def marginals(found: Comparison, title: str) -> Figure:
-    """Distribution of each column of training and of synthetic rows; of many columns the 24 least alike."""
+    """Distribution of each column in training and synthetic rows; of many columns the 24 least similar."""
     first = next(iter(found.tables))
-    alike = shapes(found.train, found.tables[first], found.columns)
-    chosen = set(alike.sort_values().index[:MOST_PANELS])
+    similarity = shapes(found.train, found.tables[first], found.columns)
+    chosen = set(similarity.sort_values().index[:MOST_PANELS])
     names = [name for name in found.columns.names if name in chosen]
     rows = -(-len(names) // ACROSS)
-    what = f"{title}: columns" + (f", the {MOST_PANELS} least alike" if len(alike) > MOST_PANELS else "")
+    what = f"{title}: columns" + (f", the {MOST_PANELS} least similar" if len(similarity) > MOST_PANELS else "")
     figure, axes = _canvas(what, rows, ACROSS, (9.6, 0.6 + 2.1 * rows))
     tables = {REAL: found.train, **found.tables}
     for name, panel in zip(names, axes, strict=False):
@@ -49,8 +49,8 @@ def marginals(found: Comparison, title: str) -> Figure:
         missing = [
             f"{100 * rows[name].isna().mean():.0f}" for rows in tables.values() if found.train[name].isna().any()
         ]
-        told = f"likeness {alike[name]:.3f}" + (f", missing {'/'.join(missing)}%" if missing else "")
-        panel.set_title(f"{shorten(name, 30, placeholder='...')}\n{told}", fontsize=7.5, loc="left")
+        label = f"similarity {similarity[name]:.3f}" + (f", missing {'/'.join(missing)}%" if missing else "")
+        panel.set_title(f"{shorten(name, 30, placeholder='...')}\n{label}", fontsize=7.5, loc="left")
         panel.set_xlabel(f"[{found.units[name]}]" if name in found.units else "", fontsize=7)
     for panel in axes[len(names) :]:
         panel.set_axis_off()
@@ -85,15 +85,15 @@ def _label(name: str) -> str:
 
 
 def correlations(found: Comparison, title: str) -> Figure:
-    """Pearson correlations of training and of synthetic rows, and their difference; of many columns the first 30."""
+    """Pearson correlations in training and synthetic rows, and their difference; of many columns the first 30."""
     first = next(iter(found.tables))
     columns = found.columns.names[:MOST_COLUMNS]
-    real, made = (_coded(rows, columns, found).corr() for rows in (found.train, found.tables[first]))
+    real, synthetic = (_coded(rows, columns, found).corr() for rows in (found.train, found.tables[first]))
     side = 1.2 + 0.16 * len(real)
     figure, axes = _canvas(f"{title}: correlations", 1, 3, (3 * side + 1.6, side + 1.3))
     size = max(4.0, 8 - len(real) / 8)
     for panel, (name, values) in zip(
-        axes, {"training rows": real, first: made, "difference": made - real}.items(), strict=True
+        axes, {"training rows": real, first: synthetic, "difference": synthetic - real}.items(), strict=True
     ):
         image = panel.imshow(values, cmap="RdBu_r", vmin=-1, vmax=1)
         panel.set_title(name, fontsize=8, loc="left")
@@ -108,7 +108,7 @@ def correlations(found: Comparison, title: str) -> Figure:
 
 
 def _coded(rows: pd.DataFrame, columns: list[str], found: Comparison) -> pd.DataFrame:
-    """Numbers as they are, each level of a category but the first as 0 or 1."""
+    """Numbers unchanged; each level of a category except the first as 0 or 1."""
     parts = []
     for name in columns:
         if name in found.columns.numbers:
@@ -120,7 +120,7 @@ def _coded(rows: pd.DataFrame, columns: list[str], found: Comparison) -> pd.Data
 
 
 def nearest(found: Comparison, title: str) -> Figure:
-    """How near the nearest synthetic row is to training rows and to hold-out rows: the same, if nothing is betrayed."""
+    """Distances from training and hold-out rows to the nearest synthetic row; equal if membership does not leak."""
     names = [*found.tables, REAL]
     figure, axes = _canvas(f"{title}: distance to the nearest synthetic row", 1, len(names), (3.2 * len(names), 3.1))
     for name, panel in zip(names, axes, strict=True):
@@ -140,7 +140,7 @@ def nearest(found: Comparison, title: str) -> Figure:
 
 
 def usefulness(found: Comparison, title: str) -> Figure:
-    """Scores on hold-out rows of models that learnt from synthetic or from training rows."""
+    """Scores on hold-out rows of models trained on synthetic or on training rows."""
     classes = bool(found.columns.target["classes"])
     models = [*(CLASSIFIERS if classes else REGRESSORS), "mean"]
     what = "ROC-AUC" if classes else "R²"
@@ -152,7 +152,7 @@ def usefulness(found: Comparison, title: str) -> Figure:
         keys = ["tstr" if model == "mean" else f"tstr_{model}" for model in models]
         values = [found.value(name, key) for key in keys]
         places = np.arange(len(models)) + (number - (len(names) - 1) / 2) * width
-        label = "learnt from training rows" if name == REAL else f"learnt from {name}"
+        label = "trained on training rows" if name == REAL else f"trained on {name}"
         panel.bar(places, values, width * 0.92, color=colours(found)[name], label=label)
         for place, value in zip(places, values, strict=True):
             panel.text(place, value, f"{value:.3f}", ha="center", va="bottom", fontsize=6.5)
@@ -164,18 +164,18 @@ def usefulness(found: Comparison, title: str) -> Figure:
 
 
 def joint_map(found: Comparison, title: str) -> Figure:
-    """Principal components of the training rows, with the synthetic rows on the same map."""
+    """Training and synthetic rows on the principal components of the training rows."""
     encode, colour = found.columns.encoder().fit(found.train), found.columns.target
     pca = PCA(2, random_state=0).fit(encode.transform(found.train))
     tables = {"training rows": found.train, **found.tables}
     figure, axes = _canvas(f"{title}: principal components", 1, len(tables), (3.3 * len(tables), 3.5))
     shares = pca.explained_variance_ratio_
     for panel, (name, rows) in zip(axes, tables.items(), strict=True):
-        some = rows.sample(min(len(rows), MOST_POINTS, len(found.train)), random_state=0)
-        points = pca.transform(encode.transform(some))
+        drawn = rows.sample(min(len(rows), MOST_POINTS, len(found.train)), random_state=0)
+        points = pca.transform(encode.transform(drawn))
         levels = colour["classes"][: len(CLASS_COLOURS)] if colour["classes"] else ["rows"]
         for level, shade in zip(levels, CLASS_COLOURS, strict=False):
-            own = points[(some[colour["name"]] == level).to_numpy()] if colour["classes"] else points
+            own = points[(drawn[colour["name"]] == level).to_numpy()] if colour["classes"] else points
             label = f"{colour['name']} = {level}" if colour["classes"] else "rows"
             panel.plot(*own.T, "o", markersize=2.5, alpha=0.5, markeredgewidth=0, color=shade, label=label)
         panel.set_title(name, fontsize=8, loc="left")
@@ -190,7 +190,7 @@ def joint_map(found: Comparison, title: str) -> Figure:
 
 
 def figures(found: Comparison) -> dict[str, Callable[[Comparison, str], Figure]]:
-    """What draws each figure, by the stem of its file, in the order of a report."""
+    """Functions that draw the figures, by file name, in the order of a report."""
     drawn: dict[str, Callable[[Comparison, str], Figure]] = {"marginals": marginals, "correlations": correlations}
     if found.columns.target["name"]:
         drawn["usefulness"] = usefulness

@@ -1,6 +1,6 @@
-"""How like real rows synthetic rows are: each column, and each pair of columns; 1 is ideal.
+"""Similarity of synthetic and real rows, by column and by pair of columns; 1 is ideal.
 
-The metrics are those of SDMetrics (docs.sdv.dev/sdmetrics/data-metrics/quality), by their formulas.
+The metrics follow the formulas of SDMetrics (docs.sdv.dev/sdmetrics/data-metrics/quality).
 """
 
 import numpy as np
@@ -9,14 +9,14 @@ from scipy.stats import ks_2samp
 
 from .columns import Columns
 
-BINS = 10  # of numbers beside categories
+BINS = 10  # of a numeric column paired with a category
 
 
 def shapes(real: pd.DataFrame, other: pd.DataFrame, columns: Columns) -> pd.Series:
-    """Likeness of each column of tidy rows, missing values left out: 1 if both have the same distribution.
+    """Similarity of each column of tidy rows, without missing values; 1 if both have the same distribution.
 
-    Of numbers the complement of the Kolmogorov-Smirnov statistic (KSComplement), of categories the complement of the
-    total variation distance, half the sum of the differences of the shares of all levels (TVComplement).
+    For numbers, the complement of the Kolmogorov-Smirnov statistic (KSComplement); for categories, the complement of
+    the total variation distance, half the sum of the differences of the shares of all levels (TVComplement).
     """
     found = {}
     for name in columns.numbers:
@@ -29,11 +29,11 @@ def shapes(real: pd.DataFrame, other: pd.DataFrame, columns: Columns) -> pd.Seri
 
 
 def likeness(real: pd.DataFrame, other: pd.DataFrame, columns: Columns) -> dict[str, float]:
-    """Likeness of tidy rows to real ones, as a whole.
+    """Overall similarity of tidy rows and real rows.
 
     Returns:
-        Means over columns: ``column_shapes`` (see `shapes`), of numbers ``ks_complement``, of categories
-        ``tv_complement``, and where real values are missing ``missing_similarity``, 1 - the difference of their shares.
+        Means over columns: ``column_shapes`` (see `shapes`), ``ks_complement`` of numbers, ``tv_complement`` of
+        categories, and, if real values are missing, ``missing_similarity``, 1 - the difference of their shares.
         Means over pairs: ``correlation_similarity`` of two numbers, 1 - half the difference of their Pearson
         correlations; ``contingency_similarity`` of a category and another column, the complement of the total variation
         distance of their joint distribution, with numbers in 10 bins of equal width of the real values.
@@ -56,7 +56,7 @@ def likeness(real: pd.DataFrame, other: pd.DataFrame, columns: Columns) -> dict[
 
 
 def _contingency(real: pd.DataFrame, other: pd.DataFrame, columns: Columns) -> float:
-    """Mean over the pairs of columns of which at least one is a category; a missing value is a level of its own."""
+    """Mean over the pairs of columns with at least one category; missing values are a separate level."""
     both, levels = pd.concat([real, other]), {}
     for name in columns.categories:
         levels[name] = pd.factorize(both[name], use_na_sentinel=False)[0]

@@ -1,4 +1,4 @@
-"""The report on synthetic tables: one HTML page that needs no network, or one picture."""
+"""The report on synthetic tables: one HTML page that needs no network access, or one picture."""
 
 from base64 import b64encode
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from ...template import render
 from .comparison import COPULA, REAL, Comparison
 from .scores import figures_of
 
-ALIKE = 0.005  # scores that differ by less are called equal
+EQUAL = 0.005  # scores that differ by less are reported as equally good
 LIKENESS = {
     "column_shapes": "distributions of all columns",
     "ks_complement": "distributions of numbers (Kolmogorov-Smirnov)",
@@ -26,7 +26,7 @@ LIKENESS = {
     "correlation_similarity": "correlations of pairs of numbers",
     "contingency_similarity": "pairs with a category",
 }
-TOLD_APART = {
+DISTINGUISHABLE = {
     "c2st": "mean of forest and boosting",
     "c2st_random_forest": "random forest",
     "c2st_gradient_boosting": "gradient boosting",
@@ -40,35 +40,35 @@ USE = {
     "tstr_gradient_boosting": "gradient boosting",
 }
 PRIVACY = {
-    "dcr_share": "share of rows nearer to training rows",
-    "membership_inference": "attack on membership, ROC-AUC",
+    "dcr_share": "share of rows nearer to training than to hold-out rows",
+    "membership_inference": "membership inference attack, ROC-AUC",
     "copies": "exact copies of training rows",
 }
 SUFFIXES = (".html", ".png")
 CAPTIONS = {
-    "marginals": "Distribution of each column. The nearer the lines to the grey area, the better.",
-    "correlations": "How columns go together. The paler the difference, the better.",
-    "usefulness": "Prediction of hold-out rows by simple models that learnt from each kind of rows.",
-    "nearest": "Distance of real rows to the nearest synthetic row. If the line of the training rows lies left of that "
-    "of the hold-out rows, synthetic rows give training rows away.",
-    "joint_map": "Rows on the principal components of the training rows. Clouds should have the same form.",
+    "marginals": "Distribution of each column. The closer the lines to the grey area, the better.",
+    "correlations": "Correlations of columns. The paler the difference, the better.",
+    "usefulness": "Prediction of hold-out rows by simple models trained on each kind of rows.",
+    "nearest": "Distance of real rows to the nearest synthetic row. If the curve of the training rows is to the "
+    "left of that of the hold-out rows, synthetic rows reveal training rows.",
+    "joint_map": "Rows on the principal components of the training rows. The distributions should be similar.",
 }
 CAVEAT = (
-    "No figure proves that synthetic rows are safe to share: these are averages, and one rare person can stand out "
-    "where the average does not. Ask for a formal guarantee (differential privacy) where harm would be grave."
+    "No score proves that synthetic rows are safe to share: these are averages, and a rare person can be identifiable "
+    "even if most are not. Require a formal guarantee (differential privacy) if disclosure would cause serious harm."
 )
 ENOUGH = 100  # hold-out rows
-FEW = " So few hold-out rows give rough figures: read differences of less than 0.1 as none."
+FEW = " With so few hold-out rows, scores are imprecise: ignore differences below 0.1."
 
 
 @dataclass
 class Block:
-    """One question: what it is called, what the figures say of it in plain words, and the figures.
+    """One section of the report: a question, a summary in words, and scores.
 
     Attributes:
         heading: The question.
-        words: What is ideal, and how the rows did.
-        rows: Of each figure its name, its value for each kind of rows, and the ideal.
+        words: The ideal value, and the result.
+        rows: For each score its name, its value for each kind of rows, and the ideal.
     """
 
     heading: str
@@ -77,44 +77,45 @@ class Block:
 
 
 def blocks(found: Comparison) -> list[Block]:
-    """The questions that the report answers, in order."""
+    """The sections of the report, in order."""
     name, target = next(iter(found.tables)), found.columns.target
-    made = [
+    sections = [
         Block(
-            "Are they like real rows?",
-            "1 is ideal, but two samples of real rows differ by chance too. Against hold-out rows, the columns of "
-            f"{name} get {_beside(found, 'column_shapes', 1)}.",
+            "Are they similar to real rows?",
+            "1 is ideal, but two samples of real rows also differ by chance. The columns of "
+            f"{name} and of hold-out rows have a mean similarity of {_beside(found, 'column_shapes', 1)}.",
             [*_rows(found, LIKENESS, "1"), *_rows(found, LIKENESS, "1", "train")],
         ),
         Block(
-            "Can they be told from real rows?",
-            "Classifiers learn to tell them from as many hold-out rows; 0.5, which is guessing, is ideal, 1 means that "
-            f"every row is recognised. {name} gets {_beside(found, 'c2st', 0.5)}.",
-            list(_rows(found, TOLD_APART, "0.5")),
+            "Are they distinguishable from real rows?",
+            "ROC-AUC of classifiers that distinguish synthetic from as many hold-out rows. 0.5 (chance) is ideal; 1 "
+            f"means that every row is recognised. {name} has {_beside(found, 'c2st', 0.5)}.",
+            list(_rows(found, DISTINGUISHABLE, "0.5")),
         ),
     ]
     if target["name"]:
         what = "ROC-AUC" if target["classes"] else "R²"
-        made.append(
+        sections.append(
             Block(
-                "Are they of use?",
-                f"Models that learnt {target['name']} from these rows predict hold-out rows; what real training rows "
-                f"give is ideal. {name} gets a mean {what} of {_beside(found, 'tstr', 1)}.",
+                "Are they useful?",
+                f"Models of {target['name']} are trained on these rows and predict hold-out rows; the score of real "
+                f"training rows is ideal. {name} has a mean {what} of {_beside(found, 'tstr', 1)}.",
                 list(_rows(found, USE, "real rows'")),
             )
         )
     copied, chance = (int(found.value(who, "copies")) for who in (name, REAL))
-    made.append(
+    sections.append(
         Block(
-            "Do they give training rows away?",
-            f"0.5 is ideal: synthetic rows lie no nearer to training rows than to as many hold-out rows. {name} gets "
-            f"{_beside(found, 'dcr_share', 0.5)}. Guessing from the nearest synthetic row who was in the "
-            f"training rows gives a ROC-AUC of {found.value(name, 'membership_inference'):.3f}, and 0.5 is chance. "
-            f"{copied} rows are exact copies of training rows, and of the hold-out rows {chance} are, by chance.",
+            "Do they reveal training rows?",
+            f"0.5 is ideal: synthetic rows are no nearer to training rows than to as many hold-out rows. {name} has "
+            f"{_beside(found, 'dcr_share', 0.5)}. Membership inference, which predicts membership in the training rows "
+            "from the distance to the nearest synthetic row, has a ROC-AUC of "
+            f"{found.value(name, 'membership_inference'):.3f}; 0.5 is chance. {copied} synthetic rows are exact copies "
+            f"of training rows; by chance, {chance} hold-out rows are as well.",
             list(_rows(found, PRIVACY, "0.5")),
         )
     )
-    return made
+    return sections
 
 
 def _beside(found: Comparison, metric: str, ideal: float) -> str:
@@ -122,17 +123,17 @@ def _beside(found: Comparison, metric: str, ideal: float) -> str:
     ours, copula, real = (found.value(who, metric) for who in (name, COPULA, REAL))
     text = f"{ours:.3f}"
     if not np.isnan(copula):
-        # Beyond an ideal of 1 there is nothing; below one of 0.5 is chance, as good as 0.5.
+        # Values cannot exceed an ideal of 1; values below an ideal of 0.5 are chance, and count as 0.5.
         gain = ours - copula if ideal == 1 else max(copula, ideal) - max(ours, ideal)
-        word = "as good as" if abs(gain) < ALIKE else "better than" if gain > 0 else "worse than"
-        text += f", {word} the simple Gaussian copula ({copula:.3f})"
-    return f"{text}; real rows get {real:.3f}"
+        word = "as good as" if abs(gain) < EQUAL else "better than" if gain > 0 else "worse than"
+        text += f", {word} the Gaussian copula ({copula:.3f})"
+    return f"{text}; real rows have {real:.3f}"
 
 
 def _rows(
     found: Comparison, names: dict[str, str], ideal: str, split: str = ""
 ) -> Iterator[tuple[str, list[str], str]]:
-    """Lines of a table, only those that there are values for."""
+    """Rows of a table; scores without any value are left out."""
     known = {(who, what): v for who, part, what, v in found.scores if (part == "train") == (split == "train")}
     suffix = {"train": ", against training rows"}.get(split, "")
     for metric, words in names.items():
@@ -152,7 +153,7 @@ def write_report(found: Comparison, title: str, path: Path) -> None:
         path: ``.html`` or ``.png``.
 
     Raises:
-        InputError: Another suffix.
+        InputError: ``path`` has another suffix.
     """
     check_suffix(path)
     drawn = {stem: draw(title) for stem, draw in figures_of(found).items()}
@@ -187,16 +188,16 @@ def _page(found: Comparison, title: str, drawn: dict[str, Figure]) -> str:
 
 def _facts(found: Comparison) -> str:
     (name, rows), split = next(iter(found.tables.items())), found.scores[-1][1]
-    chose = " (validation rows, which chose the epoch)" if split == "validation" else ""
+    chose = " (validation rows, by which the epoch was chosen)" if split == "validation" else ""
     return (
         f"{len(rows)} rows of {name} beside {len(found.train)} training rows, {len(found.holdout)} hold-out rows{chose}"
-        " that the model never learnt from, and a Gaussian copula, the simple model that a network must beat."
+        " that were not used for training, and a Gaussian copula, the simple model that a network should outperform."
         + (FEW if len(found.holdout) < ENOUGH else "")
     )
 
 
 def _summary(found: Comparison, title: str) -> Figure:
-    """The tables and words as a picture."""
+    """The text and tables of the report as a picture."""
     lines: list[tuple[float, str, list[str], str]] = [
         (0.9, words, [], "normal") for words in fill(_facts(found), 125).split("\n")
     ]
@@ -222,7 +223,7 @@ def _summary(found: Comparison, title: str) -> Figure:
 
 
 def _picture(parts: list[Figure]) -> Image.Image:
-    """Figures below each other."""
+    """One picture of all figures, one below the other."""
     pictures = []
     for figure in parts:
         figure.savefig(buffer := BytesIO(), format="png", dpi=150)

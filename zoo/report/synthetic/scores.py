@@ -1,4 +1,4 @@
-"""How good, how useful and how private synthetic tables are, beside a Gaussian copula and real rows."""
+"""Similarity, usefulness and privacy of synthetic tables, beside a Gaussian copula and real rows."""
 
 from collections.abc import Callable
 from functools import partial
@@ -21,7 +21,7 @@ from .likeness import likeness
 from .privacy import copies, privacy, privacy_of_real
 from .utility import two_sample_test, utility
 
-FEWEST, MOST_ROWS = 4, 5000  # rows of a kind; of more, as many are drawn for distances and for models
+FEWEST, MOST_ROWS = 4, 5000  # rows of each kind; from more, a sample is drawn for distances and models
 
 
 def synthetic_scores(
@@ -35,27 +35,27 @@ def synthetic_scores(
     """All scores of any synthetic table.
 
     Args:
-        real_train: Rows that the synthetic ones were learnt from; missing values are empty in all tables.
+        real_train: Rows on which the generator was trained; missing values are empty in all tables.
         synthetic: Synthetic rows with the same columns.
-        holdout: Real rows that were not learnt from.
+        holdout: Real rows that were not used for training.
         target: Column to predict.
-        seed: Of subsets and folds.
+        seed: Seed of subsets and folds.
         **about: Further arguments of `zoo.report.synthetic.columns.Columns.of`.
 
     Returns:
-        - Likeness to the training rows: see `zoo.report.synthetic.likeness.likeness`.
+        - Similarity to the training rows: see `zoo.report.synthetic.likeness.likeness`.
         - ``c2st``: see `zoo.report.synthetic.utility.two_sample_test`.
-        - ``tstr``: see `zoo.report.synthetic.utility.utility`; no more synthetic rows are learnt from than there are
-          training rows. ``trtr`` is the same of the training rows.
-        - ``dcr_share``, ``membership_inference``: see `zoo.report.synthetic.privacy.Privacy`; and ``copies``, the
+        - ``tstr``: see `zoo.report.synthetic.utility.utility`; at most as many synthetic rows are used as
+          there are training rows. ``trtr`` is the same for the training rows.
+        - ``dcr_share``, ``membership_inference``: see `zoo.report.synthetic.privacy.Privacy`; ``copies`` is the
           number of synthetic rows that are exact copies of a training row.
 
     Raises:
-        InputError: There are no hold-out rows; a column is absent; fewer than 4 rows of a kind.
+        InputError: There are no hold-out rows; a column is absent; fewer than 4 rows of one kind.
     """
     found = compare(real_train, {"synthetic": synthetic}, holdout, target, seed, **about)
     ours = [row for row in found.scores if row[0] == "synthetic"]
-    scores = {what: value for _, _, what, value in reversed(ours)}  # likeness to the training rows comes first
+    scores = {what: value for _, _, what, value in reversed(ours)}  # similarity to the training rows comes first
     real = {f"tr{what[2:]}": value for who, _, what, value in found.scores if who == REAL and what.startswith("tstr")}
     return scores | real
 
@@ -69,14 +69,14 @@ def compare(
     split: str = "holdout",
     **about: Any,
 ) -> Comparison:
-    """Score several synthetic tables, and the training rows in their place, against the hold-out rows.
+    """Score several synthetic tables, and the training rows like a synthetic table, against the hold-out rows.
 
-    Arguments and errors are those of `synthetic_scores`; ``split`` is what scores call the hold-out rows.
+    Arguments and errors are those of `synthetic_scores`; ``split`` names the hold-out rows in the scores.
     """
     if holdout is None or not len(holdout):
         raise InputError(
-            "privacy figures need hold-out rows, real ones that were not learnt from: keep a share of validation or "
-            "test rows in data.fractions"
+            "privacy scores need hold-out rows, real rows that were not used for training: keep a share of validation "
+            "or test rows in data.fractions"
         )
     columns = Columns.of(real_train, target, **about)
     given = {"training": real_train, "hold-out": holdout, **tables}
@@ -104,12 +104,12 @@ def compare(
 
 
 def real_rows(data: Data, split: str) -> pd.DataFrame:
-    """Rows of a split as a model synthesises them: features, categories by name, missing values NaN, and the target."""
+    """Rows of a split in the format of synthetic rows: features, names of categories, NaN if missing, target."""
     rows, target = data.dataset.rows(split), data.spec["target"]
     frame = from_tensor(data.dataset.x[rows], modality_of(data.spec), data.samples.index[rows.numpy()])
     assert isinstance(frame, pd.DataFrame)
-    answers = task_of(target).decode(data.dataset.y[rows], target)
-    return frame.assign(**{target["name"]: answers["target"]}) if "target" in answers else frame
+    truth = task_of(target).decode(data.dataset.y[rows], target)
+    return frame.assign(**{target["name"]: truth["target"]}) if "target" in truth else frame
 
 
 def against_data(
@@ -119,10 +119,10 @@ def against_data(
 
     Args:
         tables: Synthetic rows by name.
-        data: What they were learnt from.
-        split: Whose rows are held out.
-        conditions: The class that the synthetic rows are of; real rows of the others are left out then.
-        seed: Of the copula, subsets and folds.
+        data: Data on which the generators were trained.
+        split: Split of the hold-out rows.
+        conditions: Class of the synthetic rows; real rows of other classes are left out.
+        seed: Seed of the copula, subsets and folds.
 
     Raises:
         InputError: There are no training rows or no hold-out rows.
@@ -148,20 +148,20 @@ def against_data(
 
 @evaluates("synthesis", "table", "expression")
 def evaluate_synthetic(model: Generative, data: Data, present: list[str]) -> Evaluation:
-    """Synthesise as many rows as there are training rows and score them, beside a Gaussian copula and real rows.
+    """Generate as many rows as there are training rows and score them, beside a Gaussian copula and real rows.
 
     Args:
         model: In evaluation mode.
         data: Its data.
-        present: Splits that have samples; the last is held out for use and privacy.
+        present: Splits that have samples; the last is the hold-out split for usefulness and privacy.
 
     Returns:
-        Predictions: the ``realism`` of each real sample. Scores: likeness to the rows of each split, and all others of
-        `synthetic_scores` on the last; models are that of the zoo, ``"Gaussian copula"`` and ``"real rows"`` (training
-        rows against hold-out rows).
+        Predictions: the ``realism`` of each real sample. Scores: similarity to the rows of each split, and all others
+        of `synthetic_scores` on the last split, of the model, ``"Gaussian copula"`` and ``"real rows"`` (training rows
+        against hold-out rows).
 
     Raises:
-        InputError: There are no training rows, or fewer than 4 rows of a kind.
+        InputError: There are no training rows, or fewer than 4 rows of one kind.
     """
     name, content = type(model).__name__, data.dataset
     made = model.synthesise(max(FEWEST, len(content.rows("train"))))
@@ -182,7 +182,7 @@ def evaluate_synthetic(model: Generative, data: Data, present: list[str]) -> Eva
 
 
 def figures_of(found: Comparison) -> dict[str, Callable[[str], Figure]]:
-    """Figures by the stem of their file; each is drawn when it is called with the name for its title."""
+    """Functions that draw the figures, by file name; each takes the name for its title."""
     from .figures import figures
 
     return {stem: partial(draw, found) for stem, draw in figures(found).items()}

@@ -1,4 +1,4 @@
-"""What simple models learn from synthetic rows: to predict the target, and to tell the rows from real ones."""
+"""Simple models trained on synthetic rows: prediction of the target, and discrimination from real rows."""
 
 from typing import Any
 
@@ -28,7 +28,8 @@ REGRESSORS: dict[str, Any] = {
     "random_forest": RandomForestRegressor(100, random_state=0),
     "gradient_boosting": GradientBoostingRegressor(random_state=0),
 }
-JUDGES = ("random_forest", "gradient_boosting")  # of the two-sample test; a linear model sees little but means
+# Averaged in the two-sample test; a linear model detects little but differences of means.
+TWO_SAMPLE_CLASSIFIERS = ("random_forest", "gradient_boosting")
 
 
 def two_sample_test(holdout: np.ndarray, other: np.ndarray, seed: int = 0) -> dict[str, float]:
@@ -36,11 +37,11 @@ def two_sample_test(holdout: np.ndarray, other: np.ndarray, seed: int = 0) -> di
 
     Args:
         holdout: Encoded real rows, ``shape=(rows, columns)``.
-        other: Encoded rows that may be told from them; as many of both are drawn.
-        seed: Of the rows and the folds.
+        other: Encoded rows to be distinguished from them; equal numbers of both are drawn.
+        seed: Seed of the rows and the folds.
 
     Returns:
-        ROC-AUC of each classifier (``c2st_random_forest``, ...) in cross-validation of 5 folds, and ``c2st``, the mean
+        ROC-AUC of each classifier (``c2st_random_forest``, ...) in 5-fold cross-validation, and ``c2st``, the mean
         of random forest and gradient boosting.
     """
     size, rng = min(len(holdout), len(other)), np.random.default_rng(seed)
@@ -50,21 +51,21 @@ def two_sample_test(holdout: np.ndarray, other: np.ndarray, seed: int = 0) -> di
         f"c2st_{name}": float(cross_val_score(model, x, np.repeat([0, 1], size), cv=folds, scoring="roc_auc").mean())
         for name, model in CLASSIFIERS.items()
     }
-    return {"c2st": float(np.mean([found[f"c2st_{name}"] for name in JUDGES])), **found}
+    return {"c2st": float(np.mean([found[f"c2st_{name}"] for name in TWO_SAMPLE_CLASSIFIERS])), **found}
 
 
 def utility(other: pd.DataFrame, train: pd.DataFrame, holdout: pd.DataFrame, columns: Columns) -> dict[str, float]:
     """Train on synthetic rows, test on real ones (Esteban et al. 2017, arXiv:1706.02633).
 
     Args:
-        other: Tidy rows to learn from.
-        train: Tidy training rows, which standardisation is fitted on.
+        other: Tidy rows to train on.
+        train: Tidy training rows, to which the encoding is fitted.
         holdout: Tidy rows to predict.
-        columns: What they are.
+        columns: Types of the columns.
 
     Returns:
-        ``tstr``, the mean over three models, and that of each: of classes ROC-AUC (the mean over classes, each against
-        the rest), of a number R2. Empty without a target; NaN if the rows to learn from are all of one class.
+        ``tstr``, the mean over three models, and the score of each: ROC-AUC of classes (the mean over classes, each
+        against the rest), R2 of a continuous target. Empty without a target; NaN if ``other`` has only one class.
     """
     target, name = columns.target, columns.target["name"]
     if not name:
@@ -82,8 +83,8 @@ def utility(other: pd.DataFrame, train: pd.DataFrame, holdout: pd.DataFrame, col
         if not target["classes"]:
             found[f"tstr_{key}"] = float(r2_score(holdout[name], fitted.predict(query)))
             continue
-        answer = pd.DataFrame(fitted.predict_proba(query), columns=fitted.classes_)
+        predicted = pd.DataFrame(fitted.predict_proba(query), columns=fitted.classes_)
         truth = pd.get_dummies(holdout[name])
-        answer = answer.reindex(columns=truth.columns, fill_value=0)
-        found[f"tstr_{key}"] = float(roc_auc_score(truth, answer)) if truth.shape[1] > 1 else float("nan")
+        predicted = predicted.reindex(columns=truth.columns, fill_value=0)
+        found[f"tstr_{key}"] = float(roc_auc_score(truth, predicted)) if truth.shape[1] > 1 else float("nan")
     return {"tstr": float(np.mean(list(found.values()))), **found}
