@@ -196,7 +196,7 @@ def test_mistakes_in_use(mixed, message):
     told = message(lambda: model.conditions({"center": "rome"}, 1))
     assert "not a covariate of this model; did you mean centre" in told
     assert "not in the training data; known: oslo, rome" in message(lambda: model.conditions({"centre": "Wien"}, 1))
-    assert "which column is to be predicted? Give --data.target" in message(lambda: MLP(spec=mixed.spec))
+    assert "MLP needs a column to predict: give --data.target" in message(lambda: MLP(spec=mixed.spec))
     assert "k-mer embeddings cannot be reconstructed" in message(
         lambda: Autoencoder(spec=spec((20,), kind="sequence"), encoding={"layer": "k-mer"})
     )
@@ -206,7 +206,7 @@ def test_mistakes_in_use(mixed, message):
 def test_a_latent_space_as_large_as_the_samples_is_reported(plane, caplog):
     with caplog.at_level(logging.WARNING, "zoo"):
         Autoencoder(spec=plane.spec, latent=10)
-    assert "a latent space of 10 for samples of 10 numbers" in caplog.text
+    assert "the latent space has 10 dimensions, samples have 10 values" in caplog.text
 
 
 def test_folder_of_images_needs_no_classes(here, pixels):

@@ -78,7 +78,7 @@ def test_the_corrected_centre_learns_from_the_first_epoch_without_moving_the_mod
     model, batch = model_of(cohort, **CORRECTED), batch_of(cohort)
     assert with_gradient(model, batch, 0) >= {"encoders", "mean"}
     monkeypatch.setattr(model, "_reconstruction", lambda *given: torch.zeros(()))
-    monkeypatch.setattr(model, "_each", lambda *given: [torch.zeros(())])
+    monkeypatch.setattr(model, "_target_losses", lambda *given: [torch.zeros(())])
     assert "mean" in with_gradient(model, batch, 0)  # what is left is the centre
     assert "encoders" not in with_gradient(model, batch, 0)
     assert "encoders" in with_gradient(model, batch, 1)
