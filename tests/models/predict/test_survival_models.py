@@ -93,7 +93,11 @@ BAD = {
     "infinite time": (lambda f: spoilt(f, "time", np.inf), {}, "infinite"),
     "equal times": (lambda f: f.assign(time=5), {}, "are all equal or missing"),
     "three levels": (lambda f: spoilt(f, "dead", 2), {}, r"event 'dead' has 3 values \(0, 1, 2"),
-    "unknown words": (lambda f: f.assign(dead=f["dead"].map({0: "a", 1: "b"})), {}, "has the values a and b; give that of the event"),
+    "unknown words": (
+        lambda f: f.assign(dead=f["dead"].map({0: "a", 1: "b"})),
+        {},
+        "has the values a and b; give that of the event",
+    ),
     "empty event": (lambda f: f.assign(dead=np.nan), {}, "event 'dead' is empty"),
     "no event": (lambda f: f.assign(dead=0), {}, "no training sample has the event 'dead'"),
     "wrong positive": (lambda f: f, {"positive": "yes"}, "positive 'yes' does not occur in the event"),
