@@ -43,7 +43,12 @@ def test_parts_are_used() -> None:
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_a_benchmark_runs(
-    name: str, here: Path, untouched: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    name: str,
+    here: Path,
+    untouched: None,
+    cheap_report: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     path = FOLDER / f"{name}.py"
     monkeypatch.setattr(sys, "argv", [str(path), "--smoke"])

@@ -32,7 +32,7 @@ def test_images_that_do_not_fit_a_model_are_refused(message: Message) -> None:
 
     assert "sample b has 1 channel of 9 x 8 pixels, 1 channel of 8 x 8 pixels are expected" in error(np.zeros((9, 8)))
     assert "sample b has 2 channels of 8 x 8 pixels" in error(np.zeros((2, 8, 8)))
-    assert "sample b is of shape (8,)" in error(np.zeros(8))
+    assert "sample b has the shape (8,)" in error(np.zeros(8))
     assert "sample b has a missing or infinite value" in error(np.full((8, 8), np.inf))
     assert "sample b is not an image of numbers" in error([["x"]])
     assert "sample b is not an image of numbers" in error([[1], [1, 2]])

@@ -177,7 +177,7 @@ def test_each_modality_is_a_layer_to_look_at(cohort):
     assert known["body.encoders.rna"] == known["body.encoders.protein"] == known["body.mean"] == 8
 
 
-def test_scores_of_all_targets_beside_simple_models(cohort, tmp_path):
+def test_scores_of_all_targets_beside_simple_models(cohort, tmp_path, cheap_report):
     torch.manual_seed(0)
     model, data = train(KINDS["joint"](cohort.spec), cohort, 12), cohort
     evaluation = evaluate(model, data, ("train", "validation"))
@@ -197,7 +197,7 @@ def test_scores_of_all_targets_beside_simple_models(cohort, tmp_path):
     assert written >= {"roc", "modalities", "survival_kaplan_meier"}
 
 
-def test_a_run_is_exported_and_loaded_again(here):
+def test_a_run_is_exported_and_loaded_again(here, cheap_report):
     write_cohort()
     options = ["--config", "joint_miniacc", "--data.path", "samples.csv", "--data.target", "group"]
     options += ["--data.modalities", '{"rna": "rna.csv", "protein": "protein.csv"}', "--data.positive", "ill"]
@@ -224,7 +224,7 @@ def test_a_branch_reads_what_the_encoding_of_its_modality_gives(cohort, frame):
     assert model.predict(data.frame())["prediction"].notna().all()
 
 
-def test_extra_continuous_targets_are_standardised_by_a_fit(here):
+def test_extra_continuous_targets_are_standardised_by_a_fit(here, cheap_report):
     write_cohort()
     options = ["--data.path=samples.csv", "--data.target=group", "--data.positive=ill"]
     options += ["--data.modalities", '{"rna": "rna.csv", "protein": "protein.csv"}']

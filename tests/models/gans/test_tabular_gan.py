@@ -235,7 +235,7 @@ def test_a_batch_larger_than_the_table_is_reduced_and_reported(
     assert "a batch has 320 samples (all training samples), not 5000" in caplog.text
 
 
-def test_a_run_predicts_exports_and_loads(here: Path) -> None:
+def test_a_run_predicts_exports_and_loads(here: Path, cheap_report) -> None:
     main(["fit", "--config", "tabulargan_pima", "--trainer.max_epochs=1", "--trainer.accelerator=cpu"])
     main(["test", "--config", "runs/tabulargan_pima/1"])
     main(["export", "runs/tabulargan_pima/1", "--to", "shared"])
