@@ -418,3 +418,13 @@ def test_tables_survive_a_run_folder_that_moves(here: Path) -> None:
     shutil.move("runs", "moved")
     main(["test", "--config", "moved/mlp_pima/1"])
     assert pd.read_csv("moved/mlp_pima/1/scores.csv")["split"].nunique() == 3
+
+
+def test_a_misspelt_recipe_is_reported_before_torch_is_imported(here: Path) -> None:
+    code = (
+        "import sys; from zoo.cli import main\ntry: main(['fit', 'mlp_pimaa'])\nfinally: print('torch' in sys.modules)"
+    )
+    done = zoo_process(code, here)
+    assert done.returncode == 2
+    assert "did you mean mlp_pima?" in done.stderr
+    assert done.stdout.strip() == "False"

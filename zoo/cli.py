@@ -4,9 +4,10 @@ import argparse
 import logging
 import os
 import sys
+from itertools import pairwise
 from typing import Any
 
-from . import __version__
+from . import __version__, files
 from .errors import InputError, suggest
 
 DESCRIPTION = "A model zoo for biological data. Recipes are YAML files; give the name of a packaged recipe, or a path."
@@ -61,6 +62,10 @@ def dispatch(args: list[str]) -> None:
         commands[command].error(f"unknown argument {rest[0]!r}")
     if rest and not rest[0].startswith("-"):
         rest.insert(0, "--config")
+    for word, following in pairwise([*rest, ""]):
+        flag, _, value = word.partition("=")
+        if flag == "--config" and (name := value or following):
+            files.config(name)  # a misspelt name is reported at once, before torch is imported
     match command:
         case "list":
             from .listing import recipe_table
