@@ -71,3 +71,10 @@ def test_every_report_states_that_a_patient_is_in_both_splits(here: Path, capsys
     assert "scores are optimistic for a new patient" in " ".join(capsys.readouterr().out.split())
     card = (zoo.export("runs/cnn2d_beats", "weights") / "README.md").read_text()
     assert "Caution: samples of one patient are in training and test" in card
+
+
+def test_show_of_every_recipe_without_weights(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in files.recipes():
+        if name not in files.pretrained():
+            main(["show", name])
+            assert "encode" in (shown := capsys.readouterr().out) or "depend on the data" in shown, name

@@ -81,13 +81,16 @@ def show(name: str) -> str:
 
 
 def _layers(name: str) -> str:
-    """Sizes of the layers of a recipe whose data are not packaged, from the shape on their card."""
+    """Sizes of the layers of a recipe without weights; nothing if the data that determine them are not packaged."""
     from .models.layer_table import layer_table, layer_text
     from .parsing import CLI
     from .runs import quieten
 
     quieten()
-    return layer_text(layer_table(CLI(["--config", name]).make_example()))
+    try:
+        return layer_text(layer_table(CLI(["--config", name]).make_example()))
+    except InputError as error:
+        return f"The sizes of the layers depend on the data: {error}"
 
 
 if __name__ == "__main__":

@@ -274,8 +274,14 @@ class CLI(LightningCLI):
         return self._make_model(data.spec)
 
     def make_example(self) -> Model:
-        """A new model for data that are not packaged, with the shape and classes on their card."""
+        """A new model for the data of the recipe; if these are not packaged, from the shape and classes on their card.
+
+        Raises:
+            InputError: The data are not packaged, and their card states no shape.
+        """
         card = files.card(self.config.data.init_args.path)
+        if "shape" not in card:
+            return self.make_model(self.make_data())
         kind = "series" if len(card["shape"]) == 2 else "image"
         modality = Modality(kind=kind, shape=card["shape"], features=[kind])
         target = Target(kind=card["task"], name=card["target"], classes=list(map(str, card["classes"])), unit="")

@@ -115,6 +115,7 @@ def new_model(name: str, data: str) -> str:
             new.write_text(text.format(name=name, module=module, recipe=recipe, data=block), encoding="utf-8")
     if (readme := root / "README.md").is_file():
         listing.write_readme(readme)
+        texts[readme] = ""
     written = "\n".join(str(path.relative_to(root)) for path in texts)
     return f"{written}\nReplace what is marked FILL IN, train with 'zoo fit --config {recipe}', then see docs/extend.md"
 

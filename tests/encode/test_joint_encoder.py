@@ -194,7 +194,7 @@ def test_methylation_becomes_m_values_and_goes_back(tables, here, message):
     assert own.example(20).max() < 1
     (shares + 0.9).to_csv("methylation.csv")
     told = message(lambda: read({"rna": "rna.csv", "methylation": beta}).dataset)
-    assert "is not between 0 and 1; for M-values give --data.scale log" in told
+    assert "is not between 0 and 1; for M-values give the scale log" in told
     logs = {"path": "rna.csv", "scale": "none"}
     plain = read({"rna": logs, "copies": "copies.parquet"})
     own = encoder(plain.spec["modalities"]["rna"])

@@ -101,17 +101,18 @@ def check_values(
         source: Name of the data in errors.
         hint: Advice for values that are not counts.
     """
-    hint = hint or "if these are not counts, give --data.scale abundance or log"
+    hint = (
+        hint
+        or "if these are not counts, give the scale abundance or log (--data.scale, of a modality scale in --data.modalities)"
+    )
     checks: list[tuple[Callable[[np.ndarray], np.ndarray], str]] = []
     checks.append((np.isinf, "is infinite or beyond float32; correct it"))
     if scale == "counts":
         checks.append((np.isnan, "is missing, but counts cannot be missing; fill it in or leave the gene out"))
     if scale == "beta":
-        checks.append(
-            (lambda data: (data < 0) | (data > 1), "is not between 0 and 1; for M-values give --data.scale log")
-        )
+        checks.append((lambda data: (data < 0) | (data > 1), "is not between 0 and 1; for M-values give the scale log"))
     elif scale not in AS_THEY_ARE:
-        checks.append((lambda data: data < 0, f"is negative, {scale} cannot be; correct it, or give --data.scale log"))
+        checks.append((lambda data: data < 0, f"is negative, {scale} cannot be; correct it, or give the scale log"))
     if scale == "counts":
         checks.append((lambda data: data % 1 != 0, f"is not a whole number; {hint}"))
     for rows in row_blocks(matrix):

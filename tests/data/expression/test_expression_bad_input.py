@@ -44,7 +44,10 @@ def write(cells, change, path="bad.h5ad"):
     ("value", "error"),
     [
         (-1, "the value -1 is negative, counts cannot be"),
-        (0.5, "the value 0.5 is not a whole number; if these are not counts, give --data.scale abundance or log"),
+        (
+            0.5,
+            "the value 0.5 is not a whole number; if these are not counts, give the scale abundance or log",
+        ),
         (np.nan, "the value nan is missing"),
         (np.inf, "the value inf is infinite"),
     ],

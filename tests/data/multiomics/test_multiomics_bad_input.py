@@ -115,7 +115,7 @@ def test_times_and_events(tables, fails):
         ({"path": "rna.csv", "most_predictive": "few"}, "rna: an option is of the wrong type"),
         ({"path": "rna.csv", "id": "patiant"}, "rna.csv: no column 'patiant' (given as id); did you mean patient?"),
         ({"path": "rna.csv", "scale": "tpm"}, "scale 'tpm' is unknown"),
-        ({"path": "rna.csv", "scale": "beta"}, "is not between 0 and 1; for M-values give --data.scale log"),
+        ({"path": "rna.csv", "scale": "beta"}, "is not between 0 and 1; for M-values give the scale log"),
         ({"path": "dna.csv", "kind": "sequence"}, "no file or data set 'dna.csv'"),
         ({"path": "rna.h5ad", "scale": "log"}, "no file or data set 'rna.h5ad'"),
         ({"path": "rna.csv", "kind": "sequence"}, "rna.csv: no column 'sequence' (given as sequence)"),

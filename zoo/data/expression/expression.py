@@ -166,7 +166,11 @@ class ExpressionData(FrameData):
             raise InputError(f"{self.path}: {len(expression.genes)} genes (columns of numbers), at least 2 are needed")
         scale = self.scale or expression_genes.detect_scale(self.parts[0].matrix)
         if not self.scale:
-            log.info("%s: scale detected as %s; if this is wrong, give --data.scale", self.path, scale)
+            log.info(
+                "%s: scale detected as %s; if this is wrong, give --data.scale (of a modality: scale in --data.modalities)",
+                self.path,
+                scale,
+            )
         self._check_values(scale)
         return Modality(
             kind="expression",
