@@ -101,10 +101,8 @@ def check_values(
         source: Name of the data in errors.
         hint: Advice for values that are not counts.
     """
-    hint = (
-        hint
-        or "if these are not counts, give the scale abundance or log (--data.scale, of a modality scale in --data.modalities)"
-    )
+    where = "--data.scale, or scale of a modality in --data.modalities"
+    hint = hint or f"if these are not counts, give the scale abundance or log ({where})"
     checks: list[tuple[Callable[[np.ndarray], np.ndarray], str]] = []
     checks.append((np.isinf, "is infinite or beyond float32; correct it"))
     if scale == "counts":

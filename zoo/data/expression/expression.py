@@ -166,11 +166,8 @@ class ExpressionData(FrameData):
             raise InputError(f"{self.path}: {len(expression.genes)} genes (columns of numbers), at least 2 are needed")
         scale = self.scale or expression_genes.detect_scale(self.parts[0].matrix)
         if not self.scale:
-            log.info(
-                "%s: scale detected as %s; if this is wrong, give --data.scale (of a modality: scale in --data.modalities)",
-                self.path,
-                scale,
-            )
+            how = "if this is wrong, give --data.scale (of a modality: scale in --data.modalities)"
+            log.info("%s: scale detected as %s; %s", self.path, scale, how)
         self._check_values(scale)
         return Modality(
             kind="expression",
