@@ -34,8 +34,8 @@ def attribute(
     sequence unchanged; without them only the observed base has a contribution. Methods:
 
     - ``mutagenesis``: minus the mean effect of replacing the base by one of the three others. For every model.
-    - ``gradient``: the gradient minus its mean over the four bases, a component without meaning because the four
-      channels of a base sum to one (Majdandzic et al. 2023, doi:10.1186/s13059-023-02956-3).
+    - ``gradient``: the gradient minus its mean over the four bases. The four channels of a base sum to one, so that the
+      mean cannot be learnt from data and is noise (Majdandzic et al. 2023, doi:10.1186/s13059-023-02956-3).
     - ``integrated_gradients``: along a straight line in 128 steps (Sundararajan et al. 2017, arXiv:1703.01365), by
       captum. The reference is 0.25 for each base, which is a single uninformative reference instead of many shuffles,
       and gives hypothetical contributions a mean of zero, as above.
@@ -88,7 +88,7 @@ def attributed(
     copies = {"integrated_gradients": STEPS, "deep_lift": REFERENCES}.get(method, 1)
     parts, gaps = [], []
     lacking: list[str] = []
-    with torch.inference_mode(False):
+    with torch.inference_mode(False):  # gradients are needed, also where the caller has turned them off
         explained = explained_network(model)
         for rows in torch.arange(len(codes)).split(max(1, BASES // (copies * length))):
             sequences = codes[rows].to(model.device)
@@ -103,6 +103,7 @@ def attributed(
                 references = _references(model, sequences, method)
                 slopes = _slopes(explained, x, references, columns, method)
                 gaps.append(_gaps(explained, x, references, columns, slopes))
+                # The hypothetical contribution of a base: its slope times (one-hot - reference) (Shrikumar et al. 2017).
                 part = (slopes - (slopes * references).sum(2, keepdim=True)).mean(1).transpose(1, 2) * unit
             part = part if hypothetical else part * one_hot(sequences).transpose(1, 2)
             parts.append(sign * part.float().cpu())
@@ -142,7 +143,11 @@ def _column(model: Supervised, target: int | str | None) -> tuple[int | None, in
 
 
 def _mutagenesis(model: Supervised, codes: Tensor, columns: Tensor) -> Tensor:
-    """Effect of each base relative to the mean of the three others: ``(sequences, length, 4)``."""
+    """Effect of each base relative to the mean of the three others: ``(sequences, length, 4)``.
+
+    The effect of the observed base is 0, so that its contribution is minus the mean effect of its three replacements.
+    `mutagenesis` has scaled effects to the unit of the target.
+    """
     effects = mutagenesis(model, codes)[torch.arange(len(codes)), ..., columns.cpu()].to(codes.device)
     others = (effects.sum(2, keepdim=True) - effects) / 3
     return effects - others

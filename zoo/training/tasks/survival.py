@@ -27,8 +27,9 @@ EVENTS = [
 class Survival(Task):
     """A time and an event indicator, ``y`` float32 ``shape=(samples, 2)``; NaN in both where missing.
 
-    The raw output is the logarithm of the hazard up to a constant. The prediction is the risk, the log hazard ratio
-    relative to the mean training sample, whose hazard `fit_buffers` estimates; it is saved with the weights.
+    The raw output is the log hazard up to a constant. The prediction is the risk: the log hazard centred on its mean
+    over the training samples, so that a risk of 0 has the baseline hazard. Both that mean (minus the buffer ``y_mean``
+    of the head's owner) and the baseline hazard are estimated by `fit_buffers` before weights are saved.
     """
 
     kind = "survival"
@@ -119,9 +120,10 @@ class Survival(Task):
                 )
 
     def association(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """F statistic of the correlation with the martingale residuals of the null model, similar to a score test.
+        """F statistic of the correlation with the martingale residuals of a Cox model without covariates.
 
-        Therneau et al. 1990, doi:10.1093/biomet/77.1.147.
+        The residual of a sample is its event indicator minus the cumulative hazard at its time (Therneau et al. 1990,
+        doi:10.1093/biomet/77.1.147).
         """
         from sklearn.feature_selection import f_regression
 
@@ -134,7 +136,9 @@ class Survival(Task):
         return strength
 
     def buffers(self) -> dict[str, Tensor]:
-        """Also the cumulative baseline hazard at event times, and the times of the columns of `prediction_frame`."""
+        """Also the log cumulative baseline hazard at up to `KNOTS` event times (infinity where there are fewer; NaN
+        until it is estimated), and three ``horizons``: the times of the survival probabilities in `prediction_frame`.
+        """
         hazard = {"event_times": torch.full((KNOTS,), torch.inf), "log_hazard": torch.full((KNOTS,), torch.nan)}
         return {**super().buffers(), **hazard, "horizons": torch.full((3,), torch.nan)}
 
@@ -166,7 +170,11 @@ class Survival(Task):
         return concordance(predictions.float().cpu().numpy(), y.cpu().numpy())
 
     def scored_predictions(self, head: TargetHead, output: Tensor, reference: Tensor) -> Tensor:
-        """Risks, then survival probabilities at the scored times: ``(rows, 1 + times)``."""
+        """Risks, then survival probabilities at the times of the Brier score: ``(rows, 1 + times)``.
+
+        These times lie between the 10% and 90% quantiles of the training event times (``reference`` are the targets of
+        the training rows).
+        """
         risk = head.predict_from(output)
         times = torch.from_numpy(scored_times(reference.numpy())).float()
         return torch.cat([risk.unsqueeze(1), self.curve(head, risk, times)], 1)
@@ -176,7 +184,7 @@ class Survival(Task):
         return survival_scores(predictions.numpy(), y.numpy(), reference.numpy())
 
     def fit_buffers(self, head: TargetHead, output: Tensor, y: Tensor) -> list[str]:
-        """Estimate the cumulative baseline hazard of the mean training sample (Breslow's estimate).
+        """Estimate the cumulative baseline hazard (Breslow's estimate), that of a sample with the mean log hazard.
 
         Args:
             head: The head.
