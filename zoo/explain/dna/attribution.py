@@ -103,7 +103,7 @@ def attributed(
                 references = _references(model, sequences, method)
                 slopes = _slopes(explained, x, references, columns, method)
                 gaps.append(_gaps(explained, x, references, columns, slopes))
-                # The hypothetical contribution of a base: its slope times (one-hot - reference) (Shrikumar et al. 2017).
+                # Hypothetical contribution of a base: slope times (one-hot - reference) (Shrikumar et al. 2017).
                 part = (slopes - (slopes * references).sum(2, keepdim=True)).mean(1).transpose(1, 2) * unit
             part = part if hypothetical else part * one_hot(sequences).transpose(1, 2)
             parts.append(sign * part.float().cpu())
