@@ -428,3 +428,9 @@ def test_a_misspelt_recipe_is_reported_before_torch_is_imported(here: Path) -> N
     assert done.returncode == 2
     assert "did you mean mlp_pima?" in done.stderr
     assert done.stdout.strip() == "False"
+
+
+def test_more_folds_than_samples_are_refused(table: str, zoo_fails: Callable[..., str]) -> None:
+    own = [*QUICK, "--data.path=table.csv", "--data.target=outcome", "--data.id=patient"]
+    assert "81 folds need as many samples" in zoo_fails("crossval", *own, "--folds=81")
+    assert "folds must be at least 2" in zoo_fails("crossval", *own, "--folds=0")

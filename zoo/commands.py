@@ -88,6 +88,7 @@ def crossval(args: list[str], folds: int, repeats: int, show: bool = True) -> pd
     """
     quieten()
     cli = CLI(args)
+    check_range("folds", folds, 2)
     check_range("repeats", repeats, 1)
     folder = cli.run or Path(cli.config.trainer.default_root_dir) / cli.name / "crossval"
     results = []

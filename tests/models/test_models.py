@@ -259,3 +259,10 @@ def test_a_continuous_target_is_standardised_and_predicted_in_its_unit() -> None
     torch.testing.assert_close(
         model.target_head.task.standardised(model.target_head, y), (y - 200) / y.std(correction=0)
     )
+
+
+def test_perceptron_flattens_one_hot_dna() -> None:
+    spec = spec_of("binary")
+    spec["modalities"] = {"sequence": {"kind": "sequence", "shape": [10], "features": ["sequence"]}}
+    model = Perceptron(spec=spec)
+    assert model(model.encode.example(3)).shape == (3, 1)

@@ -92,7 +92,12 @@ def folds(
 
     Returns:
         ``"train"``, ``"validation"`` or ``"test"`` for each sample.
+
+    Raises:
+        InputError: More folds than groups.
     """
+    if count > (most := len(np.unique(groups))):
+        raise InputError(f"{count} folds need as many samples that are no duplicates (or groups), not {most}")
     number = _deal(groups, labels, np.full(count, 1 / count), seed)
     split = np.where(number == fold, "test", "train").astype("<U10")
     rest = np.flatnonzero(number != fold)

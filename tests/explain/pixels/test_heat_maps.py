@@ -186,7 +186,11 @@ def test_errors_are_one_line(message, monkeypatch, mlp, pima):
     assert "the command zoo explain writes" in message(lambda: heat_map(dna, dna.encode.example(1)))
     masks = spec((1, 16, 16))
     masks["target"] |= {"kind": "segmentation"}
-    assert "its mask is its explanation" in message(lambda: heat_map(Segmenter(spec=masks, filters=[4, 4]), x))
+    segmenter = Segmenter(spec=masks, filters=[4, 4])
+    assert "its mask is its explanation" in message(lambda: heat_map(segmenter, x))
+    for method in (None, "grad_cam", "occlusion", "integrated_gradients", "lime"):  # as zoo explain calls it
+        told = message(lambda method=method: explain_samples(segmenter, x, x, pd.RangeIndex(len(x)), None, method))
+        assert "its mask is its explanation" in told
     monkeypatch.setitem(sys.modules, "lime", None)
     monkeypatch.setitem(sys.modules, "lime.lime_image", None)
     monkeypatch.setitem(sys.modules, "lime.lime_tabular", None)

@@ -11,6 +11,7 @@ import pytest
 import torch
 from lightning.pytorch import Trainer
 
+import zoo
 from zoo import files, weights
 from zoo.cli import main
 from zoo.data import ExpressionData, TableData
@@ -263,3 +264,8 @@ def test_missing_generated_numbers_are_0_for_the_discriminator(clinic: pd.DataFr
     missing = made[:, numbers : numbers + flags] > 0.5
     assert missing.any()
     assert (made[:, :flags][missing] == 0).all()
+
+
+def test_a_recipe_of_survival_trains(here: Path, cheap_report: None) -> None:
+    run = zoo.fit("mlp_patients", "--model=TabularGAN", "--trainer.max_epochs=1", "--trainer.accelerator=cpu")
+    assert {"time", "event"} <= set(run.evaluation.predictions)

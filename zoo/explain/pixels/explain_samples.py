@@ -24,7 +24,7 @@ from ...spec import modality_of
 from ..completeness import Gap
 from ..dna.mutagenesis import output_names
 from ..explainers import EXPLAINERS, Request, check_not_survival, examples
-from .heat_maps import HeatMethod, channel_maps
+from .heat_maps import HeatMethod, channel_maps, check_samples
 from .lime import lime_image, lime_table
 from .pictures import Samples, condition_figure, image_figure, series_figure, volume_figure
 from .series_influence import influence_and_gap
@@ -94,6 +94,7 @@ def explain_samples(
     """
     kind = modality_of(model.spec)["kind"]
     explainer, method = SAMPLE_EXPLAINERS.of(kind), method or default_method(model)
+    check_samples("explain_samples", model, x, *SAMPLE_EXPLAINERS)
     check_choice(f"method for {kind} data", method, explainer.methods)
     return explainer.write(model, background, x, names, folder, method)
 

@@ -170,7 +170,8 @@ class Generative(Adversarial, abstract=True):
     def log_epoch(self, split: str) -> None:
         """Log energy distance and diversity of generated samples."""
         real, y = self.outputs.take()
-        distance, diversity = self.compare(real.float(), y if self.classes else torch.zeros_like(y, dtype=torch.long))
+        codes = y if self.classes else torch.zeros(len(y), dtype=torch.long, device=y.device)
+        distance, diversity = self.compare(real.float(), codes)
         self.log_scores(split, distance, diversity=diversity)
 
     def compare(self, real: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:

@@ -68,7 +68,7 @@ class Perceptron(Supervised):
         check_choice("step", step, ["heaviside", "sign"])
         check_choice("rule", rule, ["perceptron", "delta"])
         self.low, self.rule = (0.0 if step == "heaviside" else -1.0), rule
-        self.body = nn.Identity()
+        self.body = nn.Flatten() if len(self.encode.out_shape) > 1 else nn.Identity()
         self.head = nn.Linear(self.encode.out_features, 1)
 
     def step(self, z: Tensor) -> Tensor:
