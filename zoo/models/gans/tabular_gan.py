@@ -425,9 +425,10 @@ class TabularGAN(Generative):
         assert isinstance(frame, pd.DataFrame)
         if isinstance(self.encode, QuantileEncoder):
             at = self.encode.numeric.tolist()
-            names = [modality["features"][place] for place in at]
-            decimals = dict(zip(names, self.encode.decimals.tolist(), strict=True))
-            frame = frame.astype(dict.fromkeys(names, float)).round(decimals)
+            names, levels = [modality["features"][place] for place in at], modality.get("levels", {})
+            pairs = zip(names, self.encode.decimals.tolist(), strict=True)
+            decimals = {name: count for name, count in pairs if name not in levels}  # ordered levels are text again
+            frame = frame.astype(dict.fromkeys(decimals, float)).round(decimals)
         if labels is not None:
             frame[self.target["name"]] = [self.target["classes"][code] for code in labels.tolist()]
         return as_typed(frame, modality.get("dtypes", {}))
