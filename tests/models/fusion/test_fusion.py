@@ -270,3 +270,13 @@ def test_explain_writes_features_and_modalities(here):
     assert features["feature"][:3].isin([f"rna:rna{number}" for number in range(5)]).all()  # that tell the group
     modalities = pd.read_csv(folder / "modalities.csv", index_col="modality")
     assert modalities["permutation"].idxmax() == "rna"
+
+
+def test_class_weights_act_on_the_first_target_only(cohort):
+    model = MultiModal(spec=cohort.spec, target_weight=0.0)
+    model.fit_encoders(cohort.training_inputs(), cohort.training_targets())
+    rows = torch.arange(30)
+    batch = {"x": cohort.dataset.x[rows], **cohort.dataset.targets(rows)}
+    plain, weighted = (model.eval().loss({**batch, "weight": torch.full((30,), w)}) for w in (1.0, 5.0))
+    assert plain > 0  # of the extra target
+    torch.testing.assert_close(weighted, plain)
