@@ -20,7 +20,9 @@ class Modality(TypedDict):
         channels: Names of the channels of series and images, where known.
         levels: Levels of each categorical column in training rows.
         ordered: Columns of ``levels`` with an order; they are encoded as ranks.
-        missing_values: Numbers that encode a missing value, by column (0 if insulin was not measured).
+        dates: Columns of dates, which become days since ``origin``, the earliest date in training rows; ``format`` is
+            that of their text, ``""`` for ISO 8601.
+        missing_values: Values that encode a missing value, by column (0 if insulin was not measured, or words).
         units: Unit of each column, where known.
         dtypes: For tables: type of each column in the file including the target, such as ``"int64"``.
         resize: Sequences of other lengths are padded with N or cropped about their centre, shorter series are padded
@@ -40,7 +42,8 @@ class Modality(TypedDict):
     channels: NotRequired[list[str]]
     levels: NotRequired[dict[str, list[str]]]
     ordered: NotRequired[list[str]]
-    missing_values: NotRequired[dict[str, list[float]]]
+    dates: NotRequired[dict[str, "DateColumn"]]
+    missing_values: NotRequired[dict[str, list[float | str]]]
     units: NotRequired[dict[str, str]]
     dtypes: NotRequired[dict[str, str]]
     resize: NotRequired[bool]
@@ -48,6 +51,18 @@ class Modality(TypedDict):
     sampling_rate: NotRequired[float]
     imputed: NotRequired[bool]
     parts: NotRequired[dict[str, "Modality"]]
+
+
+class DateColumn(TypedDict):
+    """How a column of dates is read.
+
+    Attributes:
+        format: Format of its text as in ``strptime``, or ``""``.
+        origin: The date of day 0, in ISO 8601.
+    """
+
+    format: str
+    origin: str
 
 
 class Target(TypedDict):

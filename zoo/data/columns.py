@@ -1,17 +1,16 @@
 """Checks of the columns of a table: names of samples, categories and their levels, and size of the splits."""
 
-import logging
+from collections.abc import Collection, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from torch import Tensor
 
-from ..encode.table import as_text
 from ..errors import InputError
 from ..spec import Target
+from ..tables.values import as_text, level_codes
 from ..training.tasks import task_of
-
-log = logging.getLogger("zoo")
 
 
 def check_ids(ids: pd.Series, source: str) -> None:
@@ -22,37 +21,12 @@ def check_ids(ids: pd.Series, source: str) -> None:
         raise InputError(f"{source}: id '{ids[doubled].iloc[0]}' occurs more than once in column {ids.name!r}")
 
 
-def text_columns(frame: pd.DataFrame, source: str) -> list[str]:
-    """Columns of text, which hold categories; a column in which most values are numbers counts as numeric.
-
-    Raises:
-        InputError: A text column with a different value in nearly every row, such as a name.
-    """
-    found = []
-    for name, kind in frame.dtypes.items():
-        if pd.api.types.is_numeric_dtype(kind):
-            if pd.api.types.is_integer_dtype(kind) and len(frame) > 2 and (frame[name].diff().dropna() == 1).all():
-                log.warning("column %r numbers the rows; if it names the samples, give it as --data.id", name)
-            continue
-        present = frame[name].dropna()
-        if present.astype(str).str.fullmatch(r"-?\d+,\d+").mean() > 0.5:
-            raise InputError(f"{source}: column {name!r} has decimal commas; write 1.5 for 1,5")
-        if len(present) == 0 or pd.to_numeric(present, errors="coerce").notna().mean() >= 0.5:
-            continue
-        if (count := present.nunique()) > max(20, len(present) // 2):
-            raise InputError(
-                f"{source}: text column {name!r} has {count} different values in {len(present)} rows; if it names the "
-                "samples, give it as --data.id, else leave it out of --data.features"
-            )
-        found.append(str(name))
-    return found
-
-
 def levels(
     samples: pd.DataFrame,
     training: pd.DataFrame,
     names: dict[str, list[str]],
-    ordered: dict[str, list[str]],
+    ordered: Mapping[str, list[str]],
+    missing: Mapping[str, Collection[Any]],
     source: str,
 ) -> dict[str, list[str]]:
     """Levels of the categorical columns.
@@ -62,6 +36,7 @@ def levels(
         training: Training samples; a level that does not occur in them is 'unknown', as it would be in new data.
         names: Categorical columns (keys).
         ordered: Levels of the ordered columns, from low to high.
+        missing: Values that mean a missing value, by column.
         source: Name of the table in an error.
 
     Raises:
@@ -69,13 +44,16 @@ def levels(
     """
     result = {}
     for name in names:
+        words = missing.get(name, [])
         if name not in ordered:
-            result[name] = sorted(as_text(training[name]).dropna().unique())
+            text = as_text(training[name])
+            result[name] = sorted(text[~text.isin(list(map(str, words)))].dropna().unique())
             continue
         result[name] = [str(level) for level in ordered[name]]
-        if unlisted := [level for level in as_text(samples[name]).dropna().unique() if level not in result[name]]:
+        _, unlisted = level_codes(samples[name], result[name], words)
+        if len(unlisted):
             raise InputError(
-                f"{source}: column {name!r} has the level {unlisted[0]!r}, not among {', '.join(result[name])}"
+                f"{source}: column {name!r} has the level {unlisted.iloc[0]!r}, not among {', '.join(result[name])}"
             )
     return result
 

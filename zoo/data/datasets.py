@@ -11,7 +11,7 @@ import pandas as pd
 
 from .. import files
 from ..errors import InputError, suggest
-from .reading import as_table, read_table
+from ..tables.reading import as_table, read_table
 
 if TYPE_CHECKING:
     from anndata import AnnData

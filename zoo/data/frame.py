@@ -17,12 +17,14 @@ from ..encode.table import check_features
 from ..errors import InputError, check_choice, suggest
 from ..registry import Registry
 from ..spec import Modality, Spec, Target, modality_of
+from ..tables.reading import BOOKS, read_table, suffix_of
+from ..tables.target import detect
+from ..tables.text import UNNAMED
+from ..tables.values import as_text
 from ..training.tasks import task_of
 from . import columns
 from .base import IS_TEST, Data, Dataset, Source, UnsplitDataset
 from .datasets import read_dataset
-from .reading import UNNAMED, read_table
-from .target import detect
 
 log = logging.getLogger("zoo")
 KINDS = Registry[type["FrameData"]]("a data module")  # by kind of modality
@@ -37,9 +39,12 @@ class FrameData(Data):
         target_kind: binary, multiclass, regression or survival; detected by default. ``none`` ignores the target.
         event: Column that states whether the event occurred at the time in ``target`` (survival): 1 or 0, yes or no.
             Default: the event in the card of the data set.
-        positive: The positive one of two classes; by default the last in alphabetical order. For survival, the value
-            of ``event`` that marks an event.
+        positive: The positive one of two classes; by default the one that the usual words of the field mark (case
+            over control), else the last in order. For survival, the value of ``event`` that marks an event.
         id: Column of unique sample names. Default: a first column without a header, else rows are numbered from 1.
+        missing: Values that mean a missing value, numbers or words, by column: ``{insulin: [0], sex: [unknown]}``.
+        exclude: Columns of the table that are not used.
+        sheet: Name of a sheet, if the file is a workbook with several.
         test_path: Separate file of test samples; ``fractions`` then apply to training and validation only.
         unlabelled: ``"drop"`` or ``"keep"`` samples with a missing target; autoencoders are trained on them too.
         **shared: Arguments of `Data`.
@@ -70,9 +75,13 @@ class FrameData(Data):
         test_path: str | None = None,
         unlabelled: Literal["drop", "keep"] = "drop",
         event: str | None = None,
+        missing: dict[str, list[float | str]] | None = None,
+        exclude: list[str] | None = None,
+        sheet: str | None = None,
         **shared: Any,
     ) -> None:
         super().__init__(**shared)
+        self.exclude, self.sheet = exclude or [], sheet
         check_choice("unlabelled", unlabelled, ["drop", "keep"])
         self.path, self.test_path, self.unlabelled = path, test_path, unlabelled
         self.card = files.card(path) if path in files.datasets() else {}
@@ -83,6 +92,8 @@ class FrameData(Data):
         self.event = event or own.get("event")
         self.units = {name: fact["unit"] for name, fact in self.facts.items() if "unit" in fact}
         self.id = id or self.card.get("id")
+        own_missing = {name: fact["missing"] for name, fact in self.facts.items() if "missing" in fact}
+        self.missing_values: dict[str, list[float | str]] = own_missing if missing is None else missing
 
     @abstractmethod
     def modality(self, frame: pd.DataFrame) -> Modality:
@@ -112,6 +123,10 @@ class FrameData(Data):
         self.check_column(frame, self.target, "target")
         if self.event and self.event != self.target:
             self.check_column(frame, self.event, "event")
+        if words := self.missing_values.get(self.target):
+            frame = frame.assign(
+                **{self.target: frame[self.target].mask(as_text(frame[self.target]).isin(map(str, words)))}
+            )
         column = frame[self.target]
         if (infinite := column.isin([np.inf, -np.inf])).any():
             raise InputError(f"{self.path}: target {self.target!r}, row {infinite.idxmax()}: an infinite value")
@@ -127,7 +142,15 @@ class FrameData(Data):
 
     def read_file(self, path: Path) -> pd.DataFrame:
         """The table in a file."""
-        return read_table(path)
+        return self.read_table(path)
+
+    def read_table(self, path: Path) -> pd.DataFrame:
+        """The table in a file, by the options of this data module; names of samples and groups stay text."""
+        names = [name for name in (self.id, self.group, self.split) if name]
+        frame = read_table(path, names, self.missing_values, self.sheet if suffix_of(path) in BOOKS else None)
+        for name in self.exclude:
+            self.check_column(frame, name, "exclude")
+        return frame.drop(columns=self.exclude)
 
     def describe(self) -> dict[str, Any]:
         """Name, checksum, licence and citation of the data."""

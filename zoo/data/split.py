@@ -5,8 +5,8 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from ..encode.table import as_text
 from ..errors import InputError
+from ..tables.values import as_text
 
 SPLITS = ("train", "validation", "test")
 

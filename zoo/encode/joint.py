@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from ..errors import InputError, suggest
 from ..spec import Modality
+from ..tables.values import as_text
 from .base import Encoder
 from .kinds import CARDS, ENCODERS, READERS, InputLines, blank, encoder, to_tensor
-from .table import as_text
 
 if TYPE_CHECKING:
     from tensordict import TensorDict

@@ -9,52 +9,14 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError, check_choice, suggest
-from ..spec import Modality
+from ..spec import DateColumn, Modality
+from ..tables import dates
+from ..tables.numbers import is_number, missing_word
+from ..tables.values import as_text, level_codes, numbers
 from .base import Encoder
 from .kinds import CARDS, READERS, WRITERS, InputLines, layer
 
 log = logging.getLogger("zoo")
-
-
-def natural_order(value: str) -> tuple[int, float, str]:
-    """Sort key: numbers by value, then text in alphabetical order."""
-    try:
-        return 0, float(value), value
-    except ValueError:
-        return 1, 0.0, value
-
-
-def as_text(column: pd.Series) -> pd.Series:
-    """Levels as text; 1.0 and 1 are the same level, since pandas converts integers with missing values to floats."""
-    if pd.api.types.is_float_dtype(column):
-        return column.map(lambda value: str(int(value) if value.is_integer() else value), na_action="ignore")
-    return column.map(str, na_action="ignore")
-
-
-def numbers(frame: pd.DataFrame, source: str) -> np.ndarray:
-    """Columns as float32, missing values as NaN.
-
-    Raises:
-        InputError: A value is text or infinite; the message names column and row.
-    """
-    if not all(pd.api.types.is_numeric_dtype(kind) for kind in frame.dtypes.unique()):
-        parsed = frame.apply(pd.to_numeric, errors="coerce")
-        if (bad := parsed.isna().to_numpy() & frame.notna().to_numpy()).any():
-            row, column = np.argwhere(bad)[0]
-            raise InputError(
-                f"{source}: column {frame.columns[column]!r}, row {frame.index[row]}: {str(frame.iloc[row, column])!r} "
-                "is not a number; correct it, leave it empty if missing, or list the column under 'categorical'"
-            )
-        frame = parsed
-    with np.errstate(over="ignore"):
-        values: np.ndarray = frame.to_numpy(dtype=np.float32, na_value=np.nan)
-    if (bad := np.isinf(values)).any():
-        row, column = np.argwhere(bad)[0]
-        raise InputError(
-            f"{source}: column {frame.columns[column]!r}, row {frame.index[row]}: the value is infinite or beyond "
-            "float32; correct it, or leave it empty if missing"
-        )
-    return values
 
 
 def check_features(frame: pd.DataFrame, features: list[str], source: str) -> None:
@@ -71,41 +33,70 @@ def table_to_tensor(frame: pd.DataFrame, modality: Modality, source: str = "the 
     """Raw values of a table, with columns matched by name in any order.
 
     Args:
-        frame: One sample per row; additional columns are ignored.
-        modality: Names, levels and codes of missing values.
+        frame: One sample per row; additional columns are ignored. The types of columns do not matter: ``1``, ``1.0``
+            and ``"1"`` are the same value (see `zoo.tables.values`).
+        modality: Names, levels, dates and codes of missing values.
         source: Name of the table in errors.
 
     Returns:
-        float32, ``shape=(samples, features)``. Numbers as measured, NaN where missing. A category is the index of its
-        level; an unknown level is ``len(levels)``, or NaN if the levels are ordered.
+        float32, ``shape=(samples, features)``. Numbers as measured, NaN where missing; dates as days since ``origin``.
+        A category is the index of its level; an unknown level is ``len(levels)``, or NaN if the levels are ordered.
 
     Raises:
         InputError: A column is missing, or a value is not a number or infinite.
     """
     features, levels = modality["features"], modality.get("levels", {})
+    missing, times = modality.get("missing_values", {}), modality.get("dates", {})
     check_features(frame, features, source)
-    numeric = [name for name in features if name not in levels]
+    place = {name: number for number, name in enumerate(features)}
+    numeric = [name for name in features if name not in levels and name not in times]
     values = np.empty((len(frame), len(features)), dtype=np.float32)
-    values[:, [name not in levels for name in features]] = numbers(frame[numeric], source)
+    values[:, [place[name] for name in numeric]] = numbers(frame[numeric], source, missing)
     for name, known in levels.items():
-        text = as_text(frame[name])
-        codes = pd.Categorical(text, categories=known).codes.astype(np.float32)
-        if (unknown := (codes < 0) & text.notna().to_numpy()).any():
-            first = text.to_numpy()[unknown.argmax()]
+        codes, unknown = level_codes(frame[name], known, missing.get(name, ()))
+        if len(unknown):
             log.warning(
                 "%s: level %r of %s is not in the training data; rows with unknown levels: %d",
                 source,
-                first,
+                unknown.iloc[0],
                 name,
-                unknown.sum(),
+                len(unknown),
             )
-        codes[codes < 0] = np.nan if name in modality.get("ordered", []) else len(known)
-        values[:, features.index(name)] = np.where(text.isna(), np.nan, codes)
-    for name, missing_codes in modality.get("missing_values", {}).items():
-        if name in features:
-            column = values[:, features.index(name)]
-            column[np.isin(column, np.asarray(missing_codes, dtype=np.float32))] = np.nan
+        codes[codes == len(known)] = np.nan if name in modality.get("ordered", []) else len(known)
+        values[:, place[name]] = codes
+    for name, how in times.items():
+        values[:, place[name]] = days_since(frame[name], how, source)
+    for name, words in missing.items():
+        codes_of_missing = [float(word) for word in words if not isinstance(word, str) or is_number(word)]
+        if name in place and name not in levels and codes_of_missing:
+            column = values[:, place[name]]
+            column[np.isin(column, np.asarray(codes_of_missing, dtype=np.float32))] = np.nan
     return torch.from_numpy(values)
+
+
+def days_since(column: pd.Series, how: DateColumn, source: str) -> np.ndarray:
+    """Days since the origin of a column of dates, float64; text is read in the format of the training data, or ISO.
+
+    Raises:
+        InputError: A text is no date of this format.
+    """
+    if pd.api.types.is_datetime64_any_dtype(column):
+        days: np.ndarray = dates.days(column)
+    else:
+        text = as_text(column)
+        text = text.where(~text.map(missing_word, na_action="ignore").fillna(False).astype(bool), np.nan)
+        days = dates.days(text, how["format"])
+        if (bad := np.isnan(days) & text.notna().to_numpy()).any():
+            days = np.where(bad, dates.days(text, "%Y-%m-%d"), days)
+            bad &= np.isnan(days)
+        if bad.any():
+            row = int(bad.argmax())
+            raise InputError(
+                f"{source}: column {column.name!r}, row {text.index[row]}: {text.iloc[row]!r} is no date of the format "
+                f"{how['format'] or '%Y-%m-%d'}"
+            )
+    since: np.ndarray = days - dates.days(pd.Series([how["origin"]]), "%Y-%m-%d")[0]
+    return since
 
 
 @WRITERS.add("table")
@@ -186,27 +177,29 @@ class TableEncoder(Encoder):
         self.modality, self.missing_indicator, self.full_rank = modality, missing_indicator, categories == "full-rank"
         features, levels = modality["features"], modality.get("levels", {})
         nominal = {name: known for name, known in levels.items() if name not in modality.get("ordered", [])}
+        place = {name: number for number, name in enumerate(features)}
         numeric = [name for name in features if name not in nominal]
         columns = [
-            (features.index(name), code, known)
+            (place[name], code, known)
             for name, known in nominal.items()
             for code in range(1 if categories == "full-rank" else 0, len(known) + 1)
         ]
         self.feature_names = numeric + [f"{name} missing" for name in numeric if missing_indicator]
         self.feature_names += [f"{features[i]}={[*known, 'unknown'][code]}" for i, code, known in columns]
         self.out_shape = (len(self.feature_names),)
-        of = [features.index(name) for name in numeric] * (2 if missing_indicator else 1) + [i for i, _, _ in columns]
-        conditions = [features[i] in modality.get("covariates", []) for i in of]
+        of = [place[name] for name in numeric] * (2 if missing_indicator else 1) + [i for i, _, _ in columns]
+        given = set(modality.get("covariates", []))
+        conditions = [features[i] in given for i in of]
         order = sorted(range(len(of)), key=conditions.__getitem__)  # a stable sort: covariates last
         self.covariates = sum(conditions)
         self.feature_names = [self.feature_names[i] for i in order]
         self.register_buffer("order", torch.tensor(order, dtype=torch.long), False)
         self.register_buffer("of", torch.tensor(of, dtype=torch.long)[order], False)
         content = [of[i] for i in order[: len(order) - self.covariates]]
-        nominal_at = {features.index(name) for name in nominal}
+        nominal_at = {place[name] for name in nominal}
         self.levels_of = {content.index(i): content.count(i) for i in dict.fromkeys(content) if i in nominal_at}
         # Not saved, since they follow from the modality.
-        self.register_buffer("numeric", torch.tensor([features.index(n) for n in numeric], dtype=torch.long), False)
+        self.register_buffer("numeric", torch.tensor([place[n] for n in numeric], dtype=torch.long), False)
         self.register_buffer("source", torch.tensor([i for i, _, _ in columns], dtype=torch.long), False)
         self.register_buffer("level", torch.tensor([float(code) for _, code, _ in columns]), False)
         self.register_buffer("unknown", torch.tensor([float(len(known)) for _, _, known in columns]), False)

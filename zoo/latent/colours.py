@@ -10,9 +10,9 @@ from matplotlib.colors import Normalize, to_hex, to_rgba_array
 from matplotlib.figure import Figure as MatplotlibFigure
 from matplotlib.lines import Line2D
 
-from ..encode.table import as_text
 from ..errors import InputError, suggest
 from ..figure import Figure as Figure
+from ..tables.values import as_text
 
 # Okabe and Ito (2008), https://jfly.uni-koeln.de/color/: safe for colour-blind readers; strongest contrasts first.
 OKABE_ITO = ["#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#F0E442", "#000000"]

@@ -10,10 +10,10 @@ from anndata.utils import make_index_unique
 
 from ..data import Data
 from ..encode.kmer import KmerEmbedding, kmer_names
-from ..encode.table import as_text, numbers
 from ..errors import InputError
 from ..models import Model, Supervised
 from ..spec import Spec, Target, modality_of
+from ..tables.values import as_text, numbers
 from ..training.tasks import task_of
 from .probe import run
 
@@ -138,7 +138,7 @@ def _column(frame: pd.DataFrame, target: Target) -> pd.Series:
     return text.astype(pd.CategoricalDtype([*target["classes"], *unknown]))
 
 
-def _writable(samples: pd.DataFrame, missing_values: dict[str, list[float]]) -> pd.DataFrame:
+def _writable(samples: pd.DataFrame, missing_values: dict[str, list[float | str]]) -> pd.DataFrame:
     """The sample table in the form that ``write_h5ad`` accepts."""
     columns = {}
     for name, column in samples.items():

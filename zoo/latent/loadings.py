@@ -7,9 +7,9 @@ import pandas as pd
 from anndata import AnnData
 from anndata.utils import make_index_unique
 
-from ..encode.table import as_text
 from ..errors import InputError, check_choice, suggest
 from ..models import Model
+from ..tables.values import as_text
 from .colours import OKABE_ITO, Figure
 from .decoding import check_decoder, decode
 from .projection import training_rows, values

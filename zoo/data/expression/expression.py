@@ -17,11 +17,11 @@ from ...encode.expression import SCALES, ExpressionEncoder
 from ...encode.expression_rows import ExpressionRows, check_values, covariate_values, match_genes
 from ...errors import InputError, check_choice, check_range
 from ...spec import Modality, modality_of
+from ...tables.reading import read_table
 from .. import columns
 from ..base import IS_TEST, Dataset, Source, UnsplitDataset
 from ..datasets import assay_of
 from ..frame import FrameData
-from ..reading import read_table
 from . import genes as expression_genes
 from .files import Expression, read_card, read_h5ad, read_matrix_table
 
@@ -194,7 +194,7 @@ class ExpressionData(FrameData):
         )
         modality["features"] = [*genes[selected], *modality["covariates"]]
         modality["shape"] = [len(modality["features"])]
-        modality["levels"] = columns.levels(frame, training, modality["levels"], {}, self.path)
+        modality["levels"] = columns.levels(frame, training, modality["levels"], {}, {}, self.path)
 
     def values(self, frame: pd.DataFrame, modality: Modality) -> Source:
         """Raw values, whose rows become dense on access."""

@@ -12,10 +12,10 @@ from scipy import sparse
 
 from ... import files
 from ...encode.expression_rows import as_csr, gene_values, match_genes
-from ...encode.table import as_text
 from ...errors import InputError, suggest
+from ...tables import UNNAMED, read_table
+from ...tables.values import as_text
 from ..datasets import assay_of, read_dataset, simulated, verified
-from ..reading import UNNAMED, read_table
 
 log = logging.getLogger("zoo")
 

@@ -8,9 +8,9 @@ from scipy import sparse
 
 from ...encode.expression import AS_THEY_ARE, PER
 from ...encode.expression_rows import BLOCK, row_blocks
-from ...encode.table import as_text
 from ...errors import InputError
-from ...training.tasks.classes import MOST_CLASSES
+from ...tables.target import MOST_CLASSES
+from ...tables.values import as_text
 
 log = logging.getLogger("zoo")
 HIGHEST_LEVEL = 2

@@ -23,9 +23,9 @@ from ...encode.image import in_words, is_grey
 from ...encode.image_file import SUFFIXES, TIFF, UnreadableImageError, read_image
 from ...errors import InputError, suggest
 from ...spec import Modality
+from ...tables import UNNAMED, read_table
+from ...tables.target import class_names
 from ..datasets import FILES
-from ..reading import UNNAMED, read_table
-from ..target import class_names
 from .masks import read_mask
 
 IMAGE, MASK, LABEL, SPLIT, VOLUME = "image", "mask", "label", "split", "volume"  # columns

@@ -12,11 +12,11 @@ from ... import files
 from ...encode import to_tensor
 from ...errors import InputError, check_choice, check_range
 from ...spec import Modality, Target, modality_of
+from ...tables import UNNAMED
 from ...training.tasks import task_of
 from ..base import IS_TEST, Batch, Dataset, Source, UnsplitDataset
 from ..datasets import downloaded
 from ..frame import FrameData
-from ..reading import UNNAMED
 from .augment import Augmentation, Flip
 from .files import (
     IMAGE,

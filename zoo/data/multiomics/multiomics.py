@@ -12,9 +12,9 @@ from torch import Tensor
 
 from ...encode import encoder
 from ...encode.joint import JointEncoder
-from ...encode.table import as_text
 from ...errors import InputError, check_choice
 from ...spec import Modality, joined, modality_of
+from ...tables.values import as_text
 from .. import split as splitting
 from ..base import Batch, Dataset, Source, UnsplitDataset
 from ..columns import check_ids, check_training

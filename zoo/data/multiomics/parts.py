@@ -14,16 +14,16 @@ from torch import Tensor
 
 from ...encode.image_file import SUFFIXES
 from ...encode.joint import check_names
-from ...encode.table import as_text
 from ...errors import InputError, check_choice, check_range, suggest
 from ...registry import JOINT
+from ...tables.reading import read_table
+from ...tables.values import as_text
 from ..base import Data
 from ..columns import check_ids
 from ..expression.expression import ExpressionData
 from ..expression.files import Expression, free_name, from_anndata, matrix_of_table
 from ..frame import KINDS, FrameData
 from ..image.image import ImageData
-from ..reading import read_table
 from ..table.table import TableData
 
 if TYPE_CHECKING:

@@ -16,9 +16,9 @@ from ...encode.kmer import kmer_counts
 from ...encode.one_hot import one_hot
 from ...errors import check_choice, check_range
 from ...spec import Modality
+from ...tables.reading import read_table
 from ..base import Batch, Source
 from ..frame import FrameData
-from ..reading import read_table
 from .fasta import LABEL, is_fasta, read_fasta
 from .negatives import dinucleotide_shuffle
 

@@ -12,9 +12,9 @@ import pandas as pd
 
 from ... import files
 from ...errors import InputError
+from ...tables.target import class_names
 from ..base import IS_TEST
 from ..datasets import SOURCES
-from ..target import class_names
 
 SERIES, LABEL = "series", "label"
 Lines = Iterator[tuple[int, str]]  # number and text

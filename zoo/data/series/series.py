@@ -14,9 +14,9 @@ from ... import files
 from ...encode import to_tensor
 from ...errors import InputError, check_range
 from ...spec import Modality, modality_of
+from ...tables import UNNAMED
 from ..base import IS_TEST, Batch, Source, UnsplitDataset
 from ..frame import FrameData
-from ..reading import UNNAMED
 from . import augment as series_augment
 from . import tables as series_tables
 from .files import LABEL, SERIES, read_series

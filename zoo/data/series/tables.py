@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from ...errors import InputError, suggest
-from ..reading import read_table
-from ..target import class_names
+from ...tables.reading import read_table
+from ...tables.target import class_names
 from .files import LABEL, SERIES
 
 log = logging.getLogger("zoo")

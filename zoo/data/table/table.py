@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
-from ...encode.table import TableEncoder
+from ...encode.table import TableEncoder, days_since
 from ...errors import InputError
-from ...spec import Modality, modality_of
+from ...spec import DateColumn, Modality, modality_of
+from ...tables.columns import leaks, types_of
 from .. import columns
 from ..balance import smote
 from ..base import IS_TEST
@@ -17,11 +18,11 @@ from ..frame import FrameData
 
 
 class TableData(FrameData):
-    """A table with one sample per row: CSV, TSV (also gzipped), Parquet or ``.h5ad``, or a packaged data set by name.
+    """A table with one sample per row: text, Excel, ODS, Parquet, Feather, ``.h5ad``, or a packaged data set by name.
 
-    Types are detected unless they are specified: a text column is categorical (unless most of its values are numbers;
-    the others are then reported as errors), and the kind of target follows from its values. Exact duplicates among the
-    samples always share a split.
+    Types are detected unless they are specified (see `zoo.tables`): a column of numbers is numeric, dates become days
+    since the earliest one in training rows, other text is categorical, and the kind of target follows from its values.
+    Columns that number the rows, or are empty, are left out. Exact duplicates among the samples always share a split.
 
     Args:
         path: A file, or the name of a data set with a card (``pima``).
@@ -31,11 +32,11 @@ class TableData(FrameData):
             reconstruct them; other models use them as features.
         categorical: Numeric columns that hold categories (1 = male, 2 = female).
         ordered: Ordered categories, with their levels from low to high: ``{stage: [I, II, III]}``.
+        dates: Formats of dates that are ambiguous: ``{visit: "%d/%m/%Y"}``.
         target_kind: binary, multiclass, regression or survival; detected by default. ``none`` ignores the target.
-        positive: The positive one of two classes; by default the last in alphabetical order.
-        missing: Numbers that denote a missing value, by column: ``{insulin: [0]}``.
+        positive: The positive one of two classes; by default by the usual words of the field, or the last in order.
         id: Column of unique sample names. Default: a first column without a header, else rows are numbered from 1.
-        **shared: Arguments of `FrameData` (test_path, unlabelled, event) and `Data`.
+        **shared: Arguments of `FrameData` (test_path, unlabelled, event, missing, exclude, sheet) and `Data`.
 
     Raises:
         InputError: Anything that is wrong with the table, in one line.
@@ -54,51 +55,69 @@ class TableData(FrameData):
         ordered: dict[str, list[str]] | None = None,
         target_kind: str | None = None,
         positive: str | None = None,
-        missing: dict[str, list[float]] | None = None,
+        dates: dict[str, str] | None = None,
         id: str | None = None,  # noqa: A002 (the word that users look for)
         **shared: Any,
     ) -> None:
         super().__init__(path, target, target_kind, positive, id, **shared)
         self.features = features
         self.covariates = self.card.get("covariates", []) if covariates is None else covariates
-        self.categorical, self.ordered = categorical or [], ordered or {}
-        self.missing = missing or {name: fact["missing"] for name, fact in self.facts.items() if "missing" in fact}
+        self.categorical, self.ordered, self.dates = categorical or [], ordered or {}, dates or {}
 
     def modality(self, frame: pd.DataFrame) -> Modality:
         """Features and their types; levels of categories follow from training rows in `complete`."""
-        taken = {*self.roles(frame).values(), self.target, IS_TEST}
-        features = self.features or frame.attrs.get("features") or [n for n in frame.columns if n not in taken]
-        for name in [*features, *self.covariates, *self.categorical, *self.ordered, *self.missing]:
+        taken = {*self.roles(frame).values(), *self.target_columns(), IS_TEST}
+        listed = self.features or frame.attrs.get("features")
+        candidates = listed or [str(name) for name in frame.columns if name not in taken]
+        for name in [
+            *candidates,
+            *self.covariates,
+            *self.categorical,
+            *self.ordered,
+            *self.missing_values,
+            *self.dates,
+        ]:
             self.check_column(frame, name, "feature")
-        features = [*features, *(name for name in self.covariates if name not in features)]
-        if self.target in features:
+        candidates = [*candidates, *(name for name in self.covariates if name not in candidates)]
+        if self.target in candidates:
             raise InputError(f"target {self.target!r} is among the features (leakage); remove it")
-        if not features:
+        types = types_of(
+            frame[candidates], listed is not None, self.categorical, self.ordered, self.missing_values, self.dates
+        )
+        features = types.features
+        if not features and not types.problems:
             raise InputError(f"{self.path}: there is no feature column beside {self.target!r}")
-        text = columns.text_columns(frame[features], self.path)
-        categorical = [n for n in features if n in {*self.categorical, *text} and n not in self.ordered]
-        known = [name for name in (self.target, self.event) if name in frame]
+        if self.target and self.target_kind != "none" and not self.event and not types.problems:
+            types.doubts += leaks(frame[features], frame[self.target], types)
+        types.report(self.path)
+        kept, known = set(features), [name for name in self.target_columns() if name in frame]
         return Modality(
             kind="table",
             shape=[len(features)],
             features=list(features),
             covariates=self.covariates,
-            levels={name: [] for name in [*categorical, *self.ordered] if name in features},
-            ordered=[name for name in self.ordered if name in features],
-            missing_values={name: [float(v) for v in self.missing[name]] for name in features if name in self.missing},
+            levels={name: [] for name in [*types.categories, *self.ordered] if name in kept},
+            ordered=[name for name in self.ordered if name in kept],
+            dates={name: DateColumn(format=form, origin="1970-01-01") for name, form in types.dates.items()},
+            missing_values={name: list(words) for name, words in self.missing_values.items() if name in kept},
             units={name: self.units[name] for name in features if name in self.units},
-            dtypes={name: str(frame[name].dtype) for name in [*features, *known]},
+            dtypes={name: str(kind) for name, kind in frame[[*features, *known]].dtypes.items()},
         )
 
     def duplicates(self, frame: pd.DataFrame, modality: Modality) -> pd.Series:
         """A hash of the features."""
         features = frame[modality["features"]]
-        text = {name: str for name in features if not pd.api.types.is_numeric_dtype(features[name])}
+        text = {name: str for name, kind in features.dtypes.items() if not pd.api.types.is_numeric_dtype(kind)}
         return pd.util.hash_pandas_object(features.astype(text), index=False)
 
     def complete(self, modality: Modality, frame: pd.DataFrame, training: pd.DataFrame) -> None:
-        """Set the levels of the categorical columns, from training rows."""
-        modality["levels"] = columns.levels(frame, training, modality["levels"], self.ordered, self.path)
+        """Set the levels of the categorical columns and the origins of dates, from training rows."""
+        words = modality["missing_values"]
+        modality["levels"] = columns.levels(frame, training, modality["levels"], self.ordered, words, self.path)
+        for name, how in modality["dates"].items():
+            days = days_since(training[name], how, self.path)
+            if np.isfinite(days).any():
+                how["origin"] = str(np.datetime64("1970-01-01") + int(np.floor(np.nanmin(days))))
 
     def with_smote(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Training rows after SMOTE."""

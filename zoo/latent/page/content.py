@@ -9,7 +9,7 @@ from anndata import AnnData
 from matplotlib import colormaps
 from matplotlib.colors import to_hex
 
-from ...encode.table import as_text
+from ...tables.values import as_text
 from ..colours import GREY, MISSING, OTHER, Colours, colours, splits
 from ..projection import training_rows
 from ..scatter import NAMES, SYMBOLS, points, shape, title

@@ -12,11 +12,12 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from ...data.columns import text_columns
-from ...data.target import detect
-from ...encode.table import as_text, check_features, numbers
+from ...encode.table import check_features
 from ...errors import InputError
 from ...spec import Target
+from ...tables.columns import types_of
+from ...tables.target import detect
+from ...tables.values import as_text, numbers
 
 MOST_COLUMNS, KEPT = 500, 0.9  # with more columns, principal components that explain this share of the variance
 
@@ -61,7 +62,9 @@ class Columns:
         if target is not None:
             found = detect(frame, target, kind)
         others = frame[[name for name in frame if name != target and name not in categorical]]
-        text = {*categorical, *text_columns(others, "the real rows"), *([found["name"]] if found["classes"] else [])}
+        types = types_of(others, chosen=True)
+        types.report("the real rows")
+        text = {*categorical, *types.categories, *([found["name"]] if found["classes"] else [])}
         return cls([n for n in frame if n not in text], [n for n in frame if n in text], found)
 
     @property

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtr, ndtri
 
-from ...encode.table import as_text
 from ...errors import InputError, check_range, suggest
+from ...tables.values import as_text
 from .columns import Columns
 
 MOST_DECIMALS = 6

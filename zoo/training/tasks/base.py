@@ -55,21 +55,6 @@ class Task(ABC):
         if "kind" in vars(cls):
             TASKS[cls.kind] = cls()
 
-    def describe(self, frame: pd.DataFrame, name: str, positive: str | None, unit: str, event: str | None) -> Target:
-        """Description of the target in column ``name`` of a table.
-
-        Args:
-            frame: The table.
-            name: Column of the target; for survival the column of the times.
-            positive: The positive class of two; for survival the level of ``event`` for an event.
-            unit: Unit of the values, or "".
-            event: Column of the event indicator (survival).
-
-        Raises:
-            InputError: The column cannot be a target of this kind.
-        """
-        raise InputError(f"a column of a table cannot be {self.noun}")
-
     @abstractmethod
     def encode(self, frame: pd.DataFrame, target: Target, source: str) -> Tensor:
         """Targets of the samples of a table, with -1 or NaN where they are missing.

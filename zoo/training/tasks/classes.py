@@ -9,13 +9,11 @@ import torch.nn.functional as F
 import torchmetrics.functional as M
 from torch import Tensor
 
-from ...encode.table import as_text, natural_order
 from ...errors import InputError
 from ...spec import Target
+from ...tables.values import level_codes
 from .base import Task
 from .head import TargetHead
-
-MOST_CLASSES = 10  # more classes are accepted up to half the number of samples
 
 
 def binary_cross_entropy(output: Tensor, y: Tensor) -> Tensor:
@@ -48,44 +46,15 @@ class Classes(Task):
     headline = "roc_auc"
     classified = True
 
-    def describe(self, frame: pd.DataFrame, name: str, positive: str | None, unit: str, event: str | None) -> Target:
-        """Classes are sorted; of two classes the last is the positive one, unless ``positive`` names it."""
-        present = frame[name].dropna()
-        text = as_text(present)
-        classes = [str(value) for value in sorted(text.unique(), key=natural_order)]
-        if self.kind == "binary" and len(classes) != 2:
-            values = ", ".join(map(str, text.unique()[:5]))
-            raise InputError(f"target {name!r} has {len(classes)} values ({values}, ...), a binary target has two")
-        if len(classes) > max(MOST_CLASSES, len(present) // 2):
-            raise InputError(
-                f"target {name!r} has {len(classes)} classes for {len(present)} samples; is it a name or an id?"
-            )
-        if positive is not None:
-            if positive not in classes:
-                raise InputError(
-                    f"positive class {positive!r} does not occur in {name!r}; its classes: {', '.join(classes)}"
-                )
-            if self.kind == "binary":
-                classes.sort(key=positive.__eq__)
-        counts = text.value_counts()
-        if counts.min() < 2:
-            raise InputError(
-                f"target {name!r}: class {counts.idxmin()!r} has one sample; remove it, merge it with another class, "
-                "or set target_kind to 'regression' if these are numbers"
-            )
-        return Target(kind="binary" if len(classes) == 2 else self.kind, name=name, classes=classes, unit="")
-
     def encode(self, frame: pd.DataFrame, target: Target, source: str) -> Tensor:
         """Class codes, int64 ``shape=(samples,)``."""
-        text = as_text(frame[target["name"]])
-        codes = pd.Categorical(text, categories=target["classes"]).codes.astype(np.int64)
-        if (unknown := (codes < 0) & text.notna().to_numpy()).any():
-            row = int(unknown.argmax())
+        codes, unknown = level_codes(frame[target["name"]], target["classes"])
+        if len(unknown):
             raise InputError(
-                f"{source}: target {target['name']!r}, row {text.index[row]}: {text.iloc[row]!r} is not one of the "
+                f"{source}: target {target['name']!r}, row {unknown.index[0]}: {unknown.iloc[0]!r} is not one of the "
                 f"classes {', '.join(target['classes'])}"
             )
-        return torch.from_numpy(codes)
+        return torch.from_numpy(np.nan_to_num(codes, nan=-1).astype(np.int64))
 
     def decode(self, y: Tensor, target: Target) -> dict[str, Any]:
         """Names of the classes, None where missing."""

@@ -8,8 +8,8 @@ import torchmetrics.functional as M
 from torch import Tensor
 from torchmetrics.functional.regression import r2_score, spearman_corrcoef
 
-from ...encode.table import numbers
 from ...spec import Target
+from ...tables.values import numbers
 from .base import Task
 from .head import TargetHead
 
@@ -40,11 +40,6 @@ class Regression(Task):
     noun = "a continuous value"
     headline = "r2"
     losses = {"mse": mean_squared_error, "mae": mean_absolute_error, "huber": huber}
-
-    def describe(self, frame: pd.DataFrame, name: str, positive: str | None, unit: str, event: str | None) -> Target:
-        """Description of a target in a column of numbers."""
-        numbers(frame[[name]], "the table")
-        return Target(kind=self.kind, name=name, classes=[], unit=unit)
 
     def encode(self, frame: pd.DataFrame, target: Target, source: str) -> Tensor:
         """Values of the column."""

@@ -7,21 +7,13 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from ...encode.table import as_text, natural_order, numbers
-from ...errors import InputError, need_scikit_survival
+from ...errors import InputError
 from ...spec import Target
+from ...tables.values import level_codes, numbers
 from ..cox import KNOTS, baseline_hazard, breslow, efron, survival
 from ..survival_metrics import concordance, scored_times, survival_scores
 from .base import Task
 from .head import TargetHead
-
-EVENTS = [
-    ("0", "1"),
-    ("no", "yes"),
-    ("false", "true"),
-    ("alive", "dead"),
-    ("censored", "event"),
-]  # recognised levels of an event indicator: censored, event
 
 
 class Survival(Task):
@@ -40,35 +32,6 @@ class Survival(Task):
     needs_event = True
     needs_training_outputs = True
 
-    def describe(self, frame: pd.DataFrame, name: str, positive: str | None, unit: str, event: str | None) -> Target:
-        """Description of a target with a column of times and a column of the event indicator.
-
-        An event is 1, yes, true, dead or event, and censoring 0, no, false, alive or censored; of two other levels
-        ``positive`` names that of the event.
-        """
-        assert event is not None
-        need_scikit_survival()  # for the metric of each epoch
-        if frame[name].dropna().nunique() < 2:
-            raise InputError(f"times {name!r} are all equal or missing; a model needs at least two different times")
-        levels = sorted(as_text(frame[event].dropna()).unique(), key=natural_order)
-        if positive is not None and positive not in levels:
-            raise InputError(
-                f"positive {positive!r} does not occur in the event {event!r}; its values: {', '.join(levels[:5])}"
-            )
-        if not 0 < len(levels) <= 2:
-            problem = f"has {len(levels)} values ({', '.join(levels[:5])}, ...)" if levels else "is empty"
-            raise InputError(f"event {event!r} {problem}; it must have two, such as 1 (event) and 0 (censored)")
-        target = Target(kind=self.kind, name=name, classes=[], unit=unit, event=event)
-        if positive is not None:
-            return {**target, "event_levels": [next((level for level in levels if level != positive), ""), positive]}
-        for words in EVENTS:
-            if {level.lower() for level in levels} <= set(words):
-                spelling = {level.lower(): level for level in levels}
-                return {**target, "event_levels": [spelling.get(word, word) for word in words]}
-        raise InputError(
-            f"event {event!r} has the values {' and '.join(levels)}; give that of the event as --data.positive"
-        )
-
     def encode(self, frame: pd.DataFrame, target: Target, source: str) -> Tensor:
         """Times and events (1, or 0 if censored).
 
@@ -81,16 +44,14 @@ class Survival(Task):
                 f"{source}: column {target['name']!r}, row {row}: the time {times[negative][0]:g} is negative; correct "
                 "it, or leave it empty if missing"
             )
-        text = as_text(frame[target["event"]])
-        codes = pd.Categorical(text, categories=target["event_levels"]).codes.astype(np.float32)
-        if (unknown := (codes < 0) & text.notna().to_numpy()).any():
-            row = int(unknown.argmax())
+        codes, unknown = level_codes(frame[target["event"]], target["event_levels"])
+        if len(unknown):
             raise InputError(
-                f"{source}: event {target['event']!r}, row {text.index[row]}: {text.iloc[row]!r} is neither "
+                f"{source}: event {target['event']!r}, row {unknown.index[0]}: {unknown.iloc[0]!r} is neither "
                 f"{' nor '.join(filter(None, target['event_levels']))}"
             )
         y = np.column_stack([times, codes])
-        y[np.isnan(times) | (codes < 0)] = np.nan
+        y[np.isnan(times) | np.isnan(codes)] = np.nan
         return torch.from_numpy(y)
 
     def decode(self, y: Tensor, target: Target) -> dict[str, Any]:

@@ -1,0 +1,72 @@
+"""Dates in text: which formats fit a whole column, and days since a date."""
+
+import re
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+FORMATS = (
+    "%Y-%m-%d",
+    "%Y/%m/%d",
+    "%d.%m.%Y",
+    "%d.%m.%y",
+    "%d/%m/%Y",
+    "%m/%d/%Y",
+    "%d/%m/%y",
+    "%m/%d/%y",
+    "%d-%m-%Y",
+    "%m-%d-%Y",
+    "%d %b %Y",
+    "%d-%b-%Y",
+    "%d-%b-%y",
+    "%d %B %Y",
+    "%b %d, %Y",
+    "%B %d, %Y",
+)
+TIMES = ("%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%H:%M:%SZ", "%H:%M:%S%z")
+CLOCKS = ("", *(f" {time}" for time in TIMES), *(f"T{time}" for time in TIMES))
+LIKELY = re.compile(
+    r"(\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|\d{1,2}[ -][A-Za-z]{3,9}[ -]\d{2,4}|[A-Za-z]{3,9} \d{1,2}, \d{4})\b.*"
+)
+DAY = 86_400.0  # seconds
+
+
+def formats(texts: Iterable[str]) -> list[str]:
+    """Formats that fit every text, each of which reads at least one differently; none if they are no dates.
+
+    >>> formats(["10/1/2024", "3/2/2024"]), formats(["31/1/2024"]), formats(["2024-01-31 8:00"])
+    (['%d/%m/%Y', '%m/%d/%Y'], ['%d/%m/%Y'], ['%Y-%m-%d %H:%M'])
+    """
+    different = pd.Series(list(dict.fromkeys(texts)), dtype=object)
+    if not len(different) or not different.str.fullmatch(LIKELY).all():
+        return []
+    fitting: dict[str, pd.Series] = {}
+    first = different.iloc[:20]
+    for day in FORMATS:
+        for clock in CLOCKS:
+            kind = day + clock
+            if parse(first, kind).isna().any() or (parsed := parse(different, kind)).isna().any():
+                continue
+            if not any(parsed.equals(known) for known in fitting.values()):
+                fitting[kind] = parsed
+    return list(fitting)
+
+
+def parse(texts: pd.Series, kind: str) -> pd.Series:
+    """Dates of text in this format (datetime64, in UTC if a zone is stated), NaT where it does not fit."""
+    return pd.to_datetime(texts, format=kind, errors="coerce", utc="%z" in kind or kind.endswith("Z") or None)
+
+
+def days(column: pd.Series, kind: str | None = None) -> np.ndarray:
+    """Days since 1 January 1970 of a column of dates or of text in this format; float64, NaN where missing.
+
+    >>> days(pd.Series(["1970-01-02 12:00", None]), "%Y-%m-%d %H:%M").tolist()
+    [1.5, nan]
+    """
+    dates = column if pd.api.types.is_datetime64_any_dtype(column) else parse(column, kind or "%Y-%m-%d")
+    if getattr(dates.dt, "tz", None) is not None:
+        dates = dates.dt.tz_convert("UTC").dt.tz_localize(None)
+    seconds = dates.to_numpy("datetime64[us]").astype("int64") / 1e6
+    result: np.ndarray = np.where(dates.isna().to_numpy(), np.nan, seconds / DAY)
+    return result

@@ -1,0 +1,247 @@
+"""Reading of tables: every cell as text first; a column becomes numbers only if all its values are numbers."""
+
+import logging
+from collections import Counter
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from .. import files
+from ..errors import InputError, suggest
+from . import numbers
+from .conventions import read_variants, variants
+from .text import UNNAMED, read_all, shape_of
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+log = logging.getLogger("zoo")
+TEXT = (".csv", ".tsv", ".txt", ".tab", ".gct")
+BOOKS = (".xlsx", ".xlsm", ".ods")
+KINDS = ".csv, .tsv, .txt (also .gz), .xlsx, .ods, .parquet, .feather or .h5ad"
+Words = Mapping[str, Collection[Any]]
+
+
+def suffix_of(path: Path) -> str:
+    """Suffix of a file in lower case, without that of a compression."""
+    return next((s.lower() for s in reversed(path.suffixes) if s.lower() not in (".gz", ".bgz")), "")
+
+
+def read_table(
+    path: Path, text: Collection[str] = (), missing: Words | None = None, sheet: str | None = None
+) -> pd.DataFrame:
+    """Read a table from a text file, a workbook, Parquet, Feather or ``.h5ad``.
+
+    Text files may be gzipped and in any usual encoding, with any usual separator, decimal commas and thousands
+    separators; what was recognised is logged. A column of which all values are numbers becomes int64 or float64;
+    there, and only there, words such as NA mean that a value is missing. All other columns stay text without blanks at
+    the ends, NaN where a cell is empty. Codes such as ``0012`` and ``1E5`` stay text.
+
+    Args:
+        path: The file.
+        text: Columns that stay text: names of samples, groups. A first column without a header always does; it becomes
+            the column ``"sample"``.
+        missing: Other words that mean a missing value, by column.
+        sheet: Name of a sheet of a workbook; required if several have content.
+
+    Returns:
+        The table; rows are numbered from 0. For ``.h5ad`` the annotation of samples stands beside the features, which
+        ``attrs["features"]`` lists.
+
+    Raises:
+        InputError: The file is missing, damaged, without rows, has repeated column names or rows of unequal length.
+    """
+    if not path.is_file():
+        raise InputError(f"no file or data set {str(path)!r}; {_nearest(path)}")
+    suffix = suffix_of(path)
+    if sheet is not None and suffix not in BOOKS:
+        raise InputError(f"{path}: sheet {sheet!r} is for .xlsx and .ods files")
+    try:
+        if suffix in TEXT:
+            frame = _read_text(path, text, missing or {})
+        elif suffix in BOOKS:
+            from .workbook import read_sheet
+
+            header, columns = read_sheet(path, sheet)
+            frame = typed(header, columns, str(path), text, missing or {}, "\t", [])
+        elif suffix in (".parquet", ".pq", ".feather", ".arrow"):
+            frame = _read_arrow(path, suffix, text, missing or {})
+        elif suffix == ".h5ad":
+            frame = _read_h5ad(path)
+        else:
+            raise InputError(f"{path}: unknown kind of table; use {KINDS}")
+    except InputError:
+        raise
+    except (ValueError, OSError, EOFError, KeyError, pa.ArrowException) as error:
+        raise InputError(f"{path}: cannot be read as {suffix[1:]}: {' '.join(str(error).split())[:200]}") from None
+    check_names(list(frame.columns), str(path))
+    if frame.empty:
+        raise InputError(f"{path}: there is a header but no rows")
+    return frame
+
+
+def _nearest(path: Path) -> str:
+    """Files of a similar name; else the kinds of tables."""
+    near = [p.name for p in path.parent.glob("*") if suffix_of(p) in (*TEXT, *BOOKS, ".parquet", ".feather", ".h5ad")]
+    found = suggest(path.name, [*near, *files.datasets()])
+    return (
+        found
+        if found.startswith("did you mean")
+        else f"give the path of a table ({KINDS}), or a data set of 'zoo list'"
+    )
+
+
+def check_names(names: list[str], source: str) -> None:
+    """Raise an `InputError` that names repeated columns."""
+    if doubled := [name for name, count in Counter(names).items() if count > 1]:
+        raise InputError(f"{source}: column {doubled[0]!r} occurs more than once; rename or remove one")
+
+
+def _read_text(path: Path, text: Collection[str], missing: Words) -> pd.DataFrame:
+    shape = shape_of(path)
+    table = read_all(path, shape)
+    check_names([name for name in shape.names if name], str(path))
+    return typed(shape.names, table.columns, str(path), text, missing, shape.separator, shape.notes)
+
+
+def typed(
+    names: list[str],
+    columns: list[Any],
+    source: str,
+    text: Collection[str],
+    missing: Words,
+    separator: str,
+    notes: list[str],
+) -> pd.DataFrame:
+    """A table from columns of text; those that hold numbers only become numbers (see `read_table`)."""
+    arrays, empty = _without_empty_rows([_array(column) for column in columns])
+    result: dict[str, Any] = {}
+    taken: dict[str, Counter[str]] = {}  # words taken for missing values
+    blanks: list[str] = []
+    odd: dict[str, tuple[pa.Array, list[str]]] = {}  # columns that may be numbers in another convention
+    for number, (name, array) in enumerate(zip(names, arrays, strict=True)):
+        stays = name in text or (name == UNNAMED and number == 0)
+        if not stays and (values := numbers.cast(array)) is not None:
+            if name or array.null_count < len(array):
+                result[name] = values
+            continue
+        cells = numbers.trimmed(array)
+        if pc.any(pc.not_equal(cells, array)).as_py():
+            blanks.append(name)
+        if not stays:
+            if (values := numbers.cast(cells)) is not None:
+                result[name] = values
+                continue
+            if found := numbers.without_missing(cells, missing.get(name, ())):
+                result[name], taken[name] = found
+                continue
+            if different := variants(cells):
+                odd[name] = cells, different
+        result[name] = as_objects(cells)
+    if odd:
+        numeric = {n: a for n, a in zip(names, arrays, strict=True) if result[n].dtype == np.float64}
+        values_of, words, said = read_variants(odd, numeric, missing, separator, source)
+        result, taken, notes = {**result, **values_of}, {**taken, **words}, [*notes, *said]
+    if "" in result:
+        raise InputError(f"{source}: column {names.index('') + 1} has values but no name; name it in the header")
+    if blanks:
+        notes = [*notes, f"blanks around values removed in {listing(blanks)}"]
+    if empty:
+        notes = [*notes, f"{empty} empty rows left out"]
+    if notes:
+        log.info("%s: %s", source, "; ".join(notes))
+    if taken:
+        total: Counter[str] = sum(taken.values(), Counter())
+        what = ", ".join(f"{word!r} ({count})" for word, count in total.most_common(5))
+        log.info("%s: taken as missing in columns of numbers: %s; in %s", source, what, listing(list(taken)))
+    return pd.DataFrame(result, copy=False)
+
+
+def _array(column: Any) -> pa.Array:
+    while isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+    return column
+
+
+def as_objects(cells: pa.Array) -> np.ndarray:
+    """Text as an array of objects, NaN where it is null."""
+    values: np.ndarray = cells.to_numpy(zero_copy_only=False)
+    values[cells.is_null().to_numpy(zero_copy_only=False)] = np.nan
+    return values
+
+
+def _without_empty_rows(arrays: list[pa.Array]) -> tuple[list[pa.Array], int]:
+    """Columns without the rows of which all cells are empty (below the last one of a spreadsheet), and their number."""
+    empty = None
+    for array in arrays:
+        null = array.is_null()
+        empty = null if empty is None else pc.and_(empty, null)
+        if not pc.any(empty).as_py():
+            return arrays, 0
+    kept = pc.invert(empty)
+    return [array.filter(kept) for array in arrays], pc.sum(empty).as_py() or 0
+
+
+def listing(names: list[str], most: int = 5) -> str:
+    """Column names for a message: ``column 'a'`` or ``7 columns (a, b, c, d, e, ...)``."""
+    if len(names) == 1:
+        return f"column {names[0]!r}"
+    return f"{len(names)} columns ({', '.join(names[:most])}{', ...' if len(names) > most else ''})"
+
+
+def _read_arrow(path: Path, suffix: str, text: Collection[str], missing: Words) -> pd.DataFrame:
+    frame = pd.read_parquet(path) if suffix in (".parquet", ".pq") else pd.read_feather(path)
+    if not isinstance(frame.index, pd.RangeIndex):
+        frame = frame.reset_index(names=frame.index.name or UNNAMED)
+    return normalised(frame, str(path), text, missing)
+
+
+def normalised(
+    frame: pd.DataFrame, source: str, text: Collection[str] = (), missing: Words | None = None
+) -> pd.DataFrame:
+    """A table of a typed file in the types of `read_table`: int64 or float64, text, dates, or categories."""
+    frame = frame.set_axis(frame.columns.map(str), axis=1)
+    check_names(list(frame.columns), source)
+    columns: dict[str, Any] = {}
+    for name, column in frame.items():
+        kind = column.dtype
+        if pd.api.types.is_bool_dtype(kind) and not isinstance(kind, pd.CategoricalDtype):
+            columns[name] = column.astype(object).map(str, na_action="ignore").where(column.notna(), np.nan)
+        elif pd.api.types.is_numeric_dtype(kind):
+            whole = pd.api.types.is_integer_dtype(kind) and column.notna().all()
+            columns[name] = column.to_numpy("int64" if whole else "float64", na_value=0 if whole else np.nan)
+        elif kind.kind == "O" or pd.api.types.is_string_dtype(kind):
+            columns[name] = _text_or_numbers(column, str(name), source, text, missing or {})
+        else:
+            columns[name] = column
+    return pd.DataFrame(columns, index=frame.index)
+
+
+def _text_or_numbers(column: pd.Series, name: str, source: str, text: Collection[str], missing: Words) -> Any:
+    """Text as `typed` reads it; cells of other types (Decimal, date, bool) by their text; arrays unchanged."""
+    present = column.dropna()
+    if present.map(lambda cell: isinstance(cell, (np.ndarray, list, dict))).any():
+        return column
+    cells = pa.array(column.map(str, na_action="ignore").where(column.notna(), None), pa.string(), from_pandas=True)
+    frame = typed([name], [cells], source, text, missing, "\t", [])
+    return frame[name].to_numpy() if len(frame) == len(column) else column
+
+
+def _read_h5ad(path: Path) -> pd.DataFrame:
+    import anndata
+
+    return as_table(anndata.read_h5ad(path))
+
+
+def as_table(adata: "AnnData") -> pd.DataFrame:
+    """A table of the columns of ``obs`` and the features of ``X``; the names of the features are in ``attrs``."""
+    values = adata.to_df()
+    obs = normalised(adata.obs.loc[:, ~adata.obs.columns.isin(values.columns)], "obs")
+    frame = pd.concat([obs, values], axis=1).reset_index(names=UNNAMED)
+    frame.attrs["features"] = list(map(str, values.columns))
+    return frame

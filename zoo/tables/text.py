@@ -1,0 +1,314 @@
+"""Shape of a delimited text file: compression, encoding, separator, lines above the header, header, names of rows."""
+
+import codecs
+import csv
+import gzip
+import io
+import re
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import pyarrow as pa
+import pyarrow.csv
+
+from ..errors import InputError
+from .numbers import is_number
+
+SAMPLE = 1 << 20  # bytes from which the shape is detected
+LINES = 200  # most lines of the sample that are compared
+USUAL = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
+NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars", " ": "spaces"}
+ENCODINGS = ["cp1252", "cp1250", "cp1251", "cp1253", "shift_jis", "gb18030", "big5", "euc_kr"]
+UNNAMED = "sample"  # name of a first column without a header, as R and pandas write row names
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How a text file is laid out.
+
+    Attributes:
+        encoding: Name of the encoding.
+        separator: One character; a blank stands for any number of blanks and tabs.
+        above: Number of lines up to and including the header.
+        names: Names of the columns; ``""`` for a column without a name.
+        notes: What deviates from a plain table, to be shown to the user.
+    """
+
+    encoding: str
+    separator: str
+    above: int
+    names: list[str]
+    notes: list[str]
+
+
+def opened(path: Path) -> IO[bytes]:
+    """A file opened for reading; gzip (also in blocks, bgzip) is recognised by its content."""
+    file = path.open("rb")
+    magic = file.read(2)
+    file.seek(0)
+    return gzip.GzipFile(fileobj=file) if magic == b"\x1f\x8b" else file  # type: ignore[return-value]
+
+
+def shape_of(path: Path) -> Shape:
+    """Detect the shape of a text file from its beginning.
+
+    Raises:
+        InputError: The file is empty, not text, or the header does not fit the rows.
+    """
+    with opened(path) as file:
+        sample = file.read(SAMPLE)
+    if not sample.strip():
+        raise InputError(f"{path}: the file is empty")
+    encoding = _encoding(sample, path)
+    text = sample.decode(encoding, errors="ignore").lstrip("\ufeff")
+    if "\0" in text:
+        raise InputError(f"{path}: this is not a table of text; use .csv, .tsv, .xlsx, .ods, .parquet or .h5ad")
+    whole = len(sample) < SAMPLE
+    lines = re.split(r"\r\n|\r|\n", text)[: None if whole else -1]
+    notes = [] if encoding in ("utf-8", "utf-8-sig") else [f"encoding {encoding}"]
+    return _layout(lines, encoding, notes, path)
+
+
+def _encoding(sample: bytes, path: Path) -> str:
+    for mark, name in ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig")):
+        if sample.startswith(mark):
+            return name
+    for name, at in (("utf-16-le", 1), ("utf-16-be", 0)):
+        if sample[at:200:2].count(0) > 0.7 * len(sample[at:200:2]):
+            return name
+    with opened(path) as file:  # a letter beyond ASCII may come late
+        decoder = codecs.getincrementaldecoder("utf-8")()
+        try:
+            while block := file.read(1 << 22):
+                decoder.decode(block)
+            decoder.decode(b"", True)
+            return "utf-8"
+        except UnicodeDecodeError:
+            pass
+    from charset_normalizer import from_bytes
+
+    odd = b"\n".join(line for line in sample.splitlines() if not line.isascii()) or sample
+    found = from_bytes(odd, cp_isolation=ENCODINGS).best()
+    # With a few letters only, all encodings look alike: Western European is the most frequent one.
+    few = sum(byte > 127 for byte in odd) < 20
+    return "cp1252" if found is None or few or found.encoding == "ascii" else found.encoding
+
+
+def _fields(lines: list[str], separator: str) -> list[list[str]]:
+    """Fields of lines; a quoted field may hold a line break."""
+    if separator == " ":
+        lines = [re.sub(r"\s+", " ", line).strip() for line in lines]
+    try:
+        return list(csv.reader(io.StringIO("\n".join(lines)), delimiter=separator))
+    except csv.Error as error:
+        raise InputError(f"a line cannot be read: {error}") from None
+
+
+def _layout(lines: list[str], encoding: str, notes: list[str], path: Path) -> Shape:
+    start, given = 0, None
+    if (first := lines[0].strip().strip('"')).lower().startswith("sep=") and len(first) == 5:
+        given, start = first[4], 1
+        notes.append(f"line 1 states the separator {first[4]!r}")
+    if lines[start].startswith("#1.") and "\t" in lines[start + 1 if len(lines) > start + 1 else start]:
+        start += 2  # GCT: version, and numbers of rows and columns
+        notes.append("two lines of a GCT file above the header")
+    comments = []
+    while start < len(lines) and (not lines[start].strip(" ,;\t") or lines[start].lstrip('"').startswith(("#", "!"))):
+        if lines[start].strip(" ,;\t"):
+            comments.append(start)
+        start += 1
+    body = [line for line in lines[start : start + LINES] if line.strip()]
+    if comments and body and comments[-1] == start - 1 and _is_header(lines[start - 1], body[0]):
+        start, comments = start - 1, comments[:-1]  # '#SampleID' of QIIME
+        body = [lines[start].lstrip("#").lstrip(), *body]
+    if comments:
+        notes.append(f"{len(comments)} comment lines above the header")
+    if not body:
+        raise InputError(f"{path}: there is no header and no row")
+    separator = given or _separator(body, path)
+    if separator != USUAL.get(path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix, separator):
+        notes.append(f"columns are separated by {NAMES.get(separator, repr(separator))}")
+    rows = _fields(body, separator)
+    rows = rows[:-1] if len(rows) > LINES // 2 else rows  # the last may be cut in a quoted field
+    header, rows = [name.strip() for name in rows[0]], rows[1:]
+    above = start + 1 + sum("\n" in name for name in header)
+    names = _names(header, rows, separator, body[0], notes, path, start + 1)
+    return Shape(encoding, separator, above, names, notes)
+
+
+def _is_header(comment: str, below: str) -> bool:
+    """Whether the last comment line holds the names of the columns: as many fields, above a line with numbers."""
+    separator = "\t" if "\t" in below else "," if "," in below else None
+    names, values = comment.lstrip("#").split(separator), below.split(separator)
+    return len(names) == len(values) > 1 and any(map(is_number, values)) and not any(map(is_number, names))
+
+
+def _separator(body: list[str], path: Path) -> str:
+    """The separator by which most rows have as many fields as the header, or one more."""
+    best, rank = ",", (0.0, 0, 0)
+    for place, sign in enumerate(("\t", ";", ",", "|", " ")):
+        try:
+            rows = _fields(body, sign)
+        except InputError:
+            continue
+        counts, width = [len(row) for row in rows], len(rows[0])
+        if width < 2 and not (len(counts) > 1 and min(counts[1:]) == 2):
+            continue
+        fits = sum(count in (width, width + 1) for count in counts) / len(counts)
+        if sign == " " and any(s in body[0] for s in "\t;,"):
+            continue
+        if (found := (round(fits, 1), width, -place)) > rank:
+            best, rank = sign, found
+    return best
+
+
+def _names(
+    header: list[str], rows: list[list[str]], separator: str, line: str, notes: list[str], path: Path, number: int
+) -> list[str]:
+    """Names of all columns of the rows, from the header."""
+    while header and header[-1] == "" and all(len(row) < len(header) or not row[len(header) - 1] for row in rows):
+        if all(len(row) == len(header) for row in rows):
+            break  # dropped below, as a column
+        header = header[:-1]
+    widths = {len(row) for row in rows if any(cell.strip() for cell in row)}
+    names = list(header)
+    if widths == {len(header) + 1}:
+        if all(row[-1].strip() == "" for row in rows if row):
+            names = [*header, ""]
+        elif _are_row_names(rows, separator, line):
+            names = [UNNAMED, *header]
+            notes.append("the header has one name fewer than the rows have fields: the first field names the row (R)")
+            return names
+        else:
+            raise InputError(
+                f"{path}: the rows have {len(header) + 1} fields, the header (line {number}) has {len(header)}; quote "
+                "values that contain the separator, or name every column; if the first field names the row, give it "
+                "a name in the header"
+            )
+    if names[0] == "":
+        names[0] = UNNAMED
+    if len(names) > 1 and all(map(is_number, names)) and names != sorted(names, key=float):
+        raise InputError(
+            f"{path}: line {number} holds values ({', '.join(names[:3])}, ...) where names of columns are "
+            "expected; add a header"
+        )
+    return names
+
+
+def _are_row_names(rows: list[list[str]], separator: str, header: str) -> bool:
+    """Whether the first of the fields names the row, rather than a value that contains an unquoted separator."""
+    first = [row[0] for row in rows if row]
+    if len(set(first)) < len(first) or any(cell.startswith(" ") for row in rows for cell in row):
+        return False
+    counted = first == [str(number) for number in range(1, len(first) + 1)]
+    texts = sum(not all(is_number(row[at]) or not row[at] for row in rows) for at in range(1, len(rows[0])))
+    return separator == "\t" or header.startswith('"') or counted or texts == 0
+
+
+def read_batches(path: Path, shape: Shape, block: int) -> Iterator[pa.RecordBatch]:
+    """Rows of the file in order, every cell as text, empty cells as null.
+
+    Args:
+        path: The file.
+        shape: From `shape_of`.
+        block: Bytes that are parsed at a time.
+
+    Raises:
+        InputError: A row has another number of fields than the header; all such lines are named.
+    """
+    columns = [f"{number}" for number in range(len(shape.names))]
+    bad: list[str] = []
+
+    def invalid(row: pyarrow.csv.InvalidRow) -> str:
+        if not row.text.strip(" \t,;") or row.text.startswith("!"):  # empty cells only; the last line of a GEO matrix
+            return "skip"
+        bad.append(row.text)
+        return "skip"
+
+    options = {
+        "parse_options": pyarrow.csv.ParseOptions(
+            delimiter="\t" if shape.separator == " " else shape.separator,
+            newlines_in_values=True,
+            ignore_empty_lines=len(columns) > 1,  # an empty line is a missing value of a single column
+            invalid_row_handler=invalid,
+        ),
+        "convert_options": pyarrow.csv.ConvertOptions(
+            column_types={name: pa.string() for name in columns},
+            strings_can_be_null=True,
+            null_values=[""],
+            quoted_strings_can_be_null=True,
+            check_utf8=False,
+        ),
+    }
+    encoding = "utf-8" if shape.separator == " " or shape.encoding == "utf-8-sig" else shape.encoding
+    reading = pyarrow.csv.ReadOptions(
+        use_threads=False, column_names=columns, skip_rows=shape.above, block_size=block, encoding=encoding
+    )
+    with opened(path) as opened_file:
+        file: IO[bytes] = _tabbed(opened_file, shape) if shape.separator == " " else opened_file
+        try:
+            with pyarrow.csv.open_csv(file, read_options=reading, **options) as stream:
+                yield from stream
+        except pa.ArrowInvalid as error:
+            if "Empty CSV" in str(error):
+                return
+            if "straddling" in str(error) and block < 1 << 30:  # a row is longer than a block
+                raise _TooLongRowError from None
+            raise InputError(f"{path}: cannot be read: {' '.join(str(error).split())[:200]}") from None
+    if bad:
+        raise InputError(_wrong_rows(path, shape))
+
+
+class _TooLongRowError(Exception):
+    """A row that does not fit into a block."""
+
+
+def read_all(path: Path, shape: Shape) -> pa.Table:
+    """The whole file, as from `read_batches`."""
+    columns = [f"{number}" for number in range(len(shape.names))]
+    for block in (1 << 25, 1 << 30):
+        try:
+            batches = list(read_batches(path, shape, block))
+            break
+        except _TooLongRowError:
+            continue
+        except (zlib.error, EOFError, OSError) as error:
+            raise InputError(f"{path}: cannot be read: {' '.join(str(error).split())[:200]}") from None
+    return pa.Table.from_batches(batches, pa.schema([(name, pa.string()) for name in columns]))
+
+
+def _tabbed(file: IO[bytes], shape: Shape) -> IO[bytes]:
+    """Text with runs of blanks between fields, rewritten with tabs."""
+    text = file.read().decode(shape.encoding).lstrip("\ufeff")
+    lines = re.split(r"\r\n|\r|\n", text)
+    out = io.StringIO()
+    writer = csv.writer(out, delimiter="\t", lineterminator="\n")
+    for line in lines[: shape.above]:
+        out.write(f"{line}\n")
+    writer.writerows(row for row in _fields(lines[shape.above :], " ") if row)
+    return io.BytesIO(out.getvalue().encode())
+
+
+def _wrong_rows(path: Path, shape: Shape) -> str:
+    """Message that names the lines whose number of fields differs from the header's."""
+    with opened(path) as file:
+        reader = csv.reader(
+            io.TextIOWrapper(file, encoding=shape.encoding, errors="replace", newline=""),
+            delimiter=shape.separator,
+            skipinitialspace=shape.separator == " ",
+        )
+        wrong, previous = [], 0
+        for row in reader:
+            begin, previous = previous + 1, reader.line_num
+            if begin <= shape.above or not any(cell.strip() for cell in row) or row[0].startswith("!"):
+                continue
+            if len(row) != len(shape.names):
+                wrong.append((begin, len(row)))
+    first = ", ".join(f"line {line} has {count}" for line, count in wrong[:5]) + (", ..." if len(wrong) > 5 else "")
+    return (
+        f"{path}: {len(wrong)} rows differ from the {len(shape.names)} fields of the header: {first}; quote values "
+        "that contain the separator, and fill short rows with empty cells"
+    )

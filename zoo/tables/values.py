@@ -1,0 +1,147 @@
+"""Values of columns in any type: text of levels, numbers, codes of levels; the same in training and prediction."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..errors import InputError
+from .numbers import CODE, NUMBER, is_number, missing_word
+
+TRUE, FALSE = ("true", "t", "1"), ("false", "f", "0")
+
+
+def natural_order(value: str) -> tuple[int, float, str]:
+    """Sort key: numbers by value, then text in alphabetical order."""
+    return (0, float(value), value) if NUMBER.fullmatch(value) else (1, 0.0, value)
+
+
+def as_text(column: pd.Series) -> pd.Series:
+    """Levels as text without blanks at the ends; 1.0 and 1 are the same level; NaN where missing or empty.
+
+    >>> as_text(pd.Series([1.0, 2.5, None])).tolist()
+    ['1', '2.5', nan]
+    """
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        column = column.astype(column.cat.categories.dtype if not column.isna().any() else object)
+    if pd.api.types.is_float_dtype(column):
+        return column.map(_of_float, na_action="ignore").astype(object).where(column.notna(), np.nan)
+    if pd.api.types.is_integer_dtype(column) and not column.isna().any():
+        return column.map(str)
+    text = column.astype(object).map(_of_any, na_action="ignore")
+    return text.where(text.notna() & (text != ""), np.nan)
+
+
+def _of_float(value: float) -> str:
+    return str(int(value)) if float(value).is_integer() else str(value)
+
+
+def _of_any(value: Any) -> str:
+    return _of_float(value) if isinstance(value, float) else str(value).strip()
+
+
+def is_code(text: str) -> bool:
+    """Whether a text looks like a number but is none: leading zeros (``0012``), or an exponent without a sign."""
+    return CODE.fullmatch(text) is not None
+
+
+def level_codes(column: pd.Series, known: list[str], missing: Collection[Any] = ()) -> tuple[np.ndarray, pd.Series]:
+    """Positions of the values of a column among known levels.
+
+    ``1``, ``1.0``, ``"1"`` and a pandas category are the same level, and so are ``True`` and ``TRUE``; ``01`` is not 1.
+
+    Args:
+        column: Values of any type.
+        known: Levels, as text.
+        missing: Values that mean a missing value.
+
+    Returns:
+        float32 ``shape=(rows,)``: the position, ``len(known)`` for an unknown level, NaN where missing; and the unknown
+        levels as text, indexed by row.
+    """
+    text = as_text(column)
+    if words := {_of_any(word) for word in missing}:
+        text = text.where(~text.isin(words), np.nan)
+    place: dict[str, int] = {level: code for code, level in enumerate(known)}
+    other = {value: code for level, code in place.items() for value in _spellings(level)}
+    codes = {}
+    for value in text.dropna().unique():
+        code = place.get(value)
+        if code is None:
+            code = next((other[spelling] for spelling in _spellings(value) if spelling in other), len(known))
+        codes[value] = float(code)
+    found = text.map(codes).to_numpy(dtype=np.float32, na_value=np.nan)
+    return found, text[found == len(known)]
+
+
+def _spellings(level: str) -> list[Any]:
+    """What other spellings of the same level have in common: the value of a number, the truth of a boolean."""
+    if NUMBER.fullmatch(level) and not is_code(level):
+        return [float(level)]
+    return [level.lower()] if level.lower() in ("true", "false") else []
+
+
+def numbers(frame: pd.DataFrame, source: str, missing: Mapping[str, Collection[Any]] | None = None) -> np.ndarray:
+    """Columns as float32, ``shape=(rows, columns)``, missing values as NaN.
+
+    Text that is a number counts as one, True and False as 1 and 0; in columns of text the words of
+    `zoo.tables.numbers.MISSING` mean a missing value.
+
+    Args:
+        frame: Columns of numbers, whatever their type.
+        source: Name of the table in errors.
+        missing: Other words that mean a missing value, by column.
+
+    Raises:
+        InputError: A value is text or infinite; the message names column and row.
+    """
+    plain = [pd.api.types.is_numeric_dtype(kind) for kind in frame.dtypes]
+    if not all(plain):
+        parsed = {
+            number: _parsed(frame.iloc[:, number], source, (missing or {}).get(str(frame.columns[number]), ()))
+            for number, numeric in enumerate(plain)
+            if not numeric
+        }
+        values = np.empty(frame.shape, dtype=np.float32)
+        numeric = np.flatnonzero(plain)
+        values[:, numeric] = _float32(frame.iloc[:, numeric])
+        for number, column in parsed.items():
+            with np.errstate(over="ignore"):
+                values[:, number] = column
+    else:
+        values = _float32(frame)
+    if (bad := np.isinf(values)).any():
+        row, column = np.argwhere(bad)[0]
+        raise InputError(
+            f"{source}: column {frame.columns[column]!r}, row {frame.index[row]}: the value is infinite or beyond "
+            "float32; correct it, or leave it empty if missing"
+        )
+    return values
+
+
+def _float32(frame: pd.DataFrame) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        values: np.ndarray = frame.to_numpy(dtype=np.float32, na_value=np.nan)
+    return values
+
+
+def _parsed(column: pd.Series, source: str, words: Collection[Any]) -> np.ndarray:
+    text = as_text(column)
+    listed = {_of_any(word) for word in words}
+    values = {}
+    for value in text.dropna().unique():
+        if value in listed or missing_word(value):
+            values[value] = np.nan
+        elif value.lower() in ("true", "false"):
+            values[value] = float(value.lower() == "true")
+        elif is_number(value) or NUMBER.fullmatch(value) or value.lower() in ("inf", "-inf", "infinity", "-infinity"):
+            values[value] = float(value)
+        else:
+            row = text.index[(text == value).to_numpy().argmax()]
+            raise InputError(
+                f"{source}: column {column.name!r}, row {row}: {value!r} is not a number; correct it, or leave it "
+                f"empty if missing (--data.missing '{{{column.name}: [\"{value}\"]}}')"
+            )
+    result: np.ndarray = text.map(values).to_numpy(dtype=np.float64, na_value=np.nan)
+    return result

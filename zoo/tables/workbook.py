@@ -1,0 +1,91 @@
+"""Sheets of Excel and OpenDocument workbooks as columns of text."""
+
+import datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from ..errors import InputError, suggest
+from .text import UNNAMED
+
+
+def read_sheet(path: Path, sheet: str | None) -> tuple[list[str], list[pa.Array]]:
+    """Names and text of the columns of one sheet; its first row with content is the header.
+
+    Whole numbers are written as ``1``, dates as ``2024-01-31``, empty cells are null.
+
+    Raises:
+        InputError: The sheet does not exist, several sheets have content and none is chosen, or a value stands beside
+            the named columns.
+    """
+    sheets = _ods(path) if path.suffix.lower() == ".ods" else _xlsx(path)
+    filled = [name for name, rows in sheets.items() if rows]
+    if sheet is None and len(filled) > 1:
+        raise InputError(f"{path}: {len(filled)} sheets have content ({', '.join(filled)}); choose one: --data.sheet")
+    if sheet is not None and sheet not in sheets:
+        raise InputError(f"{path}: no sheet {sheet!r}; {suggest(sheet, sheets)}")
+    if not filled or not sheets[sheet or filled[0]]:
+        raise InputError(f"{path}: {f'sheet {sheet!r}' if sheet else 'the file'} is empty")
+    header, *rows = sheets[sheet or filled[0]]
+    width = max(len(row) for row in (header, *rows))
+    names = [*(name or "" for name in header), *[""] * (width - len(header))]
+    names[0] = names[0] or UNNAMED
+    padded = [[*row, *[None] * (width - len(row))] for row in rows]
+    return names, [pa.array([row[at] for row in padded], pa.string()) for at in range(width)]
+
+
+def _xlsx(path: Path) -> dict[str, list[list[str | None]]]:
+    import warnings
+    from zipfile import BadZipFile
+
+    import openpyxl
+    from openpyxl.utils.exceptions import InvalidFileException
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # on styles that openpyxl does not know
+            book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+        return {s.title: _filled(s.iter_rows(values_only=True)) for s in book.worksheets}
+    except (BadZipFile, InvalidFileException) as error:
+        raise InputError(f"{path}: cannot be read as an Excel workbook ({error}); save it anew as .xlsx") from None
+
+
+def _ods(path: Path) -> dict[str, list[list[str | None]]]:
+    from zipfile import BadZipFile
+
+    import pandas as pd
+
+    try:
+        book = pd.read_excel(path, sheet_name=None, header=None, dtype=object, engine="odf", keep_default_na=False)
+    except BadZipFile as error:
+        raise InputError(f"{path}: cannot be read as an OpenDocument sheet ({error}); save it anew") from None
+    return {str(name): _filled(frame.itertuples(index=False)) for name, frame in book.items()}
+
+
+def _filled(rows: Any) -> list[list[str | None]]:
+    """Text of the cells, without empty rows and without empty cells at the ends of rows."""
+    result = []
+    for row in rows:
+        cells = [_text(cell) for cell in row]
+        while cells and cells[-1] is None:
+            cells.pop()
+        if cells:
+            result.append(cells)
+    return result
+
+
+def _text(cell: Any) -> str | None:
+    match cell:
+        case None:
+            return None
+        case bool():
+            return str(cell)
+        case float() if cell.is_integer() and abs(cell) < 1e15:
+            return str(int(cell))
+        case datetime.datetime() if cell.time() == datetime.time():
+            return cell.date().isoformat()
+        case datetime.datetime():
+            return cell.isoformat(" ")
+        case _:
+            return str(cell).strip() or None
