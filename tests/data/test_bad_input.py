@@ -35,7 +35,6 @@ TABLES: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], list[str], list[
     "doubled id": (lambda f: change(f, 1, "patient", "p0"), [], ["'p0'", "more than once", "'patient'"]),
     "id missing": (lambda f: change(f, 8, "patient", None), [], ["row 9", "no id", "'patient'"]),
     "no features": (lambda f: f[["patient", "outcome"]], [], ["no feature column"]),
-    "decimal commas": (lambda f: f.assign(age=f["age"].astype(str).str.replace(".", ",")), [], ["'age'", "commas"]),
     "id as feature": (lambda f: f, ["--data.id=null"], ["'patient'", "--data.id"]),
     "feature absent": (lambda f: f, ["--data.features=[age,doze]"], ["'doze'", "did you mean dose"]),
     "group absent": (lambda f: f, ["--data.group=famly"], ["'famly'", "group"]),
@@ -74,11 +73,12 @@ RAW: dict[str, tuple[str, bytes | None, str]] = {
     "empty file": ("table.csv", b"", "table.csv: the file is empty"),
     "doubled columns": ("table.csv", b"a,a,outcome\n1,2,x\n", "column 'a' occurs more than once"),
     "unnamed column": ("table.csv", b"a,,outcome\n1,2,x\n", "column 2 has values but no name"),
-    "semicolons": ("table.csv", b"a;b;outcome\n1;2;x\n", "only one column"),
+    "short row": ("table.csv", b"a,b,outcome\n1,2,x\n1,x\n", "line 3 has 2"),
     "not text": ("table.csv", b"\xff\xfe\x00\x81\x01\n\x00", "cannot be read as csv"),
     "not parquet": ("table.parquet", b"PAR1 truncated", "cannot be read as parquet"),
     "not h5ad": ("table.h5ad", b"\x89HDF truncated", "cannot be read as h5ad"),
-    "unknown kind": ("table.xlsx", b"PK", "unknown kind of table"),
+    "not a workbook": ("table.xlsx", b"PK", "cannot be read as an Excel workbook"),
+    "unknown kind": ("table.doc", b"PK", "unknown kind of table"),
 }
 
 

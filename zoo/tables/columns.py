@@ -18,6 +18,7 @@ from .values import as_text, is_code
 log = logging.getLogger("zoo")
 FEW = 20  # different texts that a column of categories may have in any case
 NUMBERS_ROWS = "it numbers the rows; if it names the samples, give it as --data.id, else list it in --data.features"
+INFINITE = ("inf", "-inf", "infinity", "-infinity")
 STAND_INS = (-9, -99, -999, -9999, 99, 999, 9999)  # numbers that often stand for a missing value
 
 
@@ -130,7 +131,7 @@ def _type_of(
     present = [str(value) for value in counts.index]
     digits = counts[[is_number(value) for value in present]].sum()
     if digits >= 0.5 * counts.sum() and not any(is_code(value) for value in present):
-        odd = [value for value in present if not is_number(value) and not missing_word(value)]
+        odd = [value for value in present if not (is_number(value) or missing_word(value) or value.lower() in INFINITE)]
         if odd:
             row = column.index[(text == odd[0]).to_numpy().argmax()]
             quoted = ", ".join(f'"{value}"' for value in odd[:4])

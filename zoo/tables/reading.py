@@ -87,7 +87,11 @@ def read_table(
 
 def _nearest(path: Path) -> str:
     """Files of a similar name; else the kinds of tables."""
-    near = [p.name for p in path.parent.glob("*") if suffix_of(p) in (*TEXT, *BOOKS, ".parquet", ".feather", ".h5ad")]
+    near = [
+        p.name
+        for p in path.parent.glob("*")
+        if suffix_of(p) in {*TEXT, *BOOKS, ".parquet", ".feather", ".h5ad", suffix_of(path)}
+    ]
     found = suggest(path.name, [*near, *files.datasets()])
     return (
         found

@@ -18,7 +18,7 @@ Describe = Callable[[pd.DataFrame, str, str | None, str, str | None], Target]
 # How a column of a table is described as a target of each kind; kinds that are no column have no entry.
 KINDS = Registry[Describe]("a kind of target")
 POSITIVE = """
-    case cases disease diseased yes y pos positive 1 true t event events bound binding mutant mutated mut treated
+    case cases disease diseased yes y pos positive true t event events bound binding mutant mutated mut treated
     treatment drug dead deceased died death relapse relapsed recurrence recurred progression progressed tumor tumour
     cancer malignant carcinoma affected patient patients sick ill infected infection abnormal responder responders
     response present detected active knockout ko stimulated exposed perturbed hit positives enhancer promoter

@@ -34,7 +34,7 @@ def test_a_folder_of_classes(kind: str, here: Path, pixels: np.ndarray, labels: 
     order = np.argsort(labels, kind="stable")
     assert values(data).dtype == np.uint8
     np.testing.assert_array_equal(values(data)[:, 0], pixels[order])
-    assert [CLASSES[code] for code in data.dataset.y] == list(labels[order])
+    assert [data.spec["target"]["classes"][code] for code in data.dataset.y] == list(labels[order])
     assert data.samples.index[0] == f"sick/00.{kind}"
     assert data.spec["modalities"]["image"] == {"kind": "image", "shape": [1, 12, 16], "features": ["image"]}
     assert "image" not in data.samples
@@ -67,7 +67,7 @@ def test_arrays(here: Path, pixels: np.ndarray, labels: np.ndarray) -> None:
     np.savez("cells.npz", x=np.stack([pixels] * 3, -1), y=np.arange(40) % 2, patient=np.arange(40) // 2)
     data = ImageData("cells.npz", group="patient", classes=CLASSES)
     assert values(data).shape == (40, 3, 12, 16)
-    assert [CLASSES[code] for code in data.dataset.y] == list(labels)
+    assert [data.spec["target"]["classes"][code] for code in data.dataset.y] == list(labels)
     assert (data.samples.groupby("patient")["split"].nunique() == 1).all()
     np.savez("volumes.npz", images=np.random.default_rng(0).normal(size=(9, 6, 7, 8)), labels=[0, 1, 2] * 3)
     volumes = ImageData("volumes.npz")

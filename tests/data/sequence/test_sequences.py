@@ -62,7 +62,7 @@ def test_every_format_reads_the_same(name: str, records: pd.DataFrame, here: Pat
     write(records, Path(file))
     data = SequenceData(file, target="label", id="name" if file.startswith(("a.csv", "a.tsv", "a.par")) else None)
     assert data.spec["modalities"]["sequence"] == {"kind": "sequence", "shape": [LENGTH], "features": ["sequence"]}
-    assert data.spec["target"]["classes"] == ["bound", "free"]
+    assert data.spec["target"]["classes"] == ["free", "bound"]  # the positive class is the last
     codes = dict(zip(data.samples.index, dna_text(data.dataset.x[torch.arange(120)]), strict=True))
     assert codes == dict(zip(records["name"], records["sequence"], strict=True))
     found = dict(zip(data.samples.index, data.samples["label"], strict=True))
