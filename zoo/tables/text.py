@@ -208,88 +208,95 @@ def _are_row_names(rows: list[list[str]], separator: str, header: str) -> bool:
     return separator == "\t" or header.startswith('"') or counted or texts == 0
 
 
-def read_batches(path: Path, shape: Shape, block: int) -> Iterator[pa.RecordBatch]:
+def read_batches(path: Path, shape: Shape, block: int = 1 << 29) -> Iterator[pa.Table]:
     """Rows of the file in order, every cell as text, empty cells as null.
 
     Args:
         path: The file.
         shape: From `shape_of`.
-        block: Bytes that are parsed at a time.
+        block: Bytes that are read at a time.
 
     Raises:
         InputError: A row has another number of fields than the header; all such lines are named.
     """
     columns = [f"{number}" for number in range(len(shape.names))]
-    bad: list[str] = []
+    schema = pa.schema([(name, pa.string()) for name in columns])
+    bad = False
 
     def invalid(row: pyarrow.csv.InvalidRow) -> str:
-        if not row.text.strip(" \t,;") or row.text.startswith("!"):  # empty cells only; the last line of a GEO matrix
-            return "skip"
-        bad.append(row.text)
+        nonlocal bad
+        # Rows of empty cells end spreadsheets; '!series_matrix_table_end' ends a matrix of GEO.
+        bad |= bool(row.text.strip(" \t,;")) and not row.text.startswith("!")
         return "skip"
 
-    options = {
-        "parse_options": pyarrow.csv.ParseOptions(
-            delimiter="\t" if shape.separator == " " else shape.separator,
-            newlines_in_values=True,
-            ignore_empty_lines=len(columns) > 1,  # an empty line is a missing value of a single column
-            invalid_row_handler=invalid,
-        ),
-        "convert_options": pyarrow.csv.ConvertOptions(
-            column_types={name: pa.string() for name in columns},
-            strings_can_be_null=True,
-            null_values=[""],
-            quoted_strings_can_be_null=True,
-            check_utf8=False,
-        ),
-    }
-    encoding = "utf-8" if shape.separator == " " or shape.encoding == "utf-8-sig" else shape.encoding
-    reading = pyarrow.csv.ReadOptions(
-        use_threads=False, column_names=columns, skip_rows=shape.above, block_size=block, encoding=encoding
+    parsing = pyarrow.csv.ParseOptions(
+        delimiter="\t" if shape.separator == " " else shape.separator,
+        newlines_in_values=True,
+        ignore_empty_lines=len(columns) > 1,  # an empty line is a missing value of a single column
+        invalid_row_handler=invalid,
     )
-    with opened(path) as opened_file:
-        file: IO[bytes] = _tabbed(opened_file, shape) if shape.separator == " " else opened_file
-        try:
-            with pyarrow.csv.open_csv(file, read_options=reading, **options) as stream:
-                yield from stream
-        except pa.ArrowInvalid as error:
-            if "Empty CSV" in str(error):
-                return
-            if "straddling" in str(error) and block < 1 << 30:  # a row is longer than a block
-                raise _TooLongRowError from None
+    converting = pyarrow.csv.ConvertOptions(
+        column_types=schema, strings_can_be_null=True, null_values=[""], quoted_strings_can_be_null=True
+    )
+    try:
+        for number, text in enumerate(_blocks(path, shape, block)):
+            reading = pyarrow.csv.ReadOptions(
+                use_threads=False,
+                column_names=columns,
+                skip_rows=0 if number else shape.above,
+                block_size=len(text) + 1,  # a row is never longer than its block
+            )
+            yield pyarrow.csv.read_csv(pa.BufferReader(text), reading, parsing, converting)
+    except pa.ArrowInvalid as error:
+        if "Empty CSV" not in str(error):
             raise InputError(f"{path}: cannot be read: {' '.join(str(error).split())[:200]}") from None
+    except (zlib.error, EOFError, OSError) as error:
+        raise InputError(f"{path}: cannot be read: {' '.join(str(error).split())[:200]}") from None
     if bad:
         raise InputError(_wrong_rows(path, shape))
 
 
-class _TooLongRowError(Exception):
-    """A row that does not fit into a block."""
+def _blocks(path: Path, shape: Shape, size: int) -> Iterator[bytes]:
+    """Content of the file as UTF-8, in blocks that end with a row."""
+    recode = shape.encoding not in ("utf-8", "utf-8-sig")
+    decoder = codecs.getincrementaldecoder(shape.encoding)()
+    with opened(path) as file:
+        if shape.separator == " ":
+            yield _tabbed(file.read().decode(shape.encoding), shape)
+            return
+        rest, more = b"", True
+        while more:
+            raw = file.read(size)
+            more = len(raw) == size
+            rest += decoder.decode(raw, not more).encode() if recode else raw
+            cut = _last_row_end(rest) if more else len(rest)
+            if cut:
+                yield rest[:cut]
+                rest = rest[cut:]
+
+
+def _last_row_end(text: bytes) -> int:
+    """Position after the last line break outside of quotes, 0 if there is none."""
+    end = text.rfind(b"\n") + 1
+    while end and text.count(b'"', 0, end) % 2:
+        end = text.rfind(b"\n", 0, end - 1) + 1
+    return end
 
 
 def read_all(path: Path, shape: Shape) -> pa.Table:
     """The whole file, as from `read_batches`."""
-    columns = [f"{number}" for number in range(len(shape.names))]
-    for block in (1 << 25, 1 << 30):
-        try:
-            batches = list(read_batches(path, shape, block))
-            break
-        except _TooLongRowError:
-            continue
-        except (zlib.error, EOFError, OSError) as error:
-            raise InputError(f"{path}: cannot be read: {' '.join(str(error).split())[:200]}") from None
-    return pa.Table.from_batches(batches, pa.schema([(name, pa.string()) for name in columns]))
+    schema = pa.schema([(f"{number}", pa.string()) for number in range(len(shape.names))])
+    return pa.concat_tables([schema.empty_table(), *read_batches(path, shape)])
 
 
-def _tabbed(file: IO[bytes], shape: Shape) -> IO[bytes]:
+def _tabbed(text: str, shape: Shape) -> bytes:
     """Text with runs of blanks between fields, rewritten with tabs."""
-    text = file.read().decode(shape.encoding).lstrip("\ufeff")
     lines = re.split(r"\r\n|\r|\n", text)
     out = io.StringIO()
     writer = csv.writer(out, delimiter="\t", lineterminator="\n")
-    for line in lines[: shape.above]:
-        out.write(f"{line}\n")
+    out.write("\n" * shape.above)
     writer.writerows(row for row in _fields(lines[shape.above :], " ") if row)
-    return io.BytesIO(out.getvalue().encode())
+    return out.getvalue().encode()
 
 
 def _wrong_rows(path: Path, shape: Shape) -> str:
