@@ -1,6 +1,7 @@
 """Types of the features of a table: numbers, categories, dates; columns that are no features; doubts and problems."""
 
 import logging
+import re
 import warnings
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -19,6 +20,12 @@ log = logging.getLogger("zoo")
 FEW = 20  # different texts that a column of categories may have in any case
 NUMBERS_ROWS = "it numbers the rows; if it names the samples, give it as --data.id, else list it in --data.features"
 INFINITE = ("inf", "-inf", "infinity", "-infinity")
+NAMES_SAMPLES = "it identifies the samples; give it as --data.id, or list it in --data.features if it is a feature"
+IDENTIFIER = re.compile(
+    r"(.*[ _.-])?(id|ids|mrn|barcode|accession|identifier|uuid)([ _.-]?(no|nr|num|number))?|.*[a-z]ID"
+    r"|(sample|patient|subject|case|record|donor|participant|individual)([ _.-]?(no|nr|num|number|code|name))?",
+    re.IGNORECASE,
+)
 STAND_INS = (-9, -99, -999, -9999, 99, 999, 9999)  # numbers that often stand for a missing value
 
 
@@ -78,10 +85,14 @@ def types_of(
     types = Types()
     numeric = {str(name) for name, kind in frame.dtypes.items() if pd.api.types.is_numeric_dtype(kind)}
     counters, empty = _counters(frame, numeric), set(frame.columns[frame.isna().all()])
+    empty |= {name for name, kind in frame.dtypes.items() if kind.kind == "O" and _only_missing(frame[name])}
     for name in map(str, frame.columns):
         words = {str(word) for word in (missing or {}).get(name, ())}
         if name in empty and not chosen:
             types.left_out[name] = "no value"
+            continue
+        if not chosen and name not in categorical and name in numeric and _is_identifier(frame[name], name):
+            types.left_out[name] = NAMES_SAMPLES
             continue
         if name in counters and not chosen and name not in categorical:
             types.left_out[name] = NUMBERS_ROWS
@@ -193,11 +204,31 @@ def _counters(frame: pd.DataFrame, numeric: Collection[str]) -> set[str]:
     return found
 
 
+def _only_missing(column: pd.Series) -> bool:
+    """Whether a column has nothing but words for missing values."""
+    return all(isinstance(value, str) and missing_word(value) for value in column.dropna().head(100)) and all(
+        missing_word(value) for value in as_text(column.dropna()).unique()
+    )
+
+
+def _is_identifier(column: pd.Series, name: str) -> bool:
+    """Whether a column of numbers has a different whole number in each of 10 or more rows, and the name of an id."""
+    if len(column) < 10 or not IDENTIFIER.fullmatch(name):
+        return False
+    return bool(column.is_unique and column.notna().all() and (column % 1 == 0).all())
+
+
+def names_samples(column: pd.Series, name: str) -> bool:
+    """Whether a first column of text names the samples: all different, and called an id or more than `FEW` rows."""
+    if pd.api.types.is_numeric_dtype(column) or not column.is_unique or column.isna().any():
+        return False
+    return IDENTIFIER.fullmatch(name) is not None or len(column) > FEW
+
+
 def _stand_ins(frame: pd.DataFrame, types: Types, missing: Mapping[str, Collection[Any]]) -> None:
     """Doubts on numbers such as -999 that lie far from all others of their column and occur repeatedly."""
-    columns = [
-        n for n in types.features if n not in missing and frame[n].dtype.kind in "if" and n not in types.categories
-    ]
+    kinds, others = dict(frame.dtypes.items()), {*types.categories, *missing}
+    columns = [name for name in types.features if kinds[name].kind in "if" and name not in others]
     if not columns:
         return
     values = frame[columns].to_numpy(dtype=np.float64)

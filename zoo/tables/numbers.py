@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 
 import numpy as np
 import pyarrow as pa
@@ -56,17 +57,16 @@ def cast(column: pa.Array) -> np.ndarray | None:
     if column.null_count == len(column):
         return np.full(len(column), np.nan)
     try:
-        values = pc.cast(column, pa.float64())
+        values = pc.cast(column, pa.float64()).to_numpy(zero_copy_only=False)
     except pa.ArrowInvalid:
         return None
     if pc.any(pc.match_substring_regex(column, ODD)).as_py():
         return None
-    if column.null_count == 0:
-        try:
-            return pc.cast(column, pa.int64()).to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
-        except pa.ArrowInvalid:
-            pass
-    return values.to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
+    if column.null_count == 0 and (values == np.floor(values)).all():
+        with suppress(pa.ArrowInvalid):  # 1.0 and 1e6 stay float64
+            values = pc.cast(column, pa.int64()).to_numpy(zero_copy_only=False)
+    result: np.ndarray = values
+    return result
 
 
 def trimmed(column: pa.Array) -> pa.Array:

@@ -74,7 +74,8 @@ def read_table(
         elif suffix == ".h5ad":
             frame = _read_h5ad(path)
         else:
-            raise InputError(f"{path}: unknown kind of table; use {KINDS}")
+            hint = "save it as .xlsx" if suffix == ".xls" else f"use {KINDS}"
+            raise InputError(f"{path}: unknown kind of table; {hint}")
     except InputError:
         raise
     except (ValueError, OSError, EOFError, KeyError, pa.ArrowException) as error:

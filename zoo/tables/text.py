@@ -6,11 +6,12 @@ import gzip
 import io
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
@@ -129,6 +130,11 @@ def _layout(lines: list[str], encoding: str, notes: list[str], path: Path) -> Sh
     if not body:
         raise InputError(f"{path}: there is no header and no row")
     separator = given or _separator(body, path)
+    title_rows = titles(_fields(body[:12], separator))
+    if title_rows:
+        start = [at for at in range(start, len(lines)) if lines[at].strip()][title_rows]
+        body = body[title_rows:]
+        notes.append(f"{title_rows} lines with a title above the header")
     if separator != USUAL.get(path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix, separator):
         notes.append(f"columns are separated by {NAMES.get(separator, repr(separator))}")
     rows = _fields(body, separator)
@@ -137,6 +143,13 @@ def _layout(lines: list[str], encoding: str, notes: list[str], path: Path) -> Sh
     above = start + 1 + sum("\n" in name for name in header)
     names = _names(header, rows, separator, body[0], notes, path, start + 1)
     return Shape(encoding, separator, above, names, notes)
+
+
+def titles(rows: Sequence[Sequence[str | None]]) -> int:
+    """Number of first rows with one filled field only, above a header of at least three names."""
+    filled = [sum(bool(cell and cell.strip()) for cell in row) for row in rows]
+    first = next((at for at, count in enumerate(filled) if count != 1), 0)
+    return first if first and first + 1 < len(filled) and min(filled[first : first + 2]) >= 3 else 0
 
 
 def _is_header(comment: str, below: str) -> bool:
@@ -190,12 +203,20 @@ def _names(
             )
     if names[0] == "":
         names[0] = UNNAMED
-    if len(names) > 1 and all(map(is_number, names)) and names != sorted(names, key=float):
-        raise InputError(
-            f"{path}: line {number} holds values ({', '.join(names[:3])}, ...) where names of columns are "
-            "expected; add a header"
-        )
+    check_header(names, f"{path}: line {number}")
     return names
+
+
+def check_header(names: list[str], where: str) -> None:
+    """Raise an `InputError` if the names of the columns are values, since the file has no header.
+
+    Names such as 0, 1, 2 or 400.1, 400.3 (times, masses) increase.
+    """
+    values = [float(name) for name in names if is_number(name)]
+    if len(names) > 1 and len(values) >= 0.5 * len(names) and any(np.diff(values) <= 0):
+        raise InputError(
+            f"{where} holds values ({', '.join(names[:4])}, ...) where names of columns are expected; add a header"
+        )
 
 
 def _are_row_names(rows: list[list[str]], separator: str, header: str) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from ..errors import InputError, suggest
-from .text import UNNAMED
+from .text import UNNAMED, check_header, titles
 
 
 def read_sheet(path: Path, sheet: str | None) -> tuple[list[str], list[pa.Array]]:
@@ -27,10 +27,12 @@ def read_sheet(path: Path, sheet: str | None) -> tuple[list[str], list[pa.Array]
         raise InputError(f"{path}: no sheet {sheet!r}; {suggest(sheet, sheets)}")
     if not filled or not sheets[sheet or filled[0]]:
         raise InputError(f"{path}: {f'sheet {sheet!r}' if sheet else 'the file'} is empty")
-    header, *rows = sheets[sheet or filled[0]]
+    rows = sheets[sheet or filled[0]]
+    header, *rows = rows[titles(rows) :]
     width = max(len(row) for row in (header, *rows))
     names = [*(name or "" for name in header), *[""] * (width - len(header))]
     names[0] = names[0] or UNNAMED
+    check_header(names, f"{path}: the first row")
     padded = [[*row, *[None] * (width - len(row))] for row in rows]
     return names, [pa.array([row[at] for row in padded], pa.string()) for at in range(width)]
 

@@ -1,5 +1,6 @@
 """Data module of tables: clinical data, expression matrices, and all else with one sample per row."""
 
+import logging
 from functools import cached_property
 from typing import Any
 
@@ -10,11 +11,14 @@ from torch import Tensor
 from ...encode.table import TableEncoder, days_since
 from ...errors import InputError
 from ...spec import DateColumn, Modality, modality_of
-from ...tables.columns import leaks, types_of
+from ...tables import UNNAMED
+from ...tables.columns import leaks, names_samples, types_of
 from .. import columns
 from ..balance import smote
 from ..base import IS_TEST
 from ..frame import FrameData
+
+log = logging.getLogger("zoo")
 
 
 class TableData(FrameData):
@@ -64,6 +68,23 @@ class TableData(FrameData):
         self.covariates = self.card.get("covariates", []) if covariates is None else covariates
         self.categorical, self.ordered, self.dates = categorical or [], ordered or {}, dates or {}
 
+    def _id(self, frame: pd.DataFrame) -> str | None:
+        """The column of names: the given one, that of the training table, or a first column of different text."""
+        if (given := super()._id(frame)) or self.card:
+            return given
+        if self.trained:
+            return self.trained["id"] if self.trained["id"] in frame else None
+        first = str(frame.columns[0])
+        used = {
+            *self.target_columns(),
+            self.group,
+            self.split,
+            *(self.features or []),
+            *self.categorical,
+            *self.ordered,
+        }
+        return first if first not in used and names_samples(frame[first], first) else None
+
     def modality(self, frame: pd.DataFrame) -> Modality:
         """Features and their types; levels of categories follow from training rows in `complete`."""
         taken = {*self.roles(frame).values(), *self.target_columns(), IS_TEST}
@@ -89,6 +110,8 @@ class TableData(FrameData):
             raise InputError(f"{self.path}: there is no feature column beside {self.target!r}")
         if self.target and self.target_kind != "none" and not self.event and not types.problems:
             types.doubts += leaks(frame[features], frame[self.target], types)
+        if not self.id and (name := self._id(frame)) and name != UNNAMED:
+            log.info("%s: column %r names the samples (another: --data.id)", self.path, name)
         types.report(self.path)
         kept, known = set(features), [name for name in self.target_columns() if name in frame]
         return Modality(
