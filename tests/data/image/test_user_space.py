@@ -376,3 +376,14 @@ def test_numbers_of_single_objects_are_doubted(here: Path, caplog: pytest.LogCap
     with caplog.at_level(logging.WARNING, logger="zoo"):
         _ = ImageData("cells").spec
     assert "numbers of single objects (instances) are not classes" in caplog.text
+
+
+def test_tables_of_images_are_read_by_the_options_of_tables(here: Path, pixels: np.ndarray) -> None:
+    names = [f"{number:04}" for number in range(12)]
+    for number, name in enumerate(names):
+        save(here / f"{name}.png", pixels[number])
+    table = pd.DataFrame({"name": names, "image": [f"{n}.png" for n in names], "label": ["a", "b"] * 6, "x": 0})
+    table.to_excel("cells.xlsx", index=False)
+    samples = ImageData("cells.xlsx", id="name", exclude=["x"]).samples
+    assert list(samples.index) == names
+    assert "x" not in samples

@@ -5,7 +5,7 @@ import logging
 import math
 import sys
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -206,12 +206,13 @@ class Reading(NamedTuple):
     memory: int
 
 
-def read_images(path: Path, how: Reading) -> pd.DataFrame:
+def read_images(path: Path, how: Reading, read: Callable[[Path], pd.DataFrame] = read_table) -> pd.DataFrame:
     """Read images into a table with one image per row.
 
     Args:
         path: A folder, a table of paths, ``.npz``, or one image file.
         how: Options of reading.
+        read: Reader of a table.
 
     Returns:
         The column ``image`` (arrays with the channels first, or objects of `ImageFile` if they do not fit into memory);
@@ -233,7 +234,7 @@ def read_images(path: Path, how: Reading) -> pd.DataFrame:
         mask = {MASK: [Path(how.masks)]} if how.masks else {}
         frame = pd.DataFrame({UNNAMED: [path.name], IMAGE: [path], **mask})
     else:
-        frame = _table(read_table(path), path, how)
+        frame = _table(read(path), path, how)
     attrs, frame = frame.attrs, _loaded(frame, how)
     frame.attrs = attrs
     return frame

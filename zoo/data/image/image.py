@@ -156,7 +156,7 @@ class ImageData(FrameData):
 
     def read_file(self, path: Path) -> pd.DataFrame:
         """Images as a table with one image per row."""
-        frame = read_images(path, self.reading)
+        frame = read_images(path, self.reading, self.read_table)
         if UNNAMED in frame and str(path) == self.test_path:  # both files may have the same names
             frame[UNNAMED] = [f"{path.name}/{name}" for name in frame[UNNAMED]]
         return frame
