@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from . import files, weights
-from .data import Data
+from .data import Data, ImageData
+from .data.image.mask_files import WRITTEN, MaskFiles, is_folder
 from .errors import InputError, check_range
 from .models import Model, Supervised
 from .parsing import CLI
@@ -51,14 +52,18 @@ def predict(args: list[str]) -> pd.DataFrame:
     """Predict every sample of ``--data.path``; write the predictions to ``--output``, or print them as CSV.
 
     ``--output`` is a table (.csv, .tsv, .parquet); for predicted masks or images, an ``.npz`` with ``masks`` or
-    ``images``, and ``names``.
+    ``images``, and ``names``. Masks of image files may also be written to a folder, or that of one image to a file:
+    in the format, size, position and values that lie on the image.
     """
     quieten()
     cli = CLI(args)
     output = Path(cli.output) if cli.output else None
     model, _ = _trained(cli)
     drawn = task_of(model.target).array
+    if drawn == "mask" and cli.output and (is_folder(cli.output) or cli.output.lower().endswith(WRITTEN)):
+        return _predict_masks(model, cli.make_data(), cli.output)
     kinds = [*([] if drawn == "image" else [".csv", ".tsv", ".parquet"]), *([".npz"] if drawn else [])]
+    kinds += [*WRITTEN, "a folder"] if drawn == "mask" else []
     if (output or drawn == "image") and (output is None or output.suffix not in kinds):
         raise InputError(
             f"--output {output or 'is missing'}: use {', '.join(kinds[:-1])} or {kinds[-1]}".replace("use  or", "use")
@@ -77,6 +82,16 @@ def predict(args: list[str]) -> pd.DataFrame:
         else:
             predictions.to_csv(path, sep="\t" if output.suffix == ".tsv" else ",")
     log.info("%d predictions written to %s", len(predictions), output)
+    return predictions
+
+
+def _predict_masks(model: Model, data: Data, output: str) -> pd.DataFrame:
+    """Predict masks, and write one file for each image file."""
+    assert isinstance(data, ImageData)  # only they have masks
+    written = MaskFiles.plan(data, output)
+    predictions = model.predict(written.frame)
+    values = written.write(list(predictions.pop("mask")), model.target)
+    log.info("masks of %d images written to %s: %s", len(written.targets), output, values)
     return predictions
 
 

@@ -81,6 +81,7 @@ class Target(TypedDict):
         event_levels: For survival: the values of that column for no event (censored) and for an event.
         weight: For an extra target: the weight of its loss, relative to 1 for the first target.
         shape: For an image: ``[channels, *spatial]``.
+        values: For a segmentation: the value of each class in the files of masks, a number or a colour (``"#ff0000"``).
     """
 
     kind: str
@@ -92,6 +93,7 @@ class Target(TypedDict):
     event_levels: NotRequired[list[str]]
     weight: NotRequired[float]
     shape: NotRequired[list[int]]
+    values: NotRequired[list[int | str]]
 
 
 class Spec(TypedDict):

@@ -165,7 +165,12 @@ class Data(LightningDataModule):
         repeat: Index of the repeat of the cross-validation, from 0; each repeat assigns the folds anew.
         balance: none; ``weights`` (class-weighted loss); ``undersample``, ``oversample`` or ``smote``. It changes
             training rows only.
+
+    Attributes:
+        full_masks: For a segmentation of scaled images: the class codes in the size of each file, ``(*spatial)``.
     """
+
+    full_masks: list[np.ndarray] | None = None
 
     def __init__(
         self,

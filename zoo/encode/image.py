@@ -173,6 +173,13 @@ def _with_channels(array: np.ndarray, shape: tuple[int, ...], where: str) -> np.
     raise InputError(f"{where} has {in_words(array.shape)}, {in_words(shape)} are expected{colour}")
 
 
+def nearest(mask: Tensor, size: Sequence[int]) -> Tensor:
+    """A mask scaled to another size, uint8 ``(*spatial)``: each pixel has the class of the nearest one."""
+    if mask.shape == tuple(size):
+        return mask
+    return F.interpolate(mask[None, None].float(), tuple(size), mode="nearest-exact")[0, 0].to(torch.uint8)
+
+
 def is_grey(array: np.ndarray) -> bool:
     """True if an image has three equal channels."""
     return len(array) == 3 and bool((array == array[:1]).all())

@@ -12,7 +12,7 @@ from conftest import save, values, write_classes
 from zoo.data import ImageData
 from zoo.data.datasets import checksum
 from zoo.data.image import image
-from zoo.data.image.masks import encode_masks
+from zoo.data.image.masks import mask_codes
 from zoo.data.simulated import SIMULATIONS
 
 CLASSES = ["sick", "well"]
@@ -93,6 +93,7 @@ def test_masks_beside_images(here: Path, pixels: np.ndarray) -> None:
         "name": "mask",
         "classes": ["background", "foreground"],
         "unit": "",
+        "values": [0, 255],
     }
     assert data.dataset.y.dtype == torch.uint8
     np.testing.assert_array_equal(data.dataset.y.numpy(), pixels > 120)
@@ -123,8 +124,8 @@ def test_masks_of_tables_and_arrays(here: Path, pixels: np.ndarray, labels: np.n
 
 def test_codes_follow_the_order_of_the_classes() -> None:
     mask = np.array([[0, 7], [3, 3]])
-    codes = encode_masks([mask], [(2, 2)], ["a"], {7: "b", 0: "c", 3: "a"}, ["b", "a", "c"], "it", (2, 2))
-    assert codes.tolist() == [[[2, 0], [1, 1]]]
+    (codes,) = mask_codes([mask], [(2, 2)], ["a"], {7: "b", 0: "c", 3: "a"}, ["b", "a", "c"], "it")
+    assert codes.tolist() == [[2, 0], [1, 1]]
 
 
 def test_other_sizes_are_scaled_on_request(here: Path, pixels: np.ndarray, labels: np.ndarray) -> None:
@@ -179,7 +180,10 @@ def bad_inputs(here: Path, pixels: np.ndarray, labels: np.ndarray) -> dict[str, 
         ),
         "value": (lambda: ImageData("unlisted", mask_classes=named), r"sample images/05.png has the value 9.*1 vessel"),
         "lost": (lambda: ImageData("lost"), "sample images/07.png has no mask"),
-        "colour": (lambda: ImageData("colour"), r"masks/01.png: a mask must have one channel"),
+        "colour": (
+            lambda: ImageData("colour"),
+            r"sample images/01.png has 192 values, a mask has one per class",
+        ),
         "no masks": (lambda: ImageData("sizes", masks="seg"), "there are no masks seg"),
         "column": (lambda: ImageData("table.csv"), "no column 'image' .given as image"),
         "file": (lambda: ImageData("table.csv", image="path"), "no image file 'flat/b.png'"),

@@ -5,7 +5,7 @@ import logging
 import math
 import sys
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -20,15 +20,16 @@ from torch.nn import functional as F
 from ... import files
 from ...encode import to_tensor
 from ...encode.image import in_words, is_grey
-from ...encode.image_file import SUFFIXES, TIFF, UnreadableImageError, read_image
+from ...encode.image_file import SUFFIXES, TIFF, TURNED, Notes, UnreadableImageError, read_image
 from ...errors import InputError, suggest
 from ...spec import Modality
 from ...tables import UNNAMED, read_table
 from ...tables.target import class_names
 from ..datasets import FILES
-from .masks import read_mask
+from .masks import check_place, read_mask
 
 IMAGE, MASK, LABEL, SPLIT, VOLUME = "image", "mask", "label", "split", "volume"  # columns
+FILE = "__file__"  # column with the `Origin` of each image while a table is read
 PARTS = {"train": "train", "val": "validation", "validation": "validation", "test": "test"}
 IMAGE_KEYS, MASK_KEYS = ("images", "image", "x", "X"), ("masks", "mask", "labels", "label", "y")
 STATISTICS = 1 << 28  # most values of images from which statistics are computed
@@ -45,6 +46,13 @@ class ImageFile:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.asarray(read_image(self.path), dtype=dtype)
+
+
+class Origin(NamedTuple):
+    """The file of an image, and the axis along which its volume was cut into slices; None for a whole file."""
+
+    path: Path
+    axis: int | None = None
 
 
 class ImageFiles:
@@ -198,18 +206,19 @@ class Reading(NamedTuple):
     memory: int
 
 
-def read_images(path: Path, how: Reading) -> pd.DataFrame:
+def read_images(path: Path, how: Reading, read: Callable[[Path], pd.DataFrame] = read_table) -> pd.DataFrame:
     """Read images into a table with one image per row.
 
     Args:
         path: A folder, a table of paths, ``.npz``, or one image file.
         how: Options of reading.
+        read: Reader of a table.
 
     Returns:
         The column ``image`` (arrays with the channels first, or objects of `ImageFile` if they do not fit into memory);
-        if available, ``mask`` (arrays or paths) and ``label``; for files, their names as ``sample``. ``split`` is the
-        official split of the files if ``frame.attrs["official_split"]`` is True. Slices of volumes also have ``volume``
-        and ``slice``.
+        if available, ``mask`` (arrays or paths) and ``label``; for files, their names as ``sample`` and an `Origin` in
+        the column `FILE`. ``split`` is the official split of the files if ``frame.attrs["official_split"]`` is True.
+        Slices of volumes also have ``volume`` and ``slice``.
 
     Raises:
         InputError: There is no image, or a file cannot be read; the error names it.
@@ -225,7 +234,7 @@ def read_images(path: Path, how: Reading) -> pd.DataFrame:
         mask = {MASK: [Path(how.masks)]} if how.masks else {}
         frame = pd.DataFrame({UNNAMED: [path.name], IMAGE: [path], **mask})
     else:
-        frame = _table(read_table(path), path, how)
+        frame = _table(read(path), path, how)
     attrs, frame = frame.attrs, _loaded(frame, how)
     frame.attrs = attrs
     return frame
@@ -297,10 +306,10 @@ def _loaded(frame: pd.DataFrame, how: Reading) -> pd.DataFrame:
 
     hidden, console = len(frame) < MANY or not sys.stderr.isatty(), Console(stderr=True)
     rows: list[dict[str, Any]] = []
-    lazy = False
+    lazy, notes = False, Notes()
     for row in track(frame.to_dict("records"), "reading images", console=console, transient=True, disable=hidden):
         try:
-            image = read_image(row[IMAGE])
+            image = read_image(row[IMAGE], notes=notes)
         except UnreadableImageError as error:
             if not how.skip_unreadable:
                 raise InputError(f"{error} (--data.skip_unreadable true)") from None
@@ -309,11 +318,20 @@ def _loaded(frame: pd.DataFrame, how: Reading) -> pd.DataFrame:
         if not rows and (lazy := image.nbytes * len(frame) > how.memory):
             log.info("the images exceed %.1f GB of memory; they are read from disk for each batch", how.memory / 1e9)
         if image.ndim == 4 and (how.axis is not None or (how.pages == "samples" and _is_tiff(row[IMAGE]))):
-            rows += _slices({str(key): value for key, value in row.items()}, image, how.axis or 0)
+            rows += _slices(
+                {**{str(key): value for key, value in row.items()}, FILE: Origin(row[IMAGE], how.axis or 0)},
+                image,
+                how.axis or 0,
+            )
         elif how.axis is not None:
             raise InputError(f"{row[IMAGE]}: axis is for volumes, but this image is of shape {image.shape}")
         else:
-            rows.append({**row, IMAGE: ImageFile(row[IMAGE], image.shape, checksum(image)) if lazy else image})
+            held = ImageFile(row[IMAGE], image.shape, checksum(image)) if lazy else image
+            rows.append({**row, IMAGE: held, FILE: Origin(row[IMAGE])})
+    for what, paths in notes.items():
+        log.info("%d of %d images (first: %s): %s", len(paths), len(frame), paths[0], what)
+    if TURNED in notes and MASK in frame:
+        log.warning("masks without an orientation of their own are taken as drawn on the turned images")
     if not rows:
         raise InputError(f"{frame[IMAGE].iloc[0]}: none of {len(frame)} images can be read")
     return pd.DataFrame(rows)
@@ -325,11 +343,20 @@ def _is_tiff(path: Path) -> bool:
 
 def _slices(row: dict[str, Any], image: np.ndarray, axis: int) -> Iterator[dict[str, Any]]:
     """One row per slice of a volume and of its mask."""
-    name, mask = row.pop(UNNAMED, row[IMAGE].name), row.get(MASK)
+    path = row[IMAGE]
+    name, mask = row.pop(UNNAMED, path.name), row.get(MASK)
     if mask is not None and (mask := read_mask(mask, str(mask))).shape != image.shape[1:]:
         raise InputError(f"{row[MASK]}: the mask is of shape {mask.shape}, the image {image.shape[1:]}")
+    check_place(row.get(MASK), path)
     for number, one in enumerate(np.moveaxis(image, axis + 1, 0)):
-        cells = {UNNAMED: f"{name} {number}", **row, IMAGE: one, VOLUME: name, "slice": number}
+        cells = {
+            UNNAMED: f"{name} {number}",
+            **row,
+            IMAGE: one,
+            VOLUME: name,
+            "slice": number,
+            FILE: Origin(path, axis),
+        }
         yield cells if mask is None else {**cells, MASK: np.take(mask, number, axis)}
 
 

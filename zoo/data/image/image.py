@@ -1,5 +1,6 @@
 """Data module of images and volumes with a label or a mask."""
 
+import logging
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,12 +14,14 @@ from ...encode import to_tensor
 from ...errors import InputError, check_choice, check_range
 from ...spec import Modality, Target, modality_of
 from ...tables import UNNAMED
+from ...tables.target import class_names
 from ...training.tasks import task_of
 from ..base import IS_TEST, Batch, Dataset, Source, UnsplitDataset
 from ..datasets import downloaded
 from ..frame import FrameData
 from .augment import Augmentation, Flip
 from .files import (
+    FILE,
     IMAGE,
     LABEL,
     MASK,
@@ -26,6 +29,7 @@ from .files import (
     VOLUME,
     ImageFile,
     ImageFiles,
+    Origin,
     Reading,
     checksum,
     common_shape,
@@ -33,10 +37,23 @@ from .files import (
     pooled,
     read_images,
 )
-from .masks import encode_masks, find_classes, read_masks
+from .masks import (
+    check_place,
+    find_classes,
+    harmonised,
+    in_files,
+    mask_codes,
+    read_masks,
+    stacked,
+    trained_classes,
+    value_of,
+)
 
 MEMORY = 2 << 30  # most bytes of images held in memory; more are read for each batch
 MOST_VALUES, CHUNK = 4096, 256  # most values of an image as input of baselines; images processed at a time
+CLASSES = (None, "binary", "multiclass")  # kinds of target for which whole numbers name classes
+
+log = logging.getLogger("zoo")
 
 
 class ImageData(FrameData):
@@ -47,9 +64,12 @@ class ImageData(FrameData):
     - A table (CSV, TSV, Parquet) with a column of paths, relative to the folder of the table.
     - ``.npz`` with ``images`` and ``labels`` (or ``masks``); other arrays with one value per sample become columns. The
       official split of MedMNIST files (``train_images``, ...) and of such folders is used.
-    - PNG, JPEG, BMP, TIFF and NIfTI files, or one file with many pages or slices. Each page of a TIFF is a sample.
+    - PNG, JPEG, BMP, TIFF and NIfTI files, or one file with many pages or slices. Each page of a TIFF is a sample. See
+      `zoo.encode.image_file.read_image` for orientation, depth and kinds of colour.
 
-    Images of more than 2 GB in total are read from disk for each batch. Identical images always share a split.
+    Masks have one value or one colour per class. Those that mark one foreground as 0/1, 0/255 or black and one colour
+    are taken together. Images of more than 2 GB in total are read from disk for each batch. Identical images always
+    share a split.
 
     Args:
         path: A file, a folder, or the name of a data set with a card (``vessels_simulated``).
@@ -58,8 +78,8 @@ class ImageData(FrameData):
         classes: Names of the labels 0, 1, ... Default: those in the card of the data set.
         masks: Masks for segmentation: a column of a table, an array of an ``.npz``, a folder beside ``images``, or a
             file for a single image file.
-        mask_classes: Name of each value of the masks, the background first: ``{0: background, 1: vessel}``. By default
-            the values that occur.
+        mask_classes: Name of each value of the masks, the background first: ``{0: background, 1: vessel}``, or of each
+            colour: ``{"#000000": background, "#ff0000": vessel}``. By default the values that occur.
         size: Height and width (or depth, height and width) to which all images are scaled. By default all images must
             have the same size.
         pages: Whether pages of a TIFF are ``samples`` or one ``volume``.
@@ -91,7 +111,7 @@ class ImageData(FrameData):
         image: str = IMAGE,
         classes: list[str] | None = None,
         masks: str | None = None,
-        mask_classes: dict[int, str] | None = None,
+        mask_classes: dict[int | str, str] | None = None,
         size: list[int] | None = None,
         pages: Literal["samples", "volume"] = "samples",
         axis: int | None = None,
@@ -115,7 +135,8 @@ class ImageData(FrameData):
         if size is not None and (len(size) not in (2, 3) or min(size) < 1):
             raise InputError(f"size must be height and width, or depth, height and width, in pixels: {size}")
         self.masks = masks or (self.card.get("masks") if target is None else None)
-        self.mask_classes = mask_classes or self.card.get("mask_classes")
+        given = mask_classes or self.card.get("mask_classes") or {}
+        self.mask_classes = {value_of(value): str(name) for value, name in given.items()}
         self.classes, self.size = classes or self.card.get("classes"), size
         self.group, self.target_given = self.group or self.card.get("group"), self.target is not None
         self.reading = Reading(image, self.masks, axis, pages, skip_unreadable, MEMORY)
@@ -135,7 +156,7 @@ class ImageData(FrameData):
 
     def read_file(self, path: Path) -> pd.DataFrame:
         """Images as a table with one image per row."""
-        frame = read_images(path, self.reading)
+        frame = read_images(path, self.reading, self.read_table)
         if UNNAMED in frame and str(path) == self.test_path:  # both files may have the same names
             frame[UNNAMED] = [f"{path.name}/{name}" for name in frame[UNNAMED]]
         return frame
@@ -156,6 +177,11 @@ class ImageData(FrameData):
         names = dict(enumerate(self.classes or []))
         if self.target in frame and self.classes and frame[self.target].dropna().isin([*names, *map(str, names)]).all():
             frame[self.target] = frame[self.target].map(lambda code: names[int(code)], na_action="ignore")
+        kind = self.trained["target"]["kind"] if self.trained else self.target_kind
+        if self.target == LABEL and LABEL in frame and kind in CLASSES:
+            labels, frame[LABEL] = frame[LABEL], class_names(frame[LABEL])
+            if not self.trained and labels.nunique() > 2 and not frame[LABEL].equals(labels):
+                log.info("whole numbers in %r are taken for classes; for a quantity, set target_kind regression", LABEL)
         return frame
 
     def _frame_with_test(self) -> pd.DataFrame:
@@ -163,16 +189,26 @@ class ImageData(FrameData):
         if self._segments(frame):
             if MASK not in frame:
                 raise InputError(f"{self.path}: there are no masks {self.masks or ''}; give --data.masks")
-            frame[MASK] = read_masks(frame[MASK], self._named(frame).index, self.path)
+            names = self._named(frame).index
+            masks = read_masks(frame[MASK], names, self.path)
+            for mask, origin in zip(frame[MASK], frame.get(FILE, []), strict=False):
+                check_place(mask, origin.path)
+            frame[MASK] = masks if self.mask_classes else harmonised(masks, names, self.path)
         return frame
 
     def frame(self) -> pd.DataFrame:
         """All images; neither target nor masks are required."""
+        return self.frame_and_files()[0]
+
+    def frame_and_files(self) -> tuple[pd.DataFrame, list[Origin]]:
+        """The table of `frame`, and the file of the image in each row; none for arrays."""
         reading, self.reading = self.reading, self.reading._replace(masks=None)
         try:
-            return super().frame().drop(columns=[IS_TEST, MASK], errors="ignore")
+            frame = super().frame()
         finally:
             self.reading = reading
+        origins = list(frame[FILE]) if FILE in frame else []
+        return frame.drop(columns=[IS_TEST, MASK, FILE], errors="ignore"), origins
 
     def _named(self, frame: pd.DataFrame) -> pd.DataFrame:
         return frame.set_index(name) if (name := self._id(frame)) else frame
@@ -188,9 +224,17 @@ class ImageData(FrameData):
         if self.target_kind == "none":
             return super().find_target(frame)
         if self._segments(frame):
-            if self.mask_classes is None:
+            if not self.mask_classes:
                 self.mask_classes = find_classes(frame[MASK], self.path)
-            return Target(kind="segmentation", name=MASK, classes=list(map(str, self.mask_classes.values())), unit="")
+                found = ", ".join(f"{in_files(value)} {name}" for value, name in self.mask_classes.items())
+                log.info("classes of the masks: %s (--data.mask_classes names them)", found)
+            return Target(
+                kind="segmentation",
+                name=MASK,
+                classes=list(self.mask_classes.values()),
+                unit="",
+                values=[in_files(value) for value in self.mask_classes],
+            )
         if self.target == LABEL and LABEL not in frame and not self.target_given:
             raise InputError(
                 f"{self.path}: there is no target: put the images into one folder per class, or give "
@@ -202,12 +246,16 @@ class ImageData(FrameData):
         """Class codes, continuous values, or masks: uint8 ``(samples, *spatial)``."""
         if not task_of(target).per_pixel:
             return super().encode_target(frame, target)
-        classes = self.mask_classes or find_classes(frame[MASK], self.path)
+        classes = self.mask_classes
+        if self.trained:
+            known = classes or dict(zip(map(value_of, target.get("values", [])), target["classes"], strict=False))
+            classes = trained_classes(frame[MASK], target["classes"], known)
         shapes = [cell.shape[1:] for cell in frame[IMAGE]]
         size = modality_of(self.trained)["shape"][1:] if self.trained else self.size or shapes[0]
-        codes = {int(value): str(name) for value, name in classes.items()}
         names = self._named(frame).index
-        return encode_masks(frame[MASK], shapes, names, codes, target["classes"], self.path, size)
+        codes = mask_codes(frame[MASK], shapes, names, classes, target["classes"], self.path)
+        self.full_masks = codes if any(code.shape != tuple(size) for code in codes) else None
+        return stacked(codes, size)
 
     def modality(self, frame: pd.DataFrame) -> Modality:
         """Channels and size of the images."""
@@ -229,7 +277,7 @@ class ImageData(FrameData):
     def apply_split(self, unsplit: UnsplitDataset) -> Dataset:
         """Split the samples, and remove the columns of images and masks."""
         dataset = super().apply_split(unsplit)
-        dataset.samples = dataset.samples.drop(columns=[IMAGE, MASK], errors="ignore")
+        dataset.samples = dataset.samples.drop(columns=[IMAGE, MASK, FILE], errors="ignore")
         return dataset
 
     def _statistics_rows(self) -> Tensor:

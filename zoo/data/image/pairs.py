@@ -15,7 +15,7 @@ from ...spec import Modality, Target
 from ..base import IS_TEST, Batch
 from ..frame import FrameData
 from .augment import Flip
-from .files import IMAGE, IMAGE_KEYS, MASK, MASK_KEYS, channels_first, common_shape
+from .files import FILE, IMAGE, IMAGE_KEYS, MASK, MASK_KEYS, channels_first, common_shape
 from .image import ImageData
 
 OUTPUT = "output image"  # column
@@ -124,7 +124,7 @@ class ImagePairData(ImageData):
 
     def frame(self) -> pd.DataFrame:
         """All input images; target images are not required."""
-        return FrameData.frame(self).drop(columns=[IS_TEST, OUTPUT], errors="ignore")
+        return FrameData.frame(self).drop(columns=[IS_TEST, OUTPUT, FILE], errors="ignore")
 
     def _segments(self, frame: pd.DataFrame) -> bool:
         return False

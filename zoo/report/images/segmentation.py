@@ -13,6 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from ...data import Data
+from ...encode.image import nearest
 from ...models.predict.segmenter import Segmenter
 from ...training.segmentation import scores_of_masks
 from ..evaluation import Evaluation, evaluates
@@ -35,7 +36,7 @@ def evaluate_masks(model: Segmenter, data: Data, splits: list[str]) -> Evaluatio
         - Predictions, one row per image: ``split``, and ``METRIC_CLASS`` for each metric of
           `zoo.training.segmentation.scores_of_masks` and each foreground class.
         - Scores: the mean over images and foreground classes, without NaN; with several foreground classes also
-          ``dice_CLASS``, the mean over images.
+          ``dice_CLASS``, the mean over images. Masks of scaled images are scored in the size of their files.
         - Figures: outlines of six evenly spaced images of the last split, and the Dice coefficient of each image.
     """
     content, classes = data.dataset, model.spec["target"]["classes"]
@@ -52,7 +53,7 @@ def evaluate_masks(model: Segmenter, data: Data, splits: list[str]) -> Evaluatio
             masks = {type(model).__name__: model.masks(model(x.to(model.device))).cpu()} | _predict(references, x)
             names = content.samples.index[rows.numpy()]
             for name, mask in masks.items():
-                parts[name, split].append(_by_class(scores_of_masks(mask, y, len(classes)), classes, names))
+                parts[name, split].append(_by_class(_scores(mask, y, rows, data, len(classes)), classes, names))
             ours = masks[type(model).__name__]
             for i in torch.isin(rows, shown).nonzero()[:, 0].tolist() if split == splits[-1] else []:
                 examples.append(Example(str(names[i]), x[i].numpy(), y[i].numpy(), ours[i].numpy()))
@@ -73,6 +74,17 @@ def evaluate_masks(model: Segmenter, data: Data, splits: list[str]) -> Evaluatio
             "dice": lambda name: dice_of_images(predictions, target, f"{name}: Dice of each image"),
         },
     )
+
+
+def _scores(masks: Tensor, y: Tensor, rows: Tensor, data: Data, classes: int) -> dict[str, Tensor]:
+    """Metrics of predicted masks, each in the size of the file of its true mask."""
+    if data.full_masks is None:
+        return scores_of_masks(masks, y, classes)
+    each = []
+    for mask, row in zip(masks, rows.tolist(), strict=True):
+        truth = torch.from_numpy(data.full_masks[row])
+        each.append(scores_of_masks(nearest(mask, truth.shape)[None], truth[None], classes))
+    return {metric: torch.cat([values[metric] for values in each]) for metric in each[0]}
 
 
 def _by_class(values: dict[str, Tensor], classes: list[str], names: pd.Index) -> pd.DataFrame:
