@@ -102,18 +102,19 @@ def _without_label(headers: pd.Series, found: pd.Series) -> str:
 def _doubt(headers: pd.Series, found: pd.Series, numbers: bool) -> str:
     """Why it is doubtful that the last words of the headers are labels; otherwise an empty string."""
     numeric, different = bool(found.str.fullmatch(NUMBER).all()), found.nunique()
-    if numeric and numbers:
+    words = headers.str.replace(r"\s*\|\s*", "|", regex=True).str.split().str.len()
+    measured = numeric and (found.astype("float64") % 1 != 0).any() and (words == 1).all()
+    if numeric and (numbers or measured):
         return ""
-    words = headers.str.replace(r"\s*\|\s*", "|", regex=True).str.strip().str.split().str.len()
     for doubtful, what in (
         (found.str.contains("[=:]"), "is not a plain word"),
         (~found.str.contains(r"\w"), "has no letter or digit"),
         (
-            numeric and different > MOST_NUMBERS and ((words > 1) | (found.astype("float64") % 1 == 0).all()),
+            numeric and different > MOST_NUMBERS,
             "is a number (if it is to be predicted, give --data.target_kind regression)",
         ),
         (words > 2, "belongs to a description of several words"),
-        (not numeric and different > max(2, len(found) // 2), f"is one of {different} different ones"),
+        (different > max(2, len(found) // 2), f"is one of {different} different ones"),
     ):
         if (at := np.broadcast_to(np.asarray(doubtful), len(found))).any():
             header, word = headers[at].iloc[0], found[at].iloc[0]

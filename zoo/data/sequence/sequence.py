@@ -35,8 +35,9 @@ class SequenceData(FrameData):
     """DNA sequences with a label: FASTA (also gzipped), CSV, TSV or Parquet, or a packaged data set by name.
 
     A FASTA file has the label in each header (``>seq1|EI``, ``>seq1 EI``); a folder has one FASTA file per class, named
-    after it. It is said which words were taken as labels, and where that is doubtful, as in ``>seq1 len=60``, the file
-    is refused until ``label`` or ``target_kind`` settles it. Exact duplicates and reverse complements among the samples always share a split.
+    after it. The log states which words were taken as labels; where that is doubtful, as in ``>seq1 len=60``, the file
+    is refused until ``label`` or ``target_kind`` settles it. Exact duplicates and reverse complements among the samples
+    always share a split.
 
     Args:
         path: A file, a folder, or the name of a data set with a card (``splice``).
@@ -117,17 +118,14 @@ class SequenceData(FrameData):
         """Encoded targets; the log states which words of FASTA headers were taken as labels."""
         y = super().encode_target(frame, target)
         if target["name"] == FASTA_LABEL and is_fasta(Path(self.path)) and self.negatives == "none":
-            word = (
-                f"the part of each header that matches {self.label!r}" if self.label else "the last word of each header"
-            )
             labels = frame[FASTA_LABEL]
-            counts = labels.value_counts(sort=False)
-            found = (
-                ", ".join(f"{name} ({counts[name]})" for name in target["classes"])
-                if target["classes"]
-                else f"{labels.min():g} to {labels.max():g}"
-            )
-            log.info("%s: %s is taken as its label: %s", self.path, word, found)
+            if target["classes"]:
+                counts = labels.value_counts()
+                found = ", ".join(f"{name} ({counts.get(name, 0)})" for name in target["classes"])
+            else:
+                found = f"{labels.min():g} to {labels.max():g}"
+            which = f"that matches {self.label!r}" if self.label else "after its last space or |"
+            log.info("%s: the part of each header %s is taken as label: %s", self.path, which, found)
         return y
 
     def _with_shuffled(self, frame: pd.DataFrame, path: str) -> pd.DataFrame:
