@@ -95,7 +95,7 @@ class SequenceData(FrameData):
         if not self.card and (Path(path).is_dir() or is_fasta(Path(path))):
             self.target, self.id = self.target or FASTA_LABEL, self.id or "record"
         if negatives != "none":
-            self.target, self.group = self.target or "label", self.group or SOURCE
+            self.target, self.group = self.target or FASTA_LABEL, self.group or SOURCE
 
     def read_file(self, path: Path) -> pd.DataFrame:
         """Read FASTA or a table, and generate negatives as requested."""
@@ -110,7 +110,7 @@ class SequenceData(FrameData):
 
     def check_column(self, frame: pd.DataFrame, name: str, role: str) -> None:
         """Raise an `InputError` if there is no such column; for the labels of a FASTA file, it states why."""
-        if name == FASTA_LABEL and role == "target" and self._no_label:
+        if name == FASTA_LABEL and role == "target" and self._no_label and self.negatives == "none":
             raise InputError(self._no_label)
         super().check_column(frame, name, role)
 
