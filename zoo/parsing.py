@@ -265,9 +265,16 @@ class CLI(LightningCLI):
 
     def make_fold(self, folds: int, fold: int, repeat: int) -> Data:
         """One fold of a cross-validation; the file is read once for all folds."""
+        return self._all_folds(folds).for_fold(fold, repeat)
+
+    def check_folds(self, folds: int, repeats: int) -> None:
+        """Refuse a cross-validation of which any fold cannot be trained on."""
+        self._all_folds(folds).check_folds(repeats)
+
+    def _all_folds(self, folds: int) -> Data:
         if self._whole is None or self._whole.folds != folds:
             self._whole = self.make_data(folds=folds)
-        return self._whole.for_fold(fold, repeat)
+        return self._whole
 
     def make_model(self, data: Data) -> Model:
         """A new model for these data."""
