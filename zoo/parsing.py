@@ -56,8 +56,8 @@ DUMPING: ContextVar[bool] = ContextVar("DUMPING", default=False)
 
 
 def as_typed(text: str) -> Any:
-    """Content of YAML with all values as text, for jsonargparse; while it dumps options, values have their types."""
-    content = yaml.load(text, Loader=files.Loader if DUMPING.get() else TextLoader)
+    """Content of YAML with all values as text, for jsonargparse; what it dumped itself has the types of PyYAML."""
+    content = yaml.load(text, Loader=yaml.SafeLoader if DUMPING.get() else TextLoader)
     # Text such as "{a, b}" or "a:" has no values, which does not make it a mapping.
     empty = isinstance(content, dict) and content and all(value is None for value in content.values())
     return text if empty and "\n" not in text else content
@@ -73,7 +73,7 @@ class Parser(LightningArgumentParser):
         super().__init__(*args, allow_abbrev=False, **{"parser_mode": AS_TYPED, **kwargs})
 
     def dump(self, *args: Any, **kwargs: Any) -> Any:
-        """The options as YAML; jsonargparse reads those of each class again while it dumps, with their types."""
+        """The options as YAML; while jsonargparse dumps, it reads those of each class again."""
         token = DUMPING.set(True)
         try:
             return super().dump(*args, **kwargs)
