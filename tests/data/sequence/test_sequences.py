@@ -228,6 +228,7 @@ LABELS: dict[str, tuple[str, dict[str, object], list[str]]] = {
     "bar": (">r{i}|{c}", {}, ["bound", "free"]),
     "blank": (">r{i} {c}", {}, ["bound", "free"]),
     "blanks and bar": (">r{i} | {c} ", {}, ["bound", "free"]),
+    "bar after a description": (">r{i} Homo sapiens|{c}", {}, ["bound", "free"]),
     "codes": (">r{i}|0{n}", {}, ["00", "01"]),
     "numbers of classes": (">r{i} {n}", {}, ["0", "1"]),
     "exponents": (">r{i} 1E{n}", {}, ["1E0", "1E1"]),

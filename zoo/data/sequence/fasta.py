@@ -22,6 +22,7 @@ OTHERS = {
 }
 OTHER_SUFFIXES = {".fastq", ".fq", ".gb", ".gbk", ".genbank", ".embl"}
 NUMBER = r"[-+]?(?:0|[1-9]\d*)?(?:\.\d+)?(?:[eE]-\d+)?(?<=\d)"  # 01 and 1E1 are names
+DESCRIPTION = r"[^\s|]\s+[^\s|]+\s+[^\s|]+\s*$"  # the last word follows others, without a |
 MOST_NUMBERS = 10  # different whole numbers that are taken as classes
 REMEDY = (
     "give --data.label REGEX with the label as its group, such as 'class=(\\w+)', a folder with one FASTA file per "
@@ -84,9 +85,11 @@ def read_fasta(
     names = headers.str.replace(label or LAST_WORD, "", regex=True).str.split(n=1).str[0]
     if names.notna().all() and names.is_unique:
         records["record"] = names
-    values = found.astype("float64") if found.str.fullmatch(NUMBER).all() and not set(found) <= set(classes) else None
-    if values is not None and (numbers or (values % 1 != 0).any() or values.nunique() > MOST_NUMBERS):
-        return _unique(records[["record", "sequence"]].assign(label=values), path)
+    labels = found.drop_duplicates()
+    if labels.str.fullmatch(NUMBER).all() and not set(labels) <= set(classes):
+        values = found.astype("float64")
+        if numbers or (values % 1 != 0).any() or len(labels) > MOST_NUMBERS:
+            found = values
     return _unique(records[["record", "sequence"]].assign(label=found), path)
 
 
@@ -101,24 +104,26 @@ def _without_label(headers: pd.Series, found: pd.Series) -> str:
 
 def _doubt(headers: pd.Series, found: pd.Series, numbers: bool) -> str:
     """Why it is doubtful that the last words of the headers are labels; otherwise an empty string."""
-    numeric, different = bool(found.str.fullmatch(NUMBER).all()), found.nunique()
-    words = headers.str.replace(r"\s*\|\s*", "|", regex=True).str.split().str.len()
-    measured = numeric and (found.astype("float64") % 1 != 0).any() and (words == 1).all()
-    if numeric and (numbers or measured):
+    labels = found.drop_duplicates()
+    numeric, lone = bool(labels.str.fullmatch(NUMBER).all()), not headers.str.contains(r"[^\s|]\s+[^\s|]").any()
+    if numeric and (numbers or (lone and (labels.astype("float64") % 1 != 0).any())):
         return ""
     for doubtful, what in (
-        (found.str.contains("[=:]"), "is not a plain word"),
-        (~found.str.contains(r"\w"), "has no letter or digit"),
+        (labels.str.contains("[=:]"), "is not a plain word"),
+        (~labels.str.contains(r"\w"), "has no letter or digit"),
         (
-            numeric and different > MOST_NUMBERS,
+            numeric and len(labels) > MOST_NUMBERS,
             "is a number (if it is to be predicted, give --data.target_kind regression)",
         ),
-        (words > 2, "belongs to a description of several words"),
-        (different > max(2, len(found) // 2), f"is one of {different} different ones"),
+        (headers.str.contains(DESCRIPTION), "belongs to a description of several words"),
+        (len(labels) > max(2, len(found) // 2), f"is one of {len(labels)} different ones"),
     ):
-        if (at := np.broadcast_to(np.asarray(doubtful), len(found))).any():
-            header, word = headers[at].iloc[0], found[at].iloc[0]
-            return f"it is not clear which word is the label: in the header {header!r}, {word!r} {what}; {REMEDY}"
+        if np.any(doubtful):
+            first = doubtful.idxmax() if isinstance(doubtful, pd.Series) else 0
+            return (
+                f"it is not clear which word is the label: in the header {headers[first]!r}, {found[first]!r} {what}; "
+                f"{REMEDY}"
+            )
     return ""
 
 
