@@ -225,15 +225,15 @@ def test_negatives_of_intervals(negatives: str, genome: dict[str, str]) -> None:
 
 LABELS: dict[str, tuple[str, dict[str, object], list[str]]] = {
     # header of record i of two classes: (options, classes or words of the error)
-    "bar": (">r{i}|{c}", {}, ["bound", "free"]),
-    "blank": (">r{i} {c}", {}, ["bound", "free"]),
-    "blanks and bar": (">r{i} | {c} ", {}, ["bound", "free"]),
-    "bar after a description": (">r{i} Homo sapiens|{c}", {}, ["bound", "free"]),
+    "bar": (">r{i}|{c}", {}, ["free", "bound"]),
+    "blank": (">r{i} {c}", {}, ["free", "bound"]),
+    "blanks and bar": (">r{i} | {c} ", {}, ["free", "bound"]),
+    "bar after a description": (">r{i} Homo sapiens|{c}", {}, ["free", "bound"]),
     "codes": (">r{i}|0{n}", {}, ["00", "01"]),
     "numbers of classes": (">r{i} {n}", {}, ["0", "1"]),
     "exponents": (">r{i} 1E{n}", {}, ["1E0", "1E1"]),
-    "missing as a name": (">r{i}|{m}", {}, ["NA", "None"]),
-    "pattern": (">r{i} class={c} len=30", {"label": r"class=(\w+)"}, ["bound", "free"]),
+    "missing as a name": (">r{i}|{m}", {}, ["None", "NA"]),
+    "pattern": (">r{i} class={c} len=30", {"label": r"class=(\w+)"}, ["free", "bound"]),
 }
 DOUBTFUL = {
     "key and value": (">r{i} len={i}", "'len=0' is not a plain word"),
@@ -304,9 +304,9 @@ def test_a_new_file_has_the_labels_of_the_training(records: pd.DataFrame, here: 
     spec = SequenceData("a.fa").spec
     Path("new.fa").write_text(f">a|free\n{'A' * 30}\n>b|bound\n{'C' * 30}\n>c|free\n{'AC' * 15}\n")
     data = SequenceData("new.fa").conform(spec, external=True)
-    assert data.dataset.y.tolist() == [1, 0, 1]
+    assert data.dataset.y.tolist() == [0, 1, 0]
     Path("new.fa").write_text(f">a|free\n{'A' * 30}\n>b|other\n{'C' * 30}\n")
-    with pytest.raises(InputError, match="'other' is not one of the classes bound, free"):
+    with pytest.raises(InputError, match="'other' is not one of the classes free, bound"):
         _ = SequenceData("new.fa").conform(spec, external=True).dataset
 
 
