@@ -106,6 +106,7 @@ def crossval(args: list[str], folds: int, repeats: int, show: bool = True) -> pd
     check_range("folds", folds, 2)
     check_range("repeats", repeats, 1)
     folder = cli.run or Path(cli.config.trainer.default_root_dir) / cli.name / "crossval"
+    cli.check_folds(folds, repeats)
     results = []
     for repeat in range(repeats):
         for fold in range(folds):

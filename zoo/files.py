@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -15,6 +16,27 @@ from .errors import InputError, suggest
 
 HERE = Path(__file__).parent
 BEST, LAST, LAYERS = "checkpoints/best.ckpt", "checkpoints/last.ckpt", "layers.txt"
+
+
+class Loader(yaml.SafeLoader):
+    """YAML where ``no``, ``yes``, ``on``, ``off``, dates, ``12:30`` and ``01`` are text, since they may name levels.
+
+    Only ``true`` and ``false``, decimal numbers and ``null`` have a type, as in the core schema of YAML 1.2.
+    """
+
+
+TYPES = {
+    "null": (r"null|~|", ["n", "~", ""]),
+    "bool": (r"true|false|True|False", list("tfTF")),
+    "int": (r"[-+]?(?:0|[1-9][0-9]*)", list("-+0123456789")),
+    "float": (
+        r"[-+]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*|(?=[eE]))|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[-+]?\.inf|\.nan",
+        list("-+.0123456789"),
+    ),
+}
+Loader.yaml_implicit_resolvers = {"<": yaml.SafeLoader.yaml_implicit_resolvers["<"]}
+for name, (pattern, starts) in TYPES.items():
+    Loader.add_implicit_resolver(f"tag:yaml.org,2002:{name}", re.compile(f"(?:{pattern})$"), starts)
 
 
 def folder(kind: str) -> Path:
@@ -93,7 +115,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         InputError: The file is not YAML, or not a mapping.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=Loader)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not readable as YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):

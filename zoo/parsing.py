@@ -2,11 +2,12 @@
 
 import re
 from argparse import SUPPRESS
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, NoReturn
 
 import yaml
-from jsonargparse import Namespace
+from jsonargparse import Namespace, set_loader
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback, EarlyStopping
@@ -38,11 +39,46 @@ class _Refused(BaseException):
     """Carries a message past jsonargparse, which would wrap an ordinary exception in several lines."""
 
 
+class TextLoader(files.Loader):
+    """YAML whose values are the text as it was typed; jsonargparse converts them to the type of each option.
+
+    So names stay as they are in lists of text (``[no, yes]``, ``[1, 01, 0.10]``), and numbers are numbers where an
+    option takes numbers. Only an empty value is null; ``null`` is, where an option takes it.
+    """
+
+
+TextLoader.yaml_implicit_resolvers = {
+    "": [("tag:yaml.org,2002:null", re.compile("$"))],
+    "<": files.Loader.yaml_implicit_resolvers["<"],
+}
+AS_TYPED = "as typed"  # name of this way of reading
+DUMPING: ContextVar[bool] = ContextVar("DUMPING", default=False)
+
+
+def as_typed(text: str) -> Any:
+    """Content of YAML with all values as text, for jsonargparse; what it dumped itself has the types of PyYAML."""
+    content = yaml.load(text, Loader=yaml.SafeLoader if DUMPING.get() else TextLoader)
+    # Text such as "{a, b}" or "a:" has no values, which does not make it a mapping.
+    empty = isinstance(content, dict) and content and all(value is None for value in content.values())
+    return text if empty and "\n" not in text else content
+
+
+set_loader(AS_TYPED, as_typed, exceptions=(yaml.YAMLError,))
+
+
 class Parser(LightningArgumentParser):
-    """Parser that reports an error in one message, without the usage."""
+    """Parser that reports an error in one message, without the usage, and reads YAML by `as_typed`."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, allow_abbrev=False, **kwargs)
+        super().__init__(*args, allow_abbrev=False, **{"parser_mode": AS_TYPED, **kwargs})
+
+    def dump(self, *args: Any, **kwargs: Any) -> Any:
+        """The options as YAML; while jsonargparse dumps, it reads those of each class again."""
+        token = DUMPING.set(True)
+        try:
+            return super().dump(*args, **kwargs)
+        finally:
+            DUMPING.reset(token)
 
     def add_subclass_arguments(self, *args: Any, **kwargs: Any) -> Any:
         """Add options of a class except the spec of a model, which comes from the data."""
@@ -265,9 +301,16 @@ class CLI(LightningCLI):
 
     def make_fold(self, folds: int, fold: int, repeat: int) -> Data:
         """One fold of a cross-validation; the file is read once for all folds."""
+        return self._all_folds(folds).for_fold(fold, repeat)
+
+    def check_folds(self, folds: int, repeats: int) -> None:
+        """Refuse a cross-validation of which any fold cannot be trained on."""
+        self._all_folds(folds).check_folds(repeats)
+
+    def _all_folds(self, folds: int) -> Data:
         if self._whole is None or self._whole.folds != folds:
             self._whole = self.make_data(folds=folds)
-        return self._whole.for_fold(fold, repeat)
+        return self._whole
 
     def make_model(self, data: Data) -> Model:
         """A new model for these data."""

@@ -75,3 +75,26 @@ def test_crossval_reads_and_hashes_once(here: Path, monkeypatch: pytest.MonkeyPa
     table = pd.read_csv("runs/mlp_pima/crossval/crossval.csv")
     values = table[(table["model"] == "logistic regression") & (table["metric"] == "roc_auc")]["value"]
     assert values.nunique() == 6  # the folds differ
+
+
+def of_groups(text: str) -> list[str]:
+    Path("own.csv").write_text("group,x,outcome\n" + text)
+    return ["mlp_pima", "--data.path=own.csv", "--data.target=outcome", "--data.group=group"]
+
+
+def test_a_fold_without_a_class_is_refused_before_training(here: Path, zoo_fails: Callable[..., str]) -> None:
+    """All rows of a class belong to one group, which is the test set of one fold, perhaps the last."""
+    own = of_groups("".join(f"{i if i > 7 else 'one'},{i}.5,{'rare' if i < 8 else 'usual'}\n" for i in range(40)))
+    error = zoo_fails("crossval", *own, "--folds=5")
+    assert "fold" in error
+    assert "of 5: class 'rare' of 'outcome' has no training sample" in error
+    assert not Path("runs").exists()
+
+
+def test_folds_and_groups(here: Path, zoo_fails: Callable[..., str], caplog: pytest.LogCaptureFixture) -> None:
+    own = of_groups("".join(f"{i % 4},{i}.5,{'rare' if i < 3 else 'usual'}\n" for i in range(40)))
+    assert "5 folds need as many samples that are no duplicates (or groups), there are 4" in zoo_fails("crossval", *own)
+    assert "folds and the split in 'group' exclude each other" in zoo_fails("crossval", *own, "--data.split=group")
+    TableData("own.csv", target="outcome", folds=5).check_folds(2)
+    assert "class 'rare' has 3 samples, fewer than the 5 folds" in caplog.text
+    assert caplog.text.count("fewer than") == 1

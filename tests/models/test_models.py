@@ -237,6 +237,49 @@ def test_multiclass_scores_agree_with_scikit_learn() -> None:
     assert found["roc_auc"] == pytest.approx(sk.roc_auc_score(y, p, multi_class="ovr"), abs=1e-5)
 
 
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::RuntimeWarning")  # of scikit-learn, on one class
+def test_scores_of_degenerate_splits_agree_with_scikit_learn(classes: int) -> None:
+    rng = np.random.default_rng(0)
+    p, y = rng.dirichlet(np.ones(classes), 40), rng.integers(0, classes, 40)
+    constant, first = np.tile(np.eye(classes)[0] * 0.4 + 0.6 / classes, (40, 1)), np.zeros(40, int)
+    tied = np.round(p * 4) + 1e-9
+    splits = {
+        "one class predicted": (constant, y),
+        "one class predicted of a rare other": (constant, np.r_[first[1:], 1]),
+        "one class present": (p, first),
+        "one class present and predicted": (constant, first),
+        "another class predicted": (constant, first + 1),
+        "one class lacks": (p[y > 0], y[y > 0]),
+        "ties": (tied / tied.sum(1, keepdims=True), y),
+        "equal probabilities": (np.full((40, classes), 1 / classes), y),
+        "one row": (p[:1], y[:1]),
+    }
+    target = spec_of("binary" if classes == 2 else "multiclass")["target"]
+    for name, (prediction, truth) in splits.items():
+        found = scores(torch.tensor(prediction), torch.tensor(truth), target)
+        guess = prediction.argmax(1)
+        average: dict[str, object] = {"average": "binary" if classes == 2 else "macro", "zero_division": 0}
+        expected = {
+            "accuracy": sk.accuracy_score(truth, guess),
+            "balanced_accuracy": sk.balanced_accuracy_score(truth, guess),
+            "precision": sk.precision_score(truth, guess, **average),
+            "sensitivity": sk.recall_score(truth, guess, **average),
+            "f1": sk.f1_score(truth, guess, **average),
+            "mcc": sk.matthews_corrcoef(truth, guess),
+            "roc_auc": np.nan,
+            "average_precision": np.nan,
+        }
+        if classes == 2:
+            expected["specificity"] = sk.recall_score(truth, guess, pos_label=0, zero_division=0)
+        if len(np.unique(truth)) == classes:
+            ranked = prediction[:, 1] if classes == 2 else prediction
+            expected["roc_auc"] = sk.roc_auc_score(truth, ranked, multi_class="ovr")
+            onehot = truth if classes == 2 else np.eye(classes)[truth]
+            expected["average_precision"] = sk.average_precision_score(onehot, ranked)
+        assert {m: found[m] for m in expected} == pytest.approx(expected, abs=1e-5, nan_ok=True), name
+
+
 def test_regression_scores_and_undefined_ones() -> None:
     y, p = torch.tensor([1.0, 2.0, 3.0]), torch.tensor([1.0, 2.5, 2.75])
     found = scores(p, y, spec_of("regression")["target"])

@@ -21,6 +21,7 @@ from torch.utils.data import Dataset as TorchDataset
 from ..errors import InputError, check_choice, check_range
 from ..spec import Modality, Spec, Target
 from ..training.tasks import task_of
+from . import columns
 from . import split as splitting
 from .balance import Balance, class_weights, resample
 
@@ -197,6 +198,11 @@ class Data(LightningDataModule):
             raise InputError(f"fractions must be three shares of train, validation and test that sum to 1: {fractions}")
         if folds is not None and fractions[0] == 0:
             raise InputError("folds need a share of training rows in fractions")
+        if folds is not None and split:
+            raise InputError(
+                f"folds and the split in {split!r} exclude each other, since every fold would have that split; leave "
+                "out one of them (--data.split null)"
+            )
         self.fractions, self.split, self.group = list(fractions), split, group
         self.batch_size, self.num_workers, self.seed = batch_size, num_workers, seed
         self.folds, self.fold, self.repeat, self.balance = folds, fold, repeat, balance
@@ -323,6 +329,35 @@ class Data(LightningDataModule):
         data.fold, data.repeat = fold, repeat
         data.dataset = data.apply_split(unsplit)
         return data
+
+    def check_folds(self, repeats: int) -> None:
+        """Split the samples into all folds, so that a fold that cannot be trained on is refused before any training.
+
+        A warning names the smallest class if it has fewer samples than there are folds.
+
+        Raises:
+            InputError: There are more folds than samples or groups, or too few samples of a class for training.
+        """
+        assert self.folds is not None
+        unsplit, data, task = self._unsplit, copy.copy(self), task_of(self._unsplit.target)
+        labels = task.strata(unsplit.y, unsplit.target)
+        for data.repeat in range(repeats):
+            for data.fold in range(self.folds):
+                split = data.split_samples(unsplit.frame, unsplit.duplicates, labels)
+                columns.check_training(split, unsplit.target, unsplit.y, f"fold {data.fold + 1} of {self.folds}")
+        if not task.classified:
+            return
+        names = unsplit.target["classes"]
+        counts = np.bincount(unsplit.y[unsplit.y >= 0].numpy(), minlength=len(names))
+        if (fewest := int(counts.min())) < self.folds:
+            log.warning(
+                "class %r has %d samples, fewer than the %d folds: some test folds have none of it; with --folds %d or "
+                "fewer each has one",
+                names[int(counts.argmin())],
+                fewest,
+                self.folds,
+                fewest,
+            )
 
     @property
     def spec(self) -> Spec:

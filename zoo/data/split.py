@@ -97,7 +97,10 @@ def folds(
         InputError: More folds than groups.
     """
     if count > (most := len(np.unique(groups))):
-        raise InputError(f"{count} folds need as many samples that are no duplicates (or groups), not {most}")
+        raise InputError(
+            f"{count} folds need as many samples that are no duplicates (or groups), there are {most}; give --folds "
+            f"{most} or fewer"
+        )
     number = _deal(groups, labels, np.full(count, 1 / count), seed)
     split = np.where(number == fold, "test", "train").astype("<U10")
     rest = np.flatnonzero(number != fold)

@@ -119,6 +119,21 @@ def test_windows_are_centred_on_intervals(fasta: Path, message: Message) -> None
 VCF = "##fileformat=VCFv4.2\n##source=hand\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
 
 
+def test_vcf_with_iupac_letters_and_few_columns(here: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Alleles with ambiguous letters are skipped; neither the suffix nor columns after ALT are needed."""
+    header = "\ufeff##fileformat=VCFv4.2\r\n#CHROM\tPOS\tID\tREF\tALT\r\n"
+    rows = ["1\t5\trs1\tR\tG,T", "1\t6\t\ta\tG,Y", "1\t0\t.\tN\tC"]
+    for name in ("a.vcf", "a.vcf.bgz"):
+        content = (header + "\r\n".join(rows)).encode()
+        blocks = gzip.compress(content[:60]) + gzip.compress(content[60:]) + gzip.compress(b"")  # as bgzip writes
+        Path(name).write_bytes(blocks if name.endswith("bgz") else content)
+        frame = read_vcf(Path(name))
+        assert frame.to_numpy().tolist() == [["1", 6, ".", "A", "G"], ["1", 0, ".", "N", "C"]]
+        assert f"{name}: 3 of 5 alleles skipped: 3 with letters other than A, C, G, T and N" in caplog.text
+    Path("a.vcf").write_text(VCF + rows[0])
+    assert read_vcf(Path("a.vcf")).empty
+
+
 @pytest.mark.parametrize("suffix", ["vcf", "vcf.gz"])
 def test_vcf(suffix: str, here: Path, caplog: pytest.LogCaptureFixture) -> None:
     rows = [
@@ -140,7 +155,7 @@ def test_vcf(suffix: str, here: Path, caplog: pytest.LogCaptureFixture) -> None:
         ["chr1", 3, ".", "C", "G"],
         ["2", 7, "NA", "ACG", "A"],
     ]
-    assert "4 of 8 alleles skipped" in caplog.text
+    assert "4 of 8 alleles skipped: 1 overlapped by a deletion (*), 1 symbolic, 1 breakends, 1 none (.)" in caplog.text
 
 
 def test_vcf_counts_from_one(here: Path) -> None:
@@ -160,7 +175,8 @@ BAD_VCF: dict[str, tuple[str, list[str]]] = {
     "few columns": (VCF + "chr1\t5\t.\tA\tC\t.\t.\t.\nchr1\t5\t.\tA\n", ["line 5", "fewer than 5 columns"]),
     "position": (VCF + "chr1\t5\t.\tA\tC\nchr1\tx\t.\tA\tC\n", ["line 5: position 'x' is not a whole number"]),
     "reference": (VCF + "chr1\t5\t.\t-\tC\n", ["line 4: reference '-'"]),
-    "alternative": (VCF + "chr1\t5\t.\tA\tC,R\n", ["line 4: alternative 'R'"]),
+    "alternative": (VCF + "chr1\t5\t.\tA\tC,C/R\n", ["line 4: alternative 'C/R'"]),
+    "spaces": (VCF + "chr1 5 . A C . . .\n", ["line 4: fewer than 5 columns, which are separated by tabs"]),
     "symbolic alone": (VCF + "chr1\t5\t.\tA\t<DUP>\n", ["no variant has an alternative"]),
 }
 

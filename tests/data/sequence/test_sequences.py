@@ -223,6 +223,118 @@ def test_negatives_of_intervals(negatives: str, genome: dict[str, str]) -> None:
     assert not (codes[:100] == codes[100:]).all(1).any()
 
 
+LABELS: dict[str, tuple[str, dict[str, object], list[str]]] = {
+    # header of record i of two classes: (options, classes or words of the error)
+    "bar": (">r{i}|{c}", {}, ["free", "bound"]),
+    "blank": (">r{i} {c}", {}, ["free", "bound"]),
+    "blanks and bar": (">r{i} | {c} ", {}, ["free", "bound"]),
+    "bar after a description": (">r{i} Homo sapiens|{c}", {}, ["free", "bound"]),
+    "codes": (">r{i}|0{n}", {}, ["00", "01"]),
+    "numbers of classes": (">r{i} {n}", {}, ["0", "1"]),
+    "exponents": (">r{i} 1E{n}", {}, ["1E0", "1E1"]),
+    "missing as a name": (">r{i}|{m}", {}, ["None", "NA"]),
+    "pattern": (">r{i} class={c} len=30", {"label": r"class=(\w+)"}, ["free", "bound"]),
+}
+DOUBTFUL = {
+    "key and value": (">r{i} len={i}", "'len=0' is not a plain word"),
+    "coordinates": (">r{i} chr1:{i}00-{i}30", "'chr1:000-030' is not a plain word"),
+    "strand": (">r{i} {s}", "'+' has no letter or digit"),
+    "numbers": (">r{i} {i}", "'0' is a number (if it is to be predicted, give --data.target_kind regression)"),
+    "last of several words": (">r{i} chr1 {i}", "'0' is a number"),
+    "decimals after a description": (">r{i} score 0.{i}", "'0.0' is a number"),
+    "description": (">r{i} Homo sapiens {c}", "'free' belongs to a description of several words"),
+    "names": (">sp|r{i}|GENE{i}", "'GENE0' is one of 120 different ones"),
+    "nothing": (">r{i}", "no column 'label': the headers, such as 'r0', have no label"),
+}
+
+
+def headed(records: pd.DataFrame, header: str) -> None:
+    rows = [
+        header.format(i=i, n=i % 2, c=c, s="+-"[i % 2], m=["NA", "None"][i % 2]) for i, c in enumerate(records["label"])
+    ]
+    texts = zip(rows, records["sequence"], strict=True)
+    Path("a.fa").write_text("".join(f"{row}\n{text}\n" for row, text in texts))
+
+
+@pytest.mark.parametrize("case", LABELS)
+def test_labels_of_headers_are_classes_as_written(
+    case: str, records: pd.DataFrame, here: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    header, options, classes = LABELS[case]
+    headed(records, header)
+    with caplog.at_level(logging.INFO, "zoo"):
+        data = SequenceData("a.fa", **options)
+        assert data.spec["target"]["classes"] == classes
+    assert f"taken as label: {classes[0]} (60), {classes[1]} (60)" in caplog.text
+    assert data.samples.index[:2].tolist() == ["r0", "r1"]
+
+
+@pytest.mark.parametrize("case", DOUBTFUL)
+def test_doubtful_labels_are_refused_but_not_needed(
+    case: str, records: pd.DataFrame, here: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    header, words = DOUBTFUL[case]
+    headed(records, header)
+    with pytest.raises(InputError) as error:
+        _ = SequenceData("a.fa").spec
+    message = str(error.value)
+    assert message.startswith("a.fa: ")
+    assert words in message
+    assert "--data.label REGEX" in message
+    assert "--data.target_kind none" in message
+    assert "\n" not in message
+    name = header.split()[0].lstrip(">").format(i=0)
+    assert SequenceData("a.fa", target_kind="none").samples.index[0] == name
+    assert SequenceData("a.fa", negatives="shuffled").spec["target"]["classes"] == ["negative", "positive"]
+    frame = SequenceData("a.fa").frame()  # to predict
+    assert frame.index[0] == name
+    assert list(frame) == ["record", "sequence"]
+    assert "label" not in caplog.text
+
+
+def test_a_number_in_a_header_is_a_target_if_the_user_says_so(records: pd.DataFrame, here: Path) -> None:
+    headed(records, ">r{i} chr1:{i}00-{i}30(+) {i}")
+    data = SequenceData("a.fa", target_kind="regression")
+    assert data.spec["target"]["kind"] == "regression"
+    assert data.dataset.y.tolist() == list(range(120))
+
+
+def test_a_new_file_has_the_labels_of_the_training(records: pd.DataFrame, here: Path) -> None:
+    headed(records, ">r{i}|{c}")
+    spec = SequenceData("a.fa").spec
+    Path("new.fa").write_text(f">a|free\n{'A' * 30}\n>b|bound\n{'C' * 30}\n>c|free\n{'AC' * 15}\n")
+    data = SequenceData("new.fa").conform(spec, external=True)
+    assert data.dataset.y.tolist() == [0, 1, 0]
+    Path("new.fa").write_text(f">a|free\n{'A' * 30}\n>b|other\n{'C' * 30}\n")
+    with pytest.raises(InputError, match="'other' is not one of the classes free, bound"):
+        _ = SequenceData("new.fa").conform(spec, external=True).dataset
+
+
+def test_fasta_as_it_occurs(records: pd.DataFrame, here: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Byte-order mark, comments, CRLF, empty lines, positions, lower case, RNA, final ``*`` and gzip of any name."""
+    lines = [
+        f">{name} {label}\r\n;a comment\r\n 1 {text[:10].lower()} {text[10:20]}\r\n\r\n21 {text[20:]}*\r\n"
+        for name, text, label in zip(
+            ["0001", "1E1", "NA", *records["name"][3:]],
+            records["sequence"].str.replace("T", "U"),
+            records["label"],
+            strict=True,
+        )
+    ]
+    content = ("\ufeff; made by hand\r\n" + "".join(lines)).encode()
+    members = gzip.compress(content[:1000]) + gzip.compress(content[1000:]) + gzip.compress(b"")
+    for name, whole in {"a.fa": content, "b.fa": members, "c.FASTA.gz": members, "d.fa.bgz": members}.items():
+        Path(name).write_bytes(whole)
+        caplog.clear()
+        with caplog.at_level(logging.INFO, "zoo"):
+            data = SequenceData(name)
+            assert dna_text(data.dataset.x[torch.arange(120)]) == records["sequence"].tolist()
+        assert data.samples.index[:4].tolist() == ["0001", "1E1", "NA", "s3"]
+        for said in ("digits and blanks inside", "'*' at the end of 120", "U (RNA) is read as T"):
+            assert f"{name}: " in caplog.text
+            assert said in caplog.text
+
+
 SHORT = "".join(
     f">{i}|{'xy'[i % 2]}\n{a}{b}{c}{d}\n" for i, (a, b, c, d) in enumerate(product("ACGT", repeat=4))
 ).encode()
@@ -234,6 +346,13 @@ WRONG: dict[str, tuple[str, bytes, list[str], list[str]]] = {
         [],
         ["record 'a'", "position 3", "protein"],
     ),
+    "proteins": ("p.faa", b">a|x\nMKVAST\n>b|y\nDHRKVSMW\n", [], ["p.faa", "look like proteins"]),
+    "letters of proteins": ("p.fa", b">a|x\nMKLVEF\n>b|y\nDHRKQ\n", [], ["proteins (E, F, L, Q)"]),
+    "fastq": ("r.fastq.gz", gzip.compress(b"@r1\nACGT\n+\nIIII\n"), [], ["this is FASTQ", "seqtk seq -A"]),
+    "fastq called fasta": ("r.fa", b"@r1\nACGT\n+\nIIII\n", [], ["this is FASTQ"]),
+    "genbank": ("r.gb", b"LOCUS       X 4 bp DNA\nORIGIN\n 1 acgt\n//\n", [], ["this is GenBank", "SeqIO.convert"]),
+    "repeated name": ("a.fa", b">a x\nACGT\n>a y\nACGA\n", [], ["2 records are named 'a'"]),
+    "no name": ("a.fa", b">a|x\nACGT\n> \nACGA\n", [], ["record 2 has no name"]),
     "gap": ("a.fa", b">a|x\nACGT\n>b|y\nAC-T\n>c|x\nACGA\n>d|y\nACGC\n", [], ["position 3", "gap"]),
     "empty record": ("a.fa", b">a|x\nACGT\n>b|y\n>c|y\nACGT\n", [], ["'b|y'", "empty"]),
     "no label": ("a.fa", b">a|x\nACGT\n>b\nACGT\n>c|y\nACGT\n", [], ["'b'", "no label"]),

@@ -102,6 +102,9 @@ def test_explain_tells_effects_of_variants(here: Path, zoo_fails: Callable[..., 
     Path("v.vcf").write_text(head + "chr1\t106\t.\tA\tT\t.\t.\t.\n")
     assert "chr1:106" in zoo_fails("explain", "cnn1d_motif", "--vcf", "v.vcf", "--genome", "g.fa")
     assert "--genome" in zoo_fails("explain", "cnn1d_motif", "--vcf", "v.vcf")
+    Path("v.vcf").write_text(head + "chr1\t0\tend\tN\tT\t.\t.\t.\nchr1\t106\t.\tR\tT\t.\t.\t.\n")
+    main(["explain", "cnn1d_motif", "--vcf", "v.vcf", "--genome", "g.fa"])
+    assert pd.read_csv(OUT / "variants.csv").empty
 
 
 def test_what_does_not_fit_a_model(here: Path, zoo_fails: Callable[..., str]) -> None:

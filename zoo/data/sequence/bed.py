@@ -1,6 +1,5 @@
 """Intervals of a genome from BED files, and windows of equal length centred on them."""
 
-import gzip
 import io
 import re
 import zlib
@@ -12,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ...errors import InputError
+from .compressed import BYTE_ORDER_MARK, opened
 from .genome import Genome
 
 REQUIRED = ["chromosome", "start", "end"]
@@ -76,14 +76,13 @@ def read_bed(path: Path) -> pd.DataFrame:
 def _lines(path: Path) -> tuple[np.ndarray, list[bytes], bytes]:
     """Numbers and text of the lines with intervals, and the line that names columns, if any."""
     try:
-        content = path.read_bytes()
-        if content.startswith(b"\x1f\x8b"):
-            content = gzip.decompress(content)
+        with opened(path) as file:
+            content = file.read()
     except FileNotFoundError:
         raise InputError(f"no file {str(path)!r}") from None
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path}: cannot be read: {' '.join(str(error).split())[:200]}") from None
-    every = content.removeprefix(b"\xef\xbb\xbf").replace(b"\r", b"").split(b"\n")
+    every = content.removeprefix(BYTE_ORDER_MARK).replace(b"\r", b"").split(b"\n")
     header = next((line for line in every if line[:6].lower() == b"#chrom"), b"")
     kept = [bool(line.strip()) and not line.startswith(SKIPPED) for line in every]
     if not any(kept):

@@ -1,6 +1,7 @@
 """Data module of DNA sequences from FASTA files, tables with a sequence column, and packaged data sets."""
 
 import hashlib
+import logging
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,32 +15,36 @@ from ...encode import to_tensor
 from ...encode.dna import UNKNOWN, check_sequences, dna_codes, dna_text, reverse_complement
 from ...encode.kmer import kmer_counts
 from ...encode.one_hot import one_hot
-from ...errors import check_choice, check_range
-from ...spec import Modality
-from ...tables.reading import read_table
+from ...errors import InputError, check_choice, check_range
+from ...spec import Modality, Target
 from ..base import Batch, Source
 from ..frame import FrameData
-from .fasta import LABEL, is_fasta, read_fasta
+from .fasta import NO_LABEL, is_fasta, read_fasta
 from .negatives import dinucleotide_shuffle
 
 KMER = 5  # of the baseline
 CHUNK = 16_384  # sequences at a time
 POSITIVE, NEGATIVE = "positive", "negative"  # labels if negatives are generated
 SOURCE = "shuffled from"  # column of the row from which a negative was generated
+FASTA_LABEL = "label"  # column of the labels of a FASTA file
+
+log = logging.getLogger("zoo")
 
 
 class SequenceData(FrameData):
     """DNA sequences with a label: FASTA (also gzipped), CSV, TSV or Parquet, or a packaged data set by name.
 
     A FASTA file has the label in each header (``>seq1|EI``, ``>seq1 EI``); a folder has one FASTA file per class, named
-    after it. Exact duplicates and reverse complements among the samples always share a split.
+    after it. The log states which words were taken as labels; where that is doubtful, as in ``>seq1 len=60``, the file
+    is refused until ``label`` or ``target_kind`` settles it. Exact duplicates and reverse complements among the samples
+    always share a split.
 
     Args:
         path: A file, a folder, or the name of a data set with a card (``splice``).
         target: Column to predict; ``label`` for a FASTA file.
         sequence: Column of the sequences in a table.
         label: Regular expression whose group is the label in a FASTA header; by default its last word, after a space
-            or a ``|``.
+            or a ``|``, see `read_fasta`.
         negatives: For a file with positives only: ``shuffled`` generates one negative per sequence by a shuffle that
             preserves dinucleotide counts. A negative shares the split of its sequence.
         length: Bases of every sequence: shorter ones are padded with N at both ends, longer ones cropped to the centre.
@@ -49,7 +54,7 @@ class SequenceData(FrameData):
         shift: Augmentation: largest random shift of training sequences, in bases; N is inserted at the end.
         mask: Augmentation: fraction of random bases of training sequences replaced by N, different in each epoch, as
             regularisation; most useful with few sequences.
-        target_kind: binary, multiclass or regression; detected by default.
+        target_kind: binary, multiclass or regression; detected by default. ``none`` for sequences without labels.
         positive: The positive one of two classes; by default the last in alphabetical order.
         id: Column of unique sample names; for a FASTA file, the name of the record.
         test_path: Separate file of test samples; ``fractions`` then apply to training and validation only.
@@ -66,7 +71,7 @@ class SequenceData(FrameData):
         path: str,
         target: str | None = None,
         sequence: str = "sequence",
-        label: str = LABEL,
+        label: str | None = None,
         negatives: Literal["none", "shuffled"] = "none",
         length: int | None = None,
         reverse_complement: bool = False,
@@ -86,15 +91,42 @@ class SequenceData(FrameData):
         check_choice("negatives", negatives, ["none", "shuffled"])
         self.sequence, self.label, self.negatives, self.length = sequence, label, negatives, length
         self.reverse_complement, self.shift, self.mask = reverse_complement, shift, mask
+        self._no_label = ""  # why a FASTA file has no labels
         if not self.card and (Path(path).is_dir() or is_fasta(Path(path))):
-            self.target, self.id = self.target or "label", self.id or "record"
+            self.target, self.id = self.target or FASTA_LABEL, self.id or "record"
         if negatives != "none":
-            self.target, self.group = self.target or "label", self.group or SOURCE
+            self.target, self.group = self.target or FASTA_LABEL, self.group or SOURCE
 
     def read_file(self, path: Path) -> pd.DataFrame:
         """Read FASTA or a table, and generate negatives as requested."""
-        frame = read_fasta(path, self.label) if path.is_dir() or is_fasta(path) else read_table(path)
+        if path.is_dir() or is_fasta(path):
+            target = self.trained["target"] if self.trained else Target(kind="", name="", classes=[], unit="")
+            numbers = "regression" in (self.target_kind, target["kind"])
+            frame = read_fasta(path, self.label, target["classes"], numbers)
+            self._no_label = frame.attrs.pop(NO_LABEL, self._no_label)
+        else:
+            frame = self.read_table(path)
         return self._with_shuffled(frame, str(path)) if self.negatives == "shuffled" else frame
+
+    def check_column(self, frame: pd.DataFrame, name: str, role: str) -> None:
+        """Raise an `InputError` if there is no such column; for the labels of a FASTA file, it states why."""
+        if name == FASTA_LABEL and role == "target" and self._no_label and self.negatives == "none":
+            raise InputError(self._no_label)
+        super().check_column(frame, name, role)
+
+    def encode_target(self, frame: pd.DataFrame, target: Target) -> Tensor:
+        """Encoded targets; the log states which words of FASTA headers were taken as labels."""
+        y = super().encode_target(frame, target)
+        if target["name"] == FASTA_LABEL and is_fasta(Path(self.path)) and self.negatives == "none":
+            labels = frame[FASTA_LABEL]
+            if target["classes"]:
+                counts = labels.value_counts()
+                found = ", ".join(f"{name} ({counts.get(name, 0)})" for name in target["classes"])
+            else:
+                found = f"{labels.min():g} to {labels.max():g}"
+            which = f"that matches {self.label!r}" if self.label else "after its last space or |"
+            log.info("%s: the part of each header %s is taken as label: %s", self.path, which, found)
+        return y
 
     def _with_shuffled(self, frame: pd.DataFrame, path: str) -> pd.DataFrame:
         self.check_column(frame, self.sequence, "sequence")

@@ -1,5 +1,6 @@
 """Output of ``zoo explain`` for models of DNA: motifs, contributions of bases and effects of variants."""
 
+import logging
 from pathlib import Path
 from textwrap import fill
 from typing import cast
@@ -32,6 +33,8 @@ from .motif import Motif
 from .motif_files import write_jaspar, write_meme
 from .mutagenesis import mutagenesis, output_names
 from .variants import variant_effects
+
+log = logging.getLogger("zoo")
 
 SHOWN = 8  # sequences in the figure
 SHOWN_MOTIFS = 32  # motifs in the figure
@@ -126,7 +129,11 @@ def explain_variants(model: Supervised, request: Request) -> list[Path]:
     check_not_survival(model)
     if request.file is None or request.genome is None:
         raise InputError("--vcf needs --genome, the FASTA file of the reference genome")
-    effects = variant_effects(model, read_vcf(request.file), Genome(request.genome))
+    variants = read_vcf(request.file)
+    if ends := int((variants["position"] == 0).sum()):  # of a chromosome, by the definition of VCF
+        log.warning("%s: %d alleles at position 0, before the first base, skipped", request.file, ends)
+        variants = variants[variants["position"] > 0]
+    effects = variant_effects(model, variants, Genome(request.genome))
     with replacing(request.folder / "variants.csv") as path:
         effects.to_csv(path, index=False)
     return [request.folder / "variants.csv"]

@@ -40,6 +40,20 @@ def probabilities(output: Tensor, target: Target) -> Tensor:
     return output.softmax(1)
 
 
+def _mcc(confusion: Tensor) -> Tensor:
+    """Matthews correlation coefficient (Gorodkin 2004, doi:10.1016/j.compbiolchem.2004.09.006).
+
+    torchmetrics gives values between -1 and 1 where it is undefined, since only one class occurs or is predicted.
+
+    Args:
+        confusion: Counts of true (rows) and predicted classes, float64 ``shape=(classes, classes)``.
+    """
+    total, true, predicted = confusion.sum(), confusion.sum(1), confusion.sum(0)
+    scale = (total.square() - true.square().sum()) * (total.square() - predicted.square().sum())
+    covariance = confusion.trace() * total - true @ predicted
+    return torch.where(scale > 0, covariance / scale.sqrt(), 0.0)
+
+
 class Classes(Task):
     """Base class of both kinds of classification: ``y`` are integer class codes, -1 where missing."""
 
@@ -112,7 +126,9 @@ class Classes(Task):
         Returns:
             accuracy, balanced_accuracy, precision, sensitivity, specificity, f1, mcc, roc_auc, average_precision,
             brier, calibration_error (15 bins). For two classes the last is the positive one; for more they are
-            one-vs-rest macro-averages. NaN where a metric is undefined, such as the ROC with one class.
+            one-vs-rest macro-averages. NaN where a metric is undefined, such as the ROC with one class. In a split with
+            few classes, as in scikit-learn: balanced_accuracy is the mean over classes that occur, and mcc is 0 if all
+            rows have one class or all are predicted to.
         """
         count = len(target["classes"])
         binary = count == 2
@@ -123,15 +139,17 @@ class Classes(Task):
         ranked = predictions[:, 1].contiguous() if binary else predictions
         guess, all_present = predictions.argmax(1), len(y.unique()) == count
         truth = F.one_hot(y, count)
+        confusion = torch.bincount(y * count + guess, minlength=count**2).view(count, count).cpu().double()
+        recall = confusion.diagonal() / confusion.sum(1)
         calibration = {key: value for key, value in options.items() if key != "average"}
         result = {
             "accuracy": (guess == y).float().mean(),
-            "balanced_accuracy": M.accuracy(guess, y, **{**by_class, "average": "macro"}),
+            "balanced_accuracy": recall[confusion.sum(1) > 0].mean(),
             "precision": M.precision(guess, y, **options),
             "sensitivity": M.recall(guess, y, **options),
             "specificity": M.specificity(guess, y, **options),
             "f1": M.f1_score(guess, y, **options),
-            "mcc": M.matthews_corrcoef(guess, y, **by_class),
+            "mcc": _mcc(confusion),
             "roc_auc": M.auroc(ranked, y, **options) if all_present else float("nan"),
             "average_precision": M.average_precision(ranked, y, **options) if all_present else float("nan"),
             "brier": (predictions - truth).square().sum(1).mean() / (2 if binary else 1),
