@@ -20,7 +20,7 @@ from ..spec import Modality, Spec, Target, modality_of
 from ..tables.reading import BOOKS, read_table, suffix_of
 from ..tables.target import detect
 from ..tables.text import UNNAMED
-from ..tables.values import as_text
+from ..tables.values import level_codes
 from ..training.tasks import task_of
 from . import columns
 from .base import IS_TEST, Data, Dataset, Source, UnsplitDataset
@@ -75,7 +75,7 @@ class FrameData(Data):
         test_path: str | None = None,
         unlabelled: Literal["drop", "keep"] = "drop",
         event: str | None = None,
-        missing: dict[str, list[float | str]] | None = None,
+        missing: dict[str, list[str]] | None = None,
         exclude: list[str] | None = None,
         sheet: str | None = None,
         **shared: Any,
@@ -93,7 +93,8 @@ class FrameData(Data):
         self.units = {name: fact["unit"] for name, fact in self.facts.items() if "unit" in fact}
         self.id = id or self.card.get("id")
         own_missing = {name: fact["missing"] for name, fact in self.facts.items() if "missing" in fact}
-        self.missing_values: dict[str, list[float | str]] = own_missing if missing is None else missing
+        marks = own_missing if missing is None else missing
+        self.missing_values = {name: list(map(str, words)) for name, words in marks.items()}
 
     @abstractmethod
     def modality(self, frame: pd.DataFrame) -> Modality:
@@ -123,10 +124,6 @@ class FrameData(Data):
         self.check_column(frame, self.target, "target")
         if self.event and self.event != self.target:
             self.check_column(frame, self.event, "event")
-        if words := self.missing_values.get(self.target):
-            frame = frame.assign(
-                **{self.target: frame[self.target].mask(as_text(frame[self.target]).isin(map(str, words)))}
-            )
         column = frame[self.target]
         if (infinite := column.isin([np.inf, -np.inf])).any():
             raise InputError(f"{self.path}: target {self.target!r}, row {infinite.idxmax()}: an infinite value")
@@ -150,7 +147,11 @@ class FrameData(Data):
         frame = read_table(path, names, self.missing_values, self.sheet if suffix_of(path) in BOOKS else None)
         for name in self.exclude:
             self.check_column(frame, name, "exclude")
-        return frame.drop(columns=self.exclude)
+        frame = frame.drop(columns=self.exclude)
+        for name in self.target_columns():
+            if name in frame and (words := self.missing_values.get(name)):
+                frame[name] = frame[name].mask(~np.isnan(level_codes(frame[name], list(map(str, words)))[0]))
+        return frame
 
     def describe(self) -> dict[str, Any]:
         """Name, checksum, licence and citation of the data."""

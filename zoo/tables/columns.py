@@ -222,6 +222,8 @@ def names_samples(column: pd.Series, name: str) -> bool:
     """Whether a first column of text names the samples: all different, and called an id or more than `FEW` rows."""
     if pd.api.types.is_numeric_dtype(column) or not column.is_unique or column.isna().any():
         return False
+    if in_text.formats(column.head(20)):
+        return False
     return IDENTIFIER.fullmatch(name) is not None or len(column) > FEW
 
 

@@ -56,8 +56,8 @@ def read_variants(
         source: Name of the file in an error.
 
     Returns:
-        Values (float64, NaN where missing) and words taken for missing values of the columns that are numbers, and a
-        note for each; other columns are text.
+        Values (float64, NaN where missing) of the columns that are numbers, and words taken for missing values there;
+        for columns that have other text as well the text, with numbers written as 1.5; and a note for each column.
 
     Raises:
         InputError: A comma may be a decimal comma or a thousands separator.
@@ -84,7 +84,10 @@ def read_variants(
             )
         known = {text: plain(text, bool(comma)) for text in found}
         percent = sum(text.endswith("%") for text in found)
-        if None in known.values() or percent not in (0, len(found)):
+        if percent not in (0, len(found)):
+            continue
+        if None in known.values():  # the text that is no number is refused where the column is used
+            values[name] = _rewritten(odd[name][0], known)
             continue
         values[name], taken[name] = _looked_up(odd[name][0], known)  # type: ignore[arg-type]
         example = next(t for t in [*commas, *found] if not NUMBER.fullmatch(t) or POINTS.fullmatch(t))
@@ -109,6 +112,12 @@ def _has_point(cells: Cells) -> bool:
 
 def _all_match(cells: Cells, pattern: str) -> bool:
     return bool(pc.all(pc.match_substring_regex(cells, f"^({pattern})$")).as_py())
+
+
+def _rewritten(cells: Cells, known: dict[str, float | None]) -> np.ndarray:
+    """Text of each cell, numbers as Python writes them; NaN where null."""
+    written = {text: repr(value) for text, value in known.items() if value is not None}
+    return np.array([np.nan if t is None else written.get(t, t) for t in cells.to_pylist()], dtype=object)
 
 
 def _looked_up(cells: Cells, known: dict[str, float]) -> tuple[np.ndarray, Counter[str]]:

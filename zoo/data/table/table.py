@@ -13,6 +13,7 @@ from ...errors import InputError
 from ...spec import DateColumn, Modality, modality_of
 from ...tables import UNNAMED
 from ...tables.columns import leaks, names_samples, types_of
+from ...tables.numbers import is_number
 from .. import columns
 from ..balance import smote
 from ..base import IS_TEST
@@ -122,7 +123,11 @@ class TableData(FrameData):
             levels={name: [] for name in [*types.categories, *self.ordered] if name in kept},
             ordered=[name for name in self.ordered if name in kept],
             dates={name: DateColumn(format=form, origin="1970-01-01") for name, form in types.dates.items()},
-            missing_values={name: list(words) for name, words in self.missing_values.items() if name in kept},
+            missing_values={
+                name: [float(word) if is_number(word) else word for word in words]
+                for name, words in self.missing_values.items()
+                if name in kept
+            },
             units={name: self.units[name] for name in features if name in self.units},
             dtypes={name: str(kind) for name, kind in frame[[*features, *known]].dtypes.items()},
         )
