@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from ..errors import InputError
-from .numbers import is_number
+from .numbers import is_number, missing_word, plain
 
 SAMPLE = 1 << 20  # bytes from which the shape is detected
 LINES = 200  # most lines of the sample that are compared
@@ -58,28 +58,62 @@ def shape_of(path: Path) -> Shape:
     Raises:
         InputError: The file is empty, not text, or the header does not fit the rows.
     """
-    with opened(path) as file:
-        sample = file.read(SAMPLE)
-    if not sample.strip():
-        raise InputError(f"{path}: the file is empty")
-    encoding = _encoding(sample, path)
-    text = sample.decode(encoding, errors="ignore").lstrip("\ufeff")
-    if "\0" in text:
-        raise InputError(f"{path}: this is not a table of text; use .csv, .tsv, .xlsx, .ods, .parquet or .h5ad")
-    whole = len(sample) < SAMPLE
-    lines = re.split(r"\r\n|\r|\n", text)[: None if whole else -1]
+    encoding, lines = _beginning(path)
     notes = [] if encoding in ("utf-8", "utf-8-sig") else [f"encoding {encoding}"]
     return _layout(lines, encoding, notes, path)
 
 
-def _encoding(sample: bytes, path: Path) -> str:
+def headerless(path: Path) -> Shape | None:
+    """Shape of a file that has values from its first line on, as those of the UCR archive; columns are numbered from 1.
+
+    A first line of numbers in equal steps, or of eight and more in ascending order, holds names of columns (times).
+
+    Returns:
+        None if the first line holds the names of the columns.
+
+    Raises:
+        InputError: The file is empty, or not text.
+    """
+    encoding, lines = _beginning(path)
+    body = [line for line in lines[:LINES] if line.strip()]
+    separator = _separator(body, path)
+    cells = [cell.strip() for cell in _fields(body[:1], separator)[0]]
+    numbers = [value for cell in cells if (value := plain(cell, comma=separator == ";")) is not None]
+    others = [cell for cell in cells if cell and not is_number(cell)]
+    if len(numbers) < max(2, len(cells) / 2) or not all(missing_word(c) or plain(c, separator == ";") for c in others):
+        return None
+    steps = [after - before for before, after in zip(numbers, numbers[1:], strict=False)]
+    equal = max(steps) - min(steps) <= 1e-6 * abs(max(steps)) and (len(steps) > 1 or steps[0] == 1)
+    if min(steps) > 0 and (equal or len(numbers) >= 8):
+        return None
+    width = max(len(row) for row in _fields(body, separator))
+    above = next(number for number, line in enumerate(lines) if line.strip())
+    return Shape(encoding, separator, above, [str(number) for number in range(1, width + 1)], [])
+
+
+def _beginning(path: Path) -> tuple[str, list[str]]:
+    """Encoding of a file, and the lines of its beginning."""
+    with opened(path) as file:
+        sample = file.read(SAMPLE)
+    if not sample.strip():
+        raise InputError(f"{path}: the file is empty")
+    encoding = encoding_of(sample, path)
+    text = sample.decode(encoding, errors="ignore").lstrip("\ufeff")
+    if "\0" in text:
+        raise InputError(f"{path}: this is not a table of text; use .csv, .tsv, .xlsx, .ods, .parquet or .h5ad")
+    whole = len(sample) < SAMPLE
+    return encoding, re.split(r"\r\n|\r|\n", text)[: None if whole else -1]
+
+
+def encoding_of(sample: bytes, path: Path) -> str:
+    """Encoding of a file, by its first bytes, and by all of it for a letter beyond ASCII that comes late."""
     for mark, name in ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig")):
         if sample.startswith(mark):
             return name
     for name, at in (("utf-16-le", 1), ("utf-16-be", 0)):
         if sample[at:200:2].count(0) > 0.7 * len(sample[at:200:2]):
             return name
-    with opened(path) as file:  # a letter beyond ASCII may come late
+    with opened(path) as file:
         decoder = codecs.getincrementaldecoder("utf-8")()
         try:
             while block := file.read(1 << 22):
