@@ -146,7 +146,9 @@ class FrameData(Data):
 
     def read_table(self, path: Path) -> pd.DataFrame:
         """The table in a file, by the options of this data module; names of samples and groups stay text."""
-        frame = read_table(path, self.text_columns(), self.missing_values, self.sheet if suffix_of(path) in BOOKS else None)
+        frame = read_table(
+            path, self.text_columns(), self.missing_values, self.sheet if suffix_of(path) in BOOKS else None
+        )
         return self.without_excluded(frame)
 
     def text_columns(self) -> list[str]:

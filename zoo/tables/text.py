@@ -75,20 +75,24 @@ def headerless(path: Path) -> Shape | None:
         InputError: The file is empty, or not text.
     """
     encoding, lines = _beginning(path)
-    body = [line for line in lines[:LINES] if line.strip()]
-    separator = _separator(body, path)
-    cells = [cell.strip() for cell in _fields(body[:1], separator)[0]]
-    numbers = [value for cell in cells if (value := plain(cell, comma=separator == ";")) is not None]
-    others = [cell for cell in cells if cell and not is_number(cell)]
-    if len(numbers) < max(2, len(cells) / 2) or not all(missing_word(c) or plain(c, separator == ";") for c in others):
+    above = next(number for number, line in enumerate(lines) if line.strip())
+    for separator in ("\t", ";", "|", ",", " "):
+        cells = [cell.strip() for cell in _fields(lines[above : above + 1], separator)[0]]
+        values = [plain(cell, comma=separator != ",") for cell in cells]
+        if len(cells) > 1 and all(
+            v is not None or not c or missing_word(c) for c, v in zip(cells, values, strict=True)
+        ):
+            break
+    else:
+        return None
+    numbers = [value for value in values if value is not None]
+    if len(numbers) < max(2, len(cells) / 2):
         return None
     steps = [after - before for before, after in zip(numbers, numbers[1:], strict=False)]
     equal = max(steps) - min(steps) <= 1e-6 * abs(max(steps)) and (len(steps) > 1 or steps[0] == 1)
     if min(steps) > 0 and (equal or len(numbers) >= 8):
         return None
-    width = max(len(row) for row in _fields(body, separator))
-    above = next(number for number, line in enumerate(lines) if line.strip())
-    return Shape(encoding, separator, above, [str(number) for number in range(1, width + 1)], [])
+    return Shape(encoding, separator, above, [str(number) for number in range(1, len(cells) + 1)], [])
 
 
 def _beginning(path: Path) -> tuple[str, list[str]]:
@@ -350,6 +354,7 @@ def _wrong_rows(path: Path, shape: Shape) -> str:
                 wrong.append((begin, len(row)))
     first = ", ".join(f"line {line} has {count}" for line, count in wrong[:5]) + (", ..." if len(wrong) > 5 else "")
     return (
-        f"{path}: {len(wrong)} rows differ from the {len(shape.names)} fields of the header: {first}; quote values "
+        f"{path}: {len(wrong)} rows differ from the {len(shape.names)} fields of the "
+        f"{'header' if shape.above else 'first line'}: {first}; quote values "
         "that contain the separator, and fill short rows with empty cells"
     )

@@ -1,7 +1,6 @@
 """Times in a column or in names: numbers, dates, clock times, durations, and numbers in constant text (``day 10``)."""
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -37,13 +36,13 @@ class Times:
     """Times, as numbers.
 
     Attributes:
-        values: float64 ``shape=(rows,)``, NaN for text that is no time of this kind.
+        numbers: float64 ``shape=(rows,)``, NaN for text that is no time of this kind.
         kind: ``"numbers"``, ``"dates"``, ``"clock times"`` or ``"durations"``.
-        seconds: Whether values are in seconds; otherwise their unit is not known.
+        seconds: Whether numbers are in seconds; otherwise their unit is not known.
         formats: Formats of the dates; more than one if day and month cannot be told apart.
     """
 
-    values: np.ndarray
+    numbers: np.ndarray
     kind: str
     seconds: bool
     formats: list[str] = field(default_factory=list)
@@ -51,11 +50,8 @@ class Times:
     @property
     def fits(self) -> np.ndarray:
         """Which rows are times."""
-        result: np.ndarray = ~np.isnan(self.values)
+        result: np.ndarray = ~np.isnan(self.numbers)
         return result
-
-
-Reader = Callable[[pd.Series], Times]
 
 
 def parse(column: pd.Series, source: str, given: str | None = None, usual: str | None = None) -> Times:
@@ -92,27 +88,35 @@ def parse(column: pd.Series, source: str, given: str | None = None, usual: str |
 def read(column: pd.Series, given: str | None = None, usual: str | None = None) -> Times:
     """Times in the kind that most values have; NaN for the others. Arguments are those of `parse`.
 
-    >>> read(pd.Series(["day 2", "day 10"])).values.tolist(), read(pd.Series(["7:00 PM"])).values.tolist()
+    >>> read(pd.Series(["day 2", "day 10"])).numbers.tolist(), read(pd.Series(["7:00 PM"])).numbers.tolist()
     ([172800.0, 864000.0], [68400.0])
     """
     if pd.api.types.is_datetime64_any_dtype(column):
         return Times(_since_first(column), "dates", True)
     if pd.api.types.is_timedelta64_dtype(column):
         return Times(_nanoseconds(column) / 1e9, "durations", True)
+    if pd.api.types.is_numeric_dtype(column) and given is None:
+        return _of_numbers(column)
     codes, texts = pd.factorize(as_text(column))
     different = pd.Series(texts, dtype=object)
     if given is not None:
         found = Times(_since_first(dates.parse(different, given)), "dates", True, [given])
         if not re.search("%[aAbBcdjmUWwxyY]", given):
             found.kind = "clock times"
-    elif pd.api.types.is_numeric_dtype(column):
-        found = _numbers(different)
-        if column.name is not None and found.kind == "numbers" and (unit := unit_of(str(column.name))):
-            found = Times(found.values * unit, "numbers", True)
     else:
         found = _best(different, usual)
-    values = np.append(found.values, np.nan)[codes]  # -1 where missing
+    values = np.append(found.numbers, np.nan)[codes]  # -1 where missing
     return Times(values, found.kind, found.seconds, found.formats)
+
+
+def _of_numbers(column: pd.Series) -> Times:
+    """Times of a column of numbers, in the unit that its name states; dates if all are of the form 20240131."""
+    if pd.api.types.is_integer_dtype(column) and column.between(19_000_101, 21_001_231).all():
+        days = dates.parse(column.astype(str), "%Y%m%d")
+        if days.notna().all():
+            return Times(_since_first(days), "dates", True, ["%Y%m%d"])
+    unit = unit_of(str(column.name))
+    return Times(column.to_numpy(dtype=np.float64, na_value=np.nan) * (unit or 1), "numbers", unit is not None)
 
 
 def unit_of(name: str) -> float | None:
@@ -151,9 +155,7 @@ def _best(texts: pd.Series, usual: str | None) -> Times:
 
 
 def _numbers(texts: pd.Series) -> Times:
-    """Numbers, also with leading zeros; dates if all are of the form 20240131."""
-    if texts.str.fullmatch(r"(19|20)\d{6}").all() and dates.parse(texts, "%Y%m%d").notna().all():
-        return Times(_since_first(dates.parse(texts, "%Y%m%d")), "dates", True, ["%Y%m%d"])
+    """Numbers, also with leading zeros."""
     values = [float(text) if NUMBER.fullmatch(text) else np.nan for text in texts]
     return Times(np.array(values, dtype=np.float64), "numbers", False)
 
@@ -218,7 +220,7 @@ def _dates(texts: pd.Series) -> Times:
     if len(few):
         kinds = [day + clock for day in dates.FORMATS for clock in dates.CLOCKS]
         kind = max(kinds, key=lambda kind: int(dates.parse(few.iloc[:50], kind).notna().sum()))
-        best.values = _since_first(dates.parse(texts, kind))
+        best.numbers = _since_first(dates.parse(texts, kind))
     return best
 
 
@@ -240,7 +242,7 @@ def interval(seconds: float) -> str:
     ('1 d', '4 ms', '5 min')
     """
     for unit, size in (("d", 86_400.0), ("h", 3600.0), ("min", 60.0), ("s", 1.0)):
-        if seconds >= size:
+        if seconds >= 0.999 * size:  # a rate has six digits
             return f"{seconds / size:.5g} {unit}"
     return f"{seconds * 1000:.5g} ms"
 
@@ -248,7 +250,7 @@ def interval(seconds: float) -> str:
 def rate_text(rate: float) -> str:
     """A sampling rate for people: in Hz, or slower ones as the interval between time points.
 
-    >>> rate_text(200.0), rate_text(1 / 86400)
+    >>> rate_text(200.0), rate_text(1.15741e-05)
     ('200 Hz', 'one time point per 1 d')
     """
     return f"{rate:g} Hz" if rate >= 0.1 else f"one time point per {interval(1 / rate)}"

@@ -17,7 +17,7 @@ from ...encode.series import SAME_RATE
 from ...errors import InputError, check_range
 from ...spec import Modality, modality_of
 from ...tables import UNNAMED
-from ...tables.target import class_names
+from ...tables.target import CLUSTERS, class_names
 from ...tables.times import rate_text
 from ..base import IS_TEST, Batch, Source, UnsplitDataset
 from ..frame import FrameData
@@ -192,7 +192,7 @@ class SeriesData(FrameData):
 
     def _filtered(self, frame: pd.DataFrame, source: str) -> pd.DataFrame:
         """Series gathered from the columns of a table, filtered and resampled as requested."""
-        roles = (*self.target_columns(), self.id, self.owner, self.split, IS_TEST)
+        roles = (*self.target_columns(), self.id, self.owner, self.split)
         others = [n for n in roles if n and n in frame and n != self.record]
         ignore = [n for n in frame if n in self.ignore or n == UNNAMED]
         missing, usual = self.missing_values, self._known().get("time_format") or self._usual_format
@@ -204,8 +204,13 @@ class SeriesData(FrameData):
             frame = series_tables.long(frame, self.record, self.time, others, ignore, names, missing, formats, source)
         else:
             frame = series_tables.wide(frame, [*others, *ignore], missing, self.time_format, source)
-        if LABEL in frame and self.target_kind is None:
-            frame[LABEL] = class_names(frame[LABEL])
+            if (
+                self.target == LABEL
+                and self.target_kind is None
+                and LABEL in frame
+                and frame[LABEL].nunique() <= CLUSTERS
+            ):
+                frame[LABEL] = class_names(frame[LABEL])
         self._usual_format = self._usual_format or frame.attrs.pop("time_format", None)
         frame.attrs.pop("time_format", None)
         rate = self._rate(frame.attrs.get("sampling_rate"), source)

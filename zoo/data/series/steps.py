@@ -63,11 +63,11 @@ def by_time(
     """
     times = parse(frame[time], source, given, usual)
     codes, names = pd.factorize(frame[record])
-    rows = np.lexsort((times.values, codes))
-    records, values = codes[rows], times.values[rows]
+    rows = np.lexsort((times.numbers, codes))
+    records, values = codes[rows], times.numbers[rows]
     same = records[1:] == records[:-1]
     if times.kind == "clock times":
-        _check_midnight(times.values, codes, names, f"{source}: column {time!r}")
+        _check_midnight(times.numbers, codes, names, f"{source}: column {time!r}")
     if (twice := same & (np.diff(values) == 0)).any():
         at = int(rows[1:][twice].min())
         hint = "; if the record passes midnight, give a column with the date" if times.kind == "clock times" else ""
@@ -75,7 +75,8 @@ def by_time(
             f"{source}: record '{frame[record].iloc[at]}' has the time {frame[time].iloc[at]} twice in column "
             f"{time!r}{hint}"
         )
-    places, facts = _counted(records), {}
+    facts: dict[str, Any] = {}
+    places = _counted(records)
     if same.any():
         cells = frame[time].iloc[rows].astype(str).to_numpy()
         places, facts = _places(times, values, records, cells, list(map(str, names)), f"{source}: column {time!r}")
@@ -86,10 +87,10 @@ def by_time(
 
 def rate_of(times: Times, texts: list[str], source: str) -> float | None:
     """Sampling rate of times in ascending order, in Hz, where known; unequal steps are logged."""
-    if len(times.values) < 3:
+    if len(times.numbers) < 3:
         return None
-    one = np.zeros(len(times.values), dtype=int)
-    places, facts = _places(times, times.values, one, np.array(texts), [""], source)
+    one = np.zeros(len(times.numbers), dtype=int)
+    places, facts = _places(times, times.numbers, one, np.array(texts), [""], source)
     return facts.get("sampling_rate") if places[-1] == len(places) - 1 else None
 
 
@@ -121,7 +122,8 @@ def _places(
     rate = float(f"{1 / mean:.6g}")
     facts = {"sampling_rate": rate} if times.seconds else {"time_step": float(f"{mean:.6g}")}
     said = rate_text(rate) if times.seconds else f"steps of {mean:g}"
-    log.info("%s: %s, %s", where, times.kind + (f" ({times.formats[0]})" if times.formats else ""), said)
+    if times.seconds or names[0]:
+        log.info("%s: %s, %s", where, times.kind + (f" ({times.formats[0]})" if times.formats else ""), said)
     if off > EQUAL:
         single = steps[counts == 1]
         low, high = (interval(s) if times.seconds else f"{s:g}" for s in (single.min(), single.max()))
@@ -169,7 +171,7 @@ def _say_missing(
         at = int(starts[int((late > 0).argmax())])
         first = f"record {names[records[at]]!r} begins at {cells[at]}, later than most"
     in_records = f" in {affected} of {len(starts)} records" if len(starts) > 1 else ""
-    log.warning("%s: %d time points are missing%s: %s", where, missing, in_records, first)
+    log.warning("%s: missing time points: %d%s; %s", where, missing, in_records, first)
 
 
 def _check_midnight(values: np.ndarray, codes: np.ndarray, names: pd.Index, where: str) -> None:

@@ -19,6 +19,7 @@ from .files import LABEL, SERIES
 from .steps import Order, by_time, in_order_of_file, rate_of
 
 log = logging.getLogger("zoo")
+CATEGORIES = "that the column holds categories: --data.categorical"  # a hint for tables of features only
 Missing = Mapping[str, Collection[Any]]
 
 
@@ -50,6 +51,7 @@ def _measured(frame: pd.DataFrame, others: Collection[str], missing: Missing, so
     types = types_of(rest[[name for name in rest if _is_numeric(rest[name])]], chosen=False, missing=missing)
     numbering = "it numbers the rows; if it names the samples, give it as --data.id"
     types.left_out = {n: numbering if why == NUMBERS_ROWS else why for n, why in types.left_out.items()}
+    types.problems = [problem.replace(CATEGORIES, "leave it out: --data.exclude") for problem in types.problems]
     types.report(source)
     return [name for name in types.features if name not in types.categories]
 
@@ -93,8 +95,8 @@ def wide(
     times = read(pd.Series(rest, dtype=object), time_format)
     numeric = [name for name in rest if _is_numeric(frame[name])]
     points = [name for name, fits in zip(rest, times.fits, strict=True) if fits]
-    ordered = np.argsort(times.values[times.fits], kind="stable")
-    unique = (np.diff(times.values[times.fits][ordered]) > 0).all()
+    ordered = np.argsort(times.numbers[times.fits], kind="stable")
+    unique = (np.diff(times.numbers[times.fits][ordered]) > 0).all()
     rate = None
     if len(points) >= max(3, len(numeric) / 2) and unique:
         if len(times.formats) > 1:
@@ -104,7 +106,7 @@ def wide(
             first, last = points[ordered[0]], points[ordered[-1]]
             log.warning("%s: the columns of time points are sorted by time, %s to %s", source, first, last)
         points = [points[at] for at in ordered]
-        values_of = Times(times.values[times.fits][ordered], times.kind, times.seconds, times.formats)
+        values_of = Times(times.numbers[times.fits][ordered], times.kind, times.seconds, times.formats)
         rate = rate_of(values_of, points, f"{source}: names of the columns")
     else:
         points = _measured(frame, others, missing, source)
@@ -131,7 +133,8 @@ def _check_others(others: list[str], points: list[str], source: str) -> None:
             "--data.exclude"
         )
     log.warning(
-        "%s: %s left out: no time points by their names, as %s to %s are; rename them if they are",
+        "%s: %s left out: no time points by their names, as %s to %s are; rename those that are; one that names the "
+        "samples is given as --data.id",
         source,
         listing(others),
         points[0],
@@ -234,23 +237,30 @@ def _channels(
                 f"{source}: column {named!r} looks like the time of the rows: give it as --data.time {named}, else leave "
                 f"it out: --data.exclude [{named}]"
             )
-        texts = [n for n in frame if n not in (*others, *found) and not _is_numeric(frame[n])]
-        for name in texts:
-            cells = frame[name].dropna()
-            if len(cells) and frame.groupby(record)[name].nunique().max() > 1 and (t := read(cells)).fits.all():
-                log.warning(
-                    "%s: rows of a record are in the order of the file; if column %r (%s) is the time: --data.time %s",
-                    source,
-                    name,
-                    t.kind,
-                    name,
-                )
+        _check_file_order(frame, [n for n in frame if n not in (*others, *found)], order, source)
     counted = [name for name in found if _counts(frame[name].to_numpy(), order)]
     if counted and len(counted) < len(found):
-        hint = "" if time else f"; if it is the time: --data.time {counted[0]}"
-        log.warning("%s: %s left out: it numbers the rows of each record%s", source, listing(counted), hint)
+        log.warning("%s: %s left out: it numbers the rows of each record", source, listing(counted))
+        if time is None:
+            _check_file_order(frame, counted, order, source)
         return [name for name in found if name not in counted]
     return found
+
+
+def _check_file_order(frame: pd.DataFrame, names: list[str], order: Order, source: str) -> None:
+    """Raise an `InputError` if a column of times that is not given as ``time`` has another order than the file."""
+    for name in names:
+        column = frame[name].iloc[order.rows]
+        if column.isna().any() or not (times := read(column)).fits.all():
+            continue
+        steps = np.diff(times.numbers)[np.diff(order.records) == 0]
+        if (steps < 0).any():
+            raise InputError(
+                f"{source}: the rows of a record are not in the order of column {name!r} ({times.kind}); if it is the "
+                f"time: --data.time {name}, else leave it out: --data.exclude [{name}]"
+            )
+        if (steps > 0).any():
+            log.info("%s: the rows of a record are in the order of column %r (%s)", source, name, times.kind)
 
 
 def _counts(column: np.ndarray, order: Order) -> bool:
