@@ -8,6 +8,7 @@ import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import IO
 
@@ -88,7 +89,7 @@ def headerless(path: Path) -> Shape | None:
     numbers = [value for value in values if value is not None]
     if len(numbers) < max(2, len(cells) / 2):
         return None
-    steps = [after - before for before, after in zip(numbers, numbers[1:], strict=False)]
+    steps = [after - before for before, after in pairwise(numbers)]
     equal = max(steps) - min(steps) <= 1e-6 * abs(max(steps)) and (len(steps) > 1 or steps[0] == 1)
     if min(steps) > 0 and (equal or len(numbers) >= 8):
         return None

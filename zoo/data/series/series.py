@@ -204,15 +204,11 @@ class SeriesData(FrameData):
             frame = series_tables.long(frame, self.record, self.time, others, ignore, names, missing, formats, source)
         else:
             frame = series_tables.wide(frame, [*others, *ignore], missing, self.time_format, source)
-            if (
-                self.target == LABEL
-                and self.target_kind is None
-                and LABEL in frame
-                and frame[LABEL].nunique() <= CLUSTERS
-            ):
+            few = LABEL in frame and frame[LABEL].nunique() <= CLUSTERS
+            if few and self.target == LABEL and self.target_kind is None:
                 frame[LABEL] = class_names(frame[LABEL])
-        self._usual_format = self._usual_format or frame.attrs.pop("time_format", None)
-        frame.attrs.pop("time_format", None)
+        found = frame.attrs.pop("time_format", None)
+        self._usual_format = self._usual_format or found
         rate = self._rate(frame.attrs.get("sampling_rate"), source)
         check_filter(rate, self.band, self.resample, source)
         if rate and (self.band or self.resample):

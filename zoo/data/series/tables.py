@@ -188,10 +188,7 @@ def long(
     for name in keys:
         if (absent := frame[name].isna()).any():
             raise InputError(f"{source}: row {int(absent.to_numpy().argmax()) + 1} has no {name!r}; fill it in")
-    if time:
-        order = by_time(frame, record, time, source, *formats)
-    else:
-        order = in_order_of_file(frame[record])
+    order = by_time(frame, record, time, source, *formats) if time else in_order_of_file(frame[record])
     chosen = channels or _channels(frame, record, time, [*keys, *others, *ignore], order, missing, source)
     if not chosen:
         raise InputError(f"{source}: there is no column of numbers beside {', '.join([*keys, *others])}")
@@ -234,8 +231,8 @@ def _channels(
     if time is None:
         if named := next((name for name in found if is_name(name)), None):
             raise InputError(
-                f"{source}: column {named!r} looks like the time of the rows: give it as --data.time {named}, else leave "
-                f"it out: --data.exclude [{named}]"
+                f"{source}: column {named!r} looks like the time of the rows: give it as --data.time {named}, else "
+                f"leave it out: --data.exclude [{named}]"
             )
         _check_file_order(frame, [n for n in frame if n not in (*others, *found)], order, source)
     counted = [name for name in found if _counts(frame[name].to_numpy(), order)]
