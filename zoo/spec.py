@@ -29,6 +29,8 @@ class Modality(TypedDict):
             with missing values at their end, images of other sizes are scaled.
         interpolate: Missing values inside a series are interpolated linearly.
         sampling_rate: Samples per second of a series, where known.
+        time_step: Difference between successive times of a series, in an unknown unit, where they are equal.
+        time_format: Format of the dates by which the time points of series were ordered.
         imputed: For one of several modalities: if it was not measured, the mean training sample takes its place, and
             the model has no input that states this.
         parts: For a joint modality: the modalities by name.
@@ -49,6 +51,8 @@ class Modality(TypedDict):
     resize: NotRequired[bool]
     interpolate: NotRequired[bool]
     sampling_rate: NotRequired[float]
+    time_step: NotRequired[float]
+    time_format: NotRequired[str]
     imputed: NotRequired[bool]
     parts: NotRequired[dict[str, "Modality"]]
 

@@ -143,8 +143,17 @@ class FrameData(Data):
 
     def read_table(self, path: Path) -> pd.DataFrame:
         """The table in a file, by the options of this data module; names of samples and groups stay text."""
-        names = [name for name in (self.id, self.group, self.split) if name]
-        frame = read_table(path, names, self.missing_values, self.sheet if suffix_of(path) in BOOKS else None)
+        frame = read_table(
+            path, self.text_columns(), self.missing_values, self.sheet if suffix_of(path) in BOOKS else None
+        )
+        return self.without_excluded(frame)
+
+    def text_columns(self) -> list[str]:
+        """Columns that stay text: names of samples, groups and splits."""
+        return [name for name in (self.id, self.group, self.split) if name]
+
+    def without_excluded(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """The table without the columns that the user leaves out."""
         for name in self.exclude:
             self.check_column(frame, name, "exclude")
         frame = frame.drop(columns=self.exclude)

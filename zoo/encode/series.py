@@ -1,5 +1,7 @@
 """Time series: standardisation of channels, and reading of series from tables."""
 
+import logging
+from math import isclose
 from typing import Any, Literal
 
 import numpy as np
@@ -9,9 +11,12 @@ from torch import Tensor
 
 from ..errors import InputError, check_choice, suggest
 from ..spec import Modality
+from ..tables.times import rate_text
 from .base import Encoder
 from .kinds import CARDS, READERS, WRITERS, InputLines, as_array, channels_of, layer
 
+log = logging.getLogger("zoo")
+SAME_RATE = 0.01  # relative difference up to which sampling rates are the same
 WRITERS["series"] = as_array
 
 
@@ -98,17 +103,19 @@ def series_to_tensor(frame: pd.DataFrame, modality: Modality, source: str = "the
 
     Args:
         frame: One series per row, ``(channels, length)`` (or ``(length,)`` for one channel), in the column that the
-            modality names.
+            modality names. Its ``attrs`` may hold ``channels``, ``sampling_rate`` and ``time_step``, as data modules
+            find them in a file; they must be those of the modality.
         modality: Channels and length, and options for other lengths and missing values.
         source: Name of the table in errors.
 
     Raises:
-        InputError: The column is missing, a series has other channels or another length than the modality, or a value
-            is missing or infinite.
+        InputError: The column is missing, a series has other channels, another sampling rate or another length than
+            the modality, or a value is missing or infinite.
     """
     (column,), (channels, length) = modality["features"], modality["shape"]
     if column not in frame:
         raise InputError(f"{source}: no column {column!r} with the series; {suggest(column, map(str, frame.columns))}")
+    _check_facts(frame, modality, source)
     result = np.full((len(frame), channels, length), np.nan, dtype=np.float32)
     for number, (name, cell) in enumerate(zip(frame.index, frame[column], strict=True)):
         series = _series(cell, f"{source}: sample {name}")
@@ -123,10 +130,28 @@ def series_to_tensor(frame: pd.DataFrame, modality: Modality, source: str = "the
     return torch.from_numpy(result)
 
 
+def _check_facts(frame: pd.DataFrame, modality: Modality, source: str) -> None:
+    """Compare channels and sampling rate of a file with those of the modality, where both are known."""
+    found, expected = (list(facts.get("channels") or []) for facts in (frame.attrs, modality))
+    if found and expected and found != expected:
+        raise InputError(
+            f"{source}: the channels are {', '.join(found)}, expected are {', '.join(expected)}; give --data.channels "
+            f"'[{', '.join(expected)}]'"
+        )
+    rate, usual = frame.attrs.get("sampling_rate"), modality.get("sampling_rate")
+    if rate and usual and not isclose(rate, usual, rel_tol=SAME_RATE):
+        raise InputError(
+            f"{source}: {rate_text(rate)}, the model was trained on {rate_text(usual)}; give --data.resample {usual:g}"
+        )
+    step, other = frame.attrs.get("time_step"), modality.get("time_step")
+    if step and other and not isclose(step, other, rel_tol=SAME_RATE):
+        log.warning("%s: times are in steps of %g, those in training were in steps of %g", source, step, other)
+
+
 @CARDS.add("series")
 def series_card(modality: Modality, names: list[str]) -> InputLines:
     """Inputs of a model of series, for its card."""
-    rate = f" at {modality['sampling_rate']:g} Hz" if "sampling_rate" in modality else ""
+    rate = f" at {rate_text(modality['sampling_rate'])}" if "sampling_rate" in modality else ""
     shorter = "; shorter series are padded" if modality.get("resize") else ""
     length = modality["shape"][1]
     return InputLines(

@@ -24,7 +24,7 @@ FORMATS = (
     "%b %d, %Y",
     "%B %d, %Y",
 )
-TIMES = ("%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%H:%M:%SZ", "%H:%M:%S%z")
+TIMES = ("%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%H:%M:%SZ", "%H:%M:%S%z", "%I:%M %p", "%I:%M:%S %p")
 CLOCKS = ("", *(f" {time}" for time in TIMES), *(f"T{time}" for time in TIMES))
 LIKELY = re.compile(
     r"(\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|\d{1,2}[ -][A-Za-z]{3,9}[ -]\d{2,4}|[A-Za-z]{3,9} \d{1,2}, \d{4})\b.*"

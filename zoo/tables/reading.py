@@ -1,6 +1,7 @@
 """Reading of tables: every cell as text first; a column becomes numbers only if all its values are numbers."""
 
 import logging
+import zlib
 from collections import Counter
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -15,7 +16,7 @@ from .. import files
 from ..errors import InputError, suggest
 from . import numbers
 from .conventions import read_variants, variants
-from .text import UNNAMED, read_all, shape_of
+from .text import UNNAMED, headerless, read_all, shape_of
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -112,6 +113,28 @@ def _read_text(path: Path, text: Collection[str], missing: Words) -> pd.DataFram
     table = read_all(path, shape)
     check_names([name for name in shape.names if name], str(path))
     return typed(shape.names, table.columns, str(path), text, missing, shape.separator, shape.notes)
+
+
+def read_headerless(path: Path, missing: Words | None = None) -> pd.DataFrame | None:
+    """Read a text file that has values from its first line on; columns are numbered from 1.
+
+    Returns:
+        The table; None if the first line holds the names of the columns, or the file is none of text.
+
+    Raises:
+        InputError: The file is damaged, or has rows of unequal length.
+    """
+    if suffix_of(path) not in TEXT or not path.is_file():
+        return None
+    try:
+        if (shape := headerless(path)) is None:
+            return None
+        columns = read_all(path, shape).columns
+    except (ValueError, OSError, EOFError, zlib.error) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: cannot be read: {' '.join(str(error).split())[:200]}") from None
+    return typed(shape.names, columns, str(path), (), missing or {}, shape.separator, shape.notes)
 
 
 def typed(

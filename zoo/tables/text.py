@@ -8,6 +8,7 @@ import re
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import IO
 
@@ -16,7 +17,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from ..errors import InputError
-from .numbers import is_number
+from .numbers import is_number, missing_word, plain
 
 SAMPLE = 1 << 20  # bytes from which the shape is detected
 LINES = 200  # most lines of the sample that are compared
@@ -59,28 +60,66 @@ def shape_of(path: Path) -> Shape:
     Raises:
         InputError: The file is empty, not text, or the header does not fit the rows.
     """
-    with opened(path) as file:
-        sample = file.read(SAMPLE)
-    if not sample.strip():
-        raise InputError(f"{path}: the file is empty")
-    encoding = _encoding(sample, path)
-    text = sample.decode(encoding, errors="ignore").lstrip("\ufeff")
-    if "\0" in text:
-        raise InputError(f"{path}: this is not a table of text; use .csv, .tsv, .xlsx, .ods, .parquet or .h5ad")
-    whole = len(sample) < SAMPLE
-    lines = re.split(r"\r\n|\r|\n", text)[: None if whole else -1]
+    encoding, lines = _beginning(path)
     notes = [] if encoding in ("utf-8", "utf-8-sig") else [f"encoding {encoding}"]
     return _layout(lines, encoding, notes, path)
 
 
-def _encoding(sample: bytes, path: Path) -> str:
+def headerless(path: Path) -> Shape | None:
+    """Shape of a file that has values from its first line on, as those of the UCR archive; columns are numbered from 1.
+
+    A first line of numbers in equal steps, or of eight and more in ascending order, holds names of columns (times).
+
+    Returns:
+        None if the first line holds the names of the columns.
+
+    Raises:
+        InputError: The file is empty, or not text.
+    """
+    encoding, lines = _beginning(path)
+    above = next(number for number, line in enumerate(lines) if line.strip())
+    for separator in ("\t", ";", "|", ",", " "):
+        cells = [cell.strip() for cell in _fields(lines[above : above + 1], separator)[0]]
+        values = [plain(cell, comma=separator != ",") for cell in cells]
+        if len(cells) > 1 and all(
+            v is not None or not c or missing_word(c) for c, v in zip(cells, values, strict=True)
+        ):
+            break
+    else:
+        return None
+    numbers = [value for value in values if value is not None]
+    if len(numbers) < max(2, len(cells) / 2):
+        return None
+    steps = [after - before for before, after in pairwise(numbers)]
+    equal = max(steps) - min(steps) <= 1e-6 * abs(max(steps)) and (len(steps) > 1 or steps[0] == 1)
+    if min(steps) > 0 and (equal or len(numbers) >= 8):
+        return None
+    return Shape(encoding, separator, above, [str(number) for number in range(1, len(cells) + 1)], [])
+
+
+def _beginning(path: Path) -> tuple[str, list[str]]:
+    """Encoding of a file, and the lines of its beginning."""
+    with opened(path) as file:
+        sample = file.read(SAMPLE)
+    if not sample.strip():
+        raise InputError(f"{path}: the file is empty")
+    encoding = encoding_of(sample, path)
+    text = sample.decode(encoding, errors="ignore").lstrip("\ufeff")
+    if "\0" in text:
+        raise InputError(f"{path}: this is not a table of text; use .csv, .tsv, .xlsx, .ods, .parquet or .h5ad")
+    whole = len(sample) < SAMPLE
+    return encoding, re.split(r"\r\n|\r|\n", text)[: None if whole else -1]
+
+
+def encoding_of(sample: bytes, path: Path) -> str:
+    """Encoding of a file, by its first bytes, and by all of it for a letter beyond ASCII that comes late."""
     for mark, name in ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig")):
         if sample.startswith(mark):
             return name
     for name, at in (("utf-16-le", 1), ("utf-16-be", 0)):
         if sample[at:200:2].count(0) > 0.7 * len(sample[at:200:2]):
             return name
-    with opened(path) as file:  # a letter beyond ASCII may come late
+    with opened(path) as file:
         decoder = codecs.getincrementaldecoder("utf-8")()
         try:
             while block := file.read(1 << 22):
@@ -89,13 +128,19 @@ def _encoding(sample: bytes, path: Path) -> str:
             return "utf-8"
         except UnicodeDecodeError:
             pass
+    # Each word counts once: many rows of one word are no more evidence than one.
+    words = dict.fromkeys(word for word in re.split(rb"[\s,;|\"]+", sample) if not word.isascii())
+    beyond = sum(byte > 127 for word in words for byte in word)
+    if beyond < 4 or beyond <= 0.6 * sum(map(len, words)):  # Latin script: many letters of each word are ASCII
+        letters = (
+            [(w.decode("cp1252", "replace"), w.decode("cp1250", "replace")) for w in words] if beyond >= 20 else []
+        )
+        signs = sum(not a.isalpha() and b.isalpha() for pair in letters for a, b in zip(*pair, strict=True))
+        return "cp1250" if signs > 0.2 * beyond else "cp1252"  # 'm¹¿' is the Polish 'mąż'
     from charset_normalizer import from_bytes
 
-    odd = b"\n".join(line for line in sample.splitlines() if not line.isascii()) or sample
-    found = from_bytes(odd, cp_isolation=ENCODINGS).best()
-    # With a few letters only, all encodings look alike: Western European is the most frequent one.
-    few = sum(byte > 127 for byte in odd) < 20
-    return "cp1252" if found is None or few or found.encoding == "ascii" else found.encoding
+    found = from_bytes(b"\n".join(words), cp_isolation=ENCODINGS).best()
+    return "cp1252" if found is None or found.encoding == "ascii" else found.encoding
 
 
 def _fields(lines: list[str], separator: str) -> list[list[str]]:
@@ -337,6 +382,7 @@ def _wrong_rows(path: Path, shape: Shape) -> str:
                 wrong.append((begin, len(row)))
     first = ", ".join(f"line {line} has {count}" for line, count in wrong[:5]) + (", ..." if len(wrong) > 5 else "")
     return (
-        f"{path}: {len(wrong)} rows differ from the {len(shape.names)} fields of the header: {first}; quote values "
+        f"{path}: {len(wrong)} rows differ from the {len(shape.names)} fields of the "
+        f"{'header' if shape.above else 'first line'}: {first}; quote values "
         "that contain the separator, and fill short rows with empty cells"
     )

@@ -138,7 +138,7 @@ def test_bad_records(records: Path, message: Callable[..., str], monkeypatch: py
     trained = read(channels=["II"], resample=50, before=0.5, after=0.5)
     other = SeriesData(str(records), channels=["II"], resample=25, before=1, after=1)
     error = message(lambda: other.conform(trained.spec, external=True).dataset)
-    assert "trained at 50 Hz" in error
+    assert "trained on 50 Hz; give --data.resample 50" in error
     monkeypatch.setitem(sys.modules, "wfdb", None)
     assert "pip install 'biozoo[signals]'" in message(lambda: read().spec)
 

@@ -97,7 +97,7 @@ WRONG: dict[str, tuple[str, str | dict[str, np.ndarray], dict[str, object], list
     # fault: (file, content, options, words of the error)
     "no file": ("b.ts", TS, {"path": "a.ts"}, ["no file", "did you mean b.ts"]),
     "empty": ("a.tsv", "", {}, ["a.tsv", "empty"]),
-    "text among numbers": ("a.tsv", "1\t2.5\t3\n2\tx\t4\n", {}, ["column 2, row 2", "'x'"]),
+    "text among numbers": ("a.tsv", "1\t2.5\t3\n2\tx\t4\n", {}, ["column '2', row 2", "'x'"]),
     "wide with text": ("a.csv", "label,a,b\nx,1,2\ny,3,4\nx,5,o6\n", {}, ["column 'b', row 3", "'o6'"]),
     "no measurements": ("a.csv", "label,a\nx,y\ny,z\n", {}, ["no column of numbers"]),
     "no target": ("a.csv", "kind,a,b\nx,1,2\ny,3,4\n", {}, ["no column 'label'", "kind"]),

@@ -133,8 +133,8 @@ def test_row_numbers_are_not_time_points(
     wide(series, labels).to_csv("a.csv")
     assert SeriesData("a.csv").spec["modalities"]["series"]["shape"] == [1, LENGTH]
     wide(series, labels).to_csv("b.csv", index_label="number")
-    assert SeriesData("b.csv").spec["modalities"]["series"]["shape"] == [1, LENGTH + 1]
-    assert "column 'number' numbers the rows" in caplog.text
+    assert SeriesData("b.csv").spec["modalities"]["series"]["shape"] == [1, LENGTH]
+    assert "column 'number' left out" in caplog.text
     assert SeriesData("b.csv", id="number").spec["modalities"]["series"]["shape"] == [1, LENGTH]
 
 
@@ -154,7 +154,7 @@ def test_unequal_time_steps_give_a_warning(here: Path, caplog: pytest.LogCapture
     rows = [(w, t**2, t + w, "xy"[w % 2]) for w in range(20) for t in range(5)]
     pd.DataFrame(rows, columns=["walk", "second", "c", "label"]).to_csv("a.csv", index=False)
     _ = SeriesData("a.csv", target="label", record="walk", time="second").spec
-    assert "steps of 'second' differ (from 1 to 7)" in caplog.text
+    assert "column 'second': steps differ (from 1 s to 7 s)" in caplog.text
 
 
 def test_unequal_lengths(series: np.ndarray, labels: list[str], here: Path, message: Callable[..., str]) -> None:

@@ -1,8 +1,9 @@
 """Files with one series per record: ``.ts``, ARFF, NumPy, and those of an installed package."""
 
-import gzip
 import importlib.util
+import zlib
 from collections.abc import Iterator
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -12,7 +13,9 @@ import pandas as pd
 
 from ... import files
 from ...errors import InputError
+from ...tables.reading import suffix_of
 from ...tables.target import class_names
+from ...tables.text import SAMPLE, encoding_of, opened
 from ..base import IS_TEST
 from ..datasets import SOURCES
 
@@ -24,7 +27,7 @@ def read_series(path: Path) -> pd.DataFrame | None:
     """Read a table with one series per row: arrays ``(channels, length)`` in column ``"series"``, and ``"label"``.
 
     Args:
-        path: A ``.ts`` or ``.arff`` file (also gzipped), ``.npz`` or ``.npy``.
+        path: A ``.ts`` or ``.arff`` file, in any usual encoding, ``.npz`` or ``.npy``; all also gzipped.
 
     Returns:
         The table; None if the file has another format, or does not exist.
@@ -32,18 +35,21 @@ def read_series(path: Path) -> pd.DataFrame | None:
     Raises:
         InputError: The file is damaged or has invalid content; the error names the line or array.
     """
-    suffix = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
+    suffix = suffix_of(path)
     if suffix not in (".ts", ".arff", ".npz", ".npy") or not path.is_file():
         return None
     try:
         if suffix in (".npz", ".npy"):
             return _arrays(path)
-        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
+        with opened(path) as raw:
+            encoding = encoding_of(raw.read(SAMPLE), path)
+            raw.seek(0)
+            file = TextIOWrapper(raw, encoding)
             lines = ((number, line.strip()) for number, line in enumerate(file, 1) if line.strip())
             rows = list((_ts if suffix == ".ts" else _arff)(lines, path))
     except InputError:
         raise
-    except (ValueError, OSError, EOFError, BadZipFile) as error:
+    except (ValueError, OSError, EOFError, BadZipFile, zlib.error) as error:
         raise InputError(f"{path}: cannot be read as {suffix[1:]}: {' '.join(str(error).split())[:200]}") from None
     if not rows:
         raise InputError(f"{path}: there are no series after @data")
@@ -123,10 +129,11 @@ def _channels(parts: list[str], where: str) -> np.ndarray:
 
 def _arrays(path: Path) -> pd.DataFrame:
     """Arrays ``X`` and ``y``, or ``X_train``, ``y_train``, ``X_test`` and ``y_test``; other arrays become columns."""
-    if path.suffix == ".npy":
-        arrays = {"x": np.load(path, allow_pickle=False)}
-    else:
-        with np.load(path, allow_pickle=False) as file:
+    with opened(path) as raw:
+        file = np.load(raw, allow_pickle=False)
+        if suffix_of(path) == ".npy":
+            arrays = {"x": file}
+        else:
             arrays = {n.lower() if n[:2].lower() in ("x", "x_", "y", "y_") else n: file[n] for n in file}
     parts = []
     suffixes = ["_train", "_test"] if "x_train" in arrays else [""]

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+from math import isclose
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,9 +13,12 @@ from torch import Generator, Tensor
 
 from ... import files
 from ...encode import to_tensor
+from ...encode.series import SAME_RATE
 from ...errors import InputError, check_range
 from ...spec import Modality, modality_of
 from ...tables import UNNAMED
+from ...tables.target import CLUSTERS, class_names
+from ...tables.times import rate_text
 from ..base import IS_TEST, Batch, Source, UnsplitDataset
 from ..frame import FrameData
 from . import augment as series_augment
@@ -30,9 +34,10 @@ class SeriesData(FrameData):
 
     - ``.ts`` and ARFF of the UCR and UEA archives, and their text files without a header, whose first column is the
       label. The target is called ``label``.
-    - Wide tables (CSV, TSV, also gzipped, Parquet): one series per row; its time points are all numeric columns that no
-      other argument names.
-    - Long tables: one time point per row; give ``record``. The numeric columns are the channels.
+    - Wide tables (text, Excel, ODS, Parquet; see `zoo.tables`): one series per row; its time points are the columns
+      whose names are times (``t1``, ``0.5 s``, dates), else all numeric columns that no other argument names.
+    - Long tables: one time point per row; give ``record`` and ``time``. The other numeric columns are the channels.
+      Rows are sorted by parsed time; a missing time point of a record is a missing value.
     - ``.npz`` with ``X``, ``(samples, channels, length)`` or ``(samples, length)``, and ``y``, or ``X_train``,
       ``y_train``, ``X_test`` and ``y_test``, which define the test samples.
     - A folder of WFDB records with annotations (PhysioNet), cut into heartbeats; the target is their AAMI class.
@@ -43,13 +48,15 @@ class SeriesData(FrameData):
         path: A file, a folder, or the name of a data set with a card (``ecg_beats_simulated``).
         target: Column to predict; ``label`` in files that have no column names.
         record: Column of a long table that identifies the rows of one series; it becomes the sample name.
-        time: Column of a long table by which the rows of a series are ordered; by default in the order of the file.
+        time: Column of a long table by which the rows of a series are ordered: numbers, dates, clock times, durations,
+            or numbers in constant text (``day 10``); by default in the order of the file.
+        time_format: Format of the times, if day and month cannot be told apart: ``"%d/%m/%Y"``.
         channels: Channels to read, in this order, from long tables and WFDB records; for other files, their names.
         ignore: Numeric columns that are not measurements, such as the age, beside target, id, group and split.
         length: Number of time points of every series, or that of the ``longest`` or ``shortest`` one: the others are
             padded with missing values, or cropped, at their end. By default all series must have the same length.
         interpolate: Linearly interpolate missing values inside a series, in place of an error.
-        sampling_rate: Sampling rate, in Hz; by default that of the card or of the WFDB records.
+        sampling_rate: Sampling rate, in Hz; by default that of the card, of the WFDB records, or of the times.
         resample: New sampling rate, in Hz.
         band: Lower and upper cut-off frequency of a band-pass filter, in Hz.
         annotator: Extension of the annotations of WFDB records.
@@ -77,6 +84,7 @@ class SeriesData(FrameData):
         target: str | None = None,
         record: str | None = None,
         time: str | None = None,
+        time_format: str | None = None,
         channels: list[str] | None = None,
         ignore: list[str] | None = None,
         length: int | Literal["longest", "shortest"] | None = None,
@@ -109,6 +117,8 @@ class SeriesData(FrameData):
             )
         self.length, self.interpolate = length, interpolate
         self.record, self.time, self.channels, self.ignore = record, time, channels, ignore or []
+        self.time_format = time_format
+        self._usual_format: str | None = None  # of ambiguous dates: that of the first file, or of a trained model
         self.sampling_rate = sampling_rate or self.card.get("sampling_rate")
         self.resample, self.band, self.annotator, self.before, self.after = resample, band, annotator, before, after
         self.jitter, self.scaling, self.time_warp, self.window_slice = jitter, scaling, time_warp, window_slice
@@ -146,8 +156,17 @@ class SeriesData(FrameData):
             return read_beats(
                 path, self.annotator, self.before, self.after, self._channel_names(), self.band, self.resample
             )
-        frame = read_series(path)
-        return self._filtered(series_tables.read_any_table(path) if frame is None else frame, str(path))
+        if (frame := read_series(path)) is None:
+            frame = series_tables.read_unnamed(path, self.missing_values)
+        if frame is not None:
+            return self._filtered(self.without_excluded(frame), str(path))
+        frame = self.read_table(path)
+        frame.index = pd.RangeIndex(1, len(frame) + 1, name="row")
+        return self._filtered(frame, str(path))
+
+    def text_columns(self) -> list[str]:
+        """Columns that stay text: names of samples, records, groups and splits."""
+        return [*super().text_columns(), *(name for name in (self.record, self.owner) if name)]
 
     def _frame(self) -> pd.DataFrame:
         frame = super()._frame()
@@ -169,27 +188,48 @@ class SeriesData(FrameData):
 
     def _channel_names(self) -> list[str] | None:
         """Names of the channels from the argument or a trained model."""
-        return self.channels or (modality_of(self.trained).get("channels") if self.trained else None)
+        return self.channels or self._known().get("channels")
 
     def _filtered(self, frame: pd.DataFrame, source: str) -> pd.DataFrame:
         """Series gathered from the columns of a table, filtered and resampled as requested."""
         roles = (*self.target_columns(), self.id, self.owner, self.split)
         others = [n for n in roles if n and n in frame and n != self.record]
         ignore = [n for n in frame if n in self.ignore or n == UNNAMED]
+        missing, usual = self.missing_values, self._known().get("time_format") or self._usual_format
         if SERIES in frame:
             if self.record:
                 raise InputError(f"{source}: record is for long tables; this file has one series per row or line")
         elif self.record:
-            frame = series_tables.long(frame, self.record, self.time, others, ignore, self._channel_names(), source)
+            formats, names = (self.time_format, usual), self._channel_names()
+            frame = series_tables.long(frame, self.record, self.time, others, ignore, names, missing, formats, source)
         else:
-            frame = series_tables.wide(frame, [*others, *ignore], source)
-        check_filter(self.sampling_rate, self.band, self.resample, source)
-        if self.sampling_rate and (self.band or self.resample):
-            how = self.sampling_rate, self.band, self.resample
+            frame = series_tables.wide(frame, [*others, *ignore], missing, self.time_format, source)
+            few = LABEL in frame and frame[LABEL].nunique() <= CLUSTERS
+            if few and self.target == LABEL and self.target_kind is None:
+                frame[LABEL] = class_names(frame[LABEL])
+        found = frame.attrs.pop("time_format", None)
+        self._usual_format = self._usual_format or found
+        rate = self._rate(frame.attrs.get("sampling_rate"), source)
+        check_filter(rate, self.band, self.resample, source)
+        if rate and (self.band or self.resample):
+            how = rate, self.band, self.resample
             frame[SERIES] = [filtered(np.asarray(series), *how) for series in frame[SERIES]]
         frame[SERIES] = [np.asarray(series, dtype=np.float32) for series in frame[SERIES]]
-        frame.attrs["sampling_rate"] = self.resample or self.sampling_rate
+        frame.attrs["sampling_rate"] = self.resample or rate
         return frame
+
+    def _rate(self, found: float | None, source: str) -> float | None:
+        """Sampling rate as given, or as found in the times, which must agree."""
+        if found and self.sampling_rate and not isclose(found, self.sampling_rate, rel_tol=SAME_RATE):
+            raise InputError(
+                f"{source}: the times tell {rate_text(found)}, sampling_rate is {rate_text(self.sampling_rate)}; leave "
+                "out --data.sampling_rate, or correct the times or the unit in the name of their column"
+            )
+        return self.sampling_rate or found
+
+    def _known(self) -> Modality:
+        """What a trained model knows of its series."""
+        return modality_of(self.trained) if self.trained else Modality(kind="series", shape=[])
 
     def modality(self, frame: pd.DataFrame) -> Modality:
         """Channels and length of the series."""
@@ -204,6 +244,10 @@ class SeriesData(FrameData):
             modality["units"] = {name: self.units[name] for name in names if name in self.units}
         if rate := frame.attrs.get("sampling_rate"):
             modality["sampling_rate"] = float(rate)
+        if step := frame.attrs.get("time_step"):
+            modality["time_step"] = float(step)
+        if self._usual_format:
+            modality["time_format"] = self._usual_format
         if self.length is not None:
             modality["resize"] = True
         if self.interpolate:
@@ -212,15 +256,6 @@ class SeriesData(FrameData):
 
     def _named(self, frame: pd.DataFrame) -> pd.DataFrame:
         return frame.set_index(name) if (name := self._id(frame)) else frame
-
-    def check_features(self, frame: pd.DataFrame, modality: Modality) -> None:
-        """Raise an `InputError` if the sampling rate differs from that of a trained model."""
-        super().check_features(frame, modality)
-        rate, expected = frame.attrs.get("sampling_rate"), modality.get("sampling_rate")
-        if rate and expected and rate != expected:
-            raise InputError(
-                f"{self.path}: {rate:g} Hz, the model was trained at {expected:g} Hz; give --data.resample {expected:g}"
-            )
 
     def values(self, frame: pd.DataFrame, modality: Modality) -> Source:
         """Series padded to the common length; errors name the sample."""
