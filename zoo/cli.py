@@ -44,7 +44,7 @@ def main(args: list[str] | None = None) -> None:
 
 
 def _fail(message: str) -> int:
-    print(f"error: {message}", file=sys.stderr)
+    print("\n".join(f"error: {line}" for line in message.splitlines()), file=sys.stderr)
     return 2
 
 

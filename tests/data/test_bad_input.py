@@ -35,7 +35,12 @@ TABLES: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], list[str], list[
     "doubled id": (lambda f: change(f, 1, "patient", "p0"), [], ["'p0'", "more than once", "'patient'"]),
     "id missing": (lambda f: change(f, 8, "patient", None), [], ["row 9", "no id", "'patient'"]),
     "no features": (lambda f: f[["patient", "outcome"]], [], ["no feature column"]),
-    "id as feature": (lambda f: f, ["--data.id=null"], ["'patient'", "--data.id"]),
+    "names as feature": (lambda f: f.assign(note=f["patient"] + "x"), [], ["'note'", "--data.id", "--data.exclude"]),
+    "all at once": (
+        lambda f: change(f.assign(note=f["patient"] + "x"), 6, "age", "old"),
+        [],
+        ["table.csv: column 'age', row 7", "\nerror: table.csv: text column 'note'"],
+    ),
     "feature absent": (lambda f: f, ["--data.features=[age,doze]"], ["'doze'", "did you mean dose"]),
     "group absent": (lambda f: f, ["--data.group=famly"], ["'famly'", "group"]),
     "target as feature": (lambda f: f, ["--data.features=[age,outcome]"], ["'outcome'", "features"]),

@@ -238,7 +238,9 @@ def normalised(
     columns: dict[str, Any] = {}
     for name, column in frame.items():
         kind = column.dtype
-        if pd.api.types.is_bool_dtype(kind) and not isinstance(kind, pd.CategoricalDtype):
+        if isinstance(kind, pd.CategoricalDtype):
+            columns[name] = column
+        elif pd.api.types.is_bool_dtype(kind):
             columns[name] = column.astype(object).map(str, na_action="ignore").where(column.notna(), np.nan)
         elif pd.api.types.is_numeric_dtype(kind):
             whole = pd.api.types.is_integer_dtype(kind) and column.notna().all()

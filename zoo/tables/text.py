@@ -191,10 +191,11 @@ def _layout(lines: list[str], encoding: str, notes: list[str], path: Path) -> Sh
 
 
 def titles(rows: Sequence[Sequence[str | None]]) -> int:
-    """Number of first rows with one filled field only, above a header of at least three names."""
+    """Number of first rows with one filled field only, above a header of several names."""
     filled = [sum(bool(cell and cell.strip()) for cell in row) for row in rows]
     first = next((at for at, count in enumerate(filled) if count > 1), 0)
-    return first if first and first + 1 < len(filled) and min(filled[first : first + 2]) >= 3 else 0
+    least = 2 if first and len(rows[0]) > 1 else 3  # a spreadsheet writes 'Table 1,,', which no header looks like
+    return first if first and first + 1 < len(filled) and min(filled[first : first + 2]) >= least else 0
 
 
 def _is_header(comment: str, below: str) -> bool:

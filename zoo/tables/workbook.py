@@ -1,6 +1,7 @@
 """Sheets of Excel and OpenDocument workbooks as columns of text."""
 
 import datetime
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ def read_sheet(path: Path, sheet: str | None) -> tuple[list[str], list[pa.Array]
         InputError: The sheet does not exist, several sheets have content and none is chosen, or a value stands beside
             the named columns.
     """
-    sheets = _ods(path) if path.suffix.lower() == ".ods" else _xlsx(path)
+    sheets = _ods(path) if _is_ods(path) else _xlsx(path)
     filled = [name for name, rows in sheets.items() if rows]
     if sheet is None and len(filled) > 1:
         raise InputError(f"{path}: {len(filled)} sheets have content ({', '.join(filled)}); choose one: --data.sheet")
@@ -37,10 +38,16 @@ def read_sheet(path: Path, sheet: str | None) -> tuple[list[str], list[pa.Array]
     return names, [pa.array([row[at] for row in padded], pa.string()) for at in range(width)]
 
 
+def _is_ods(path: Path) -> bool:
+    """Whether the content, not the name, is an OpenDocument sheet; some programs name Excel files .ods."""
+    if not zipfile.is_zipfile(path):
+        return path.suffix.lower() == ".ods"
+    with zipfile.ZipFile(path) as archive:
+        return "content.xml" in archive.namelist()
+
+
 def _xlsx(path: Path) -> dict[str, list[list[str | None]]]:
     import warnings
-    from zipfile import BadZipFile
-
     import openpyxl
     from openpyxl.utils.exceptions import InvalidFileException
 
@@ -49,18 +56,16 @@ def _xlsx(path: Path) -> dict[str, list[list[str | None]]]:
             warnings.simplefilter("ignore")  # on styles that openpyxl does not know
             book = openpyxl.load_workbook(path, read_only=True, data_only=True)
         return {s.title: _filled(s.iter_rows(values_only=True)) for s in book.worksheets}
-    except (BadZipFile, InvalidFileException) as error:
+    except (zipfile.BadZipFile, InvalidFileException) as error:
         raise InputError(f"{path}: cannot be read as an Excel workbook ({error}); save it anew as .xlsx") from None
 
 
 def _ods(path: Path) -> dict[str, list[list[str | None]]]:
-    from zipfile import BadZipFile
-
     import pandas as pd
 
     try:
         book = pd.read_excel(path, sheet_name=None, header=None, dtype=object, engine="odf", keep_default_na=False)
-    except BadZipFile as error:
+    except zipfile.BadZipFile as error:
         raise InputError(f"{path}: cannot be read as an OpenDocument sheet ({error}); save it anew") from None
     return {str(name): _filled(frame.itertuples(index=False)) for name, frame in book.items()}
 
