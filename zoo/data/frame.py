@@ -159,7 +159,7 @@ class FrameData(Data):
         frame = frame.drop(columns=self.exclude)
         for name in self.target_columns():
             if name in frame and (words := self.missing_values.get(name)):
-                frame[name] = frame[name].mask(~np.isnan(level_codes(frame[name], list(map(str, words)))[0]))
+                frame[name] = frame[name].mask(level_codes(frame[name], words)[0] < len(words))
         return frame
 
     def describe(self) -> dict[str, Any]:

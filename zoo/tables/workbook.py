@@ -48,14 +48,15 @@ def _is_ods(path: Path) -> bool:
 
 def _xlsx(path: Path) -> dict[str, list[list[str | None]]]:
     import warnings
+
     import openpyxl
     from openpyxl.utils.exceptions import InvalidFileException
 
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), path.open("rb") as file:  # openpyxl refuses a path by its suffix
             warnings.simplefilter("ignore")  # on styles that openpyxl does not know
-            book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-        return {s.title: _filled(s.iter_rows(values_only=True)) for s in book.worksheets}
+            book = openpyxl.load_workbook(file, read_only=True, data_only=True)
+            return {s.title: _filled(s.iter_rows(values_only=True)) for s in book.worksheets}
     except (zipfile.BadZipFile, InvalidFileException) as error:
         raise InputError(f"{path}: cannot be read as an Excel workbook ({error}); save it anew as .xlsx") from None
 
