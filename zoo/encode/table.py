@@ -84,7 +84,7 @@ def days_since(column: pd.Series, how: DateColumn, source: str) -> np.ndarray:
         days: np.ndarray = dates.days(column)
     else:
         text = as_text(column)
-        text = text.where(~text.map(missing_word, na_action="ignore").fillna(False).astype(bool), np.nan)
+        text = text.mask(text.isin([word for word in text.dropna().unique() if missing_word(word)]))
         days = dates.days(text, how["format"])
         if (bad := np.isnan(days) & text.notna().to_numpy()).any():
             days = np.where(bad, dates.days(text, "%Y-%m-%d"), days)
