@@ -14,6 +14,8 @@ from torch import Tensor
 
 from ..errors import InputError, suggest
 from ..spec import Modality
+from ..tables.numbers import missing_word
+from ..tables.values import as_text
 from .expression import AS_THEY_ARE, covariate_table
 from .kinds import READERS
 from .table import table_to_tensor
@@ -21,6 +23,7 @@ from .table import table_to_tensor
 log = logging.getLogger("zoo")
 LEAST_OVERLAP = 0.8  # minimum share of the genes of a model that other data must have
 BLOCK = 1 << 22  # number of stored values that are checked together
+MOST_NAMED = 10  # values that are no numbers and are named in an error
 VERSION = re.compile(r"(ENS\w+)\.\d+")
 
 
@@ -190,7 +193,7 @@ def expression_to_tensor(
     if isinstance(frame, pd.DataFrame):
         frame = frame.set_axis(names, axis=1)
         found, hint, covariates = names[columns[columns >= 0]], "", covariate_values(frame, modality, source)
-        matrix = as_csr(gene_values(frame[found], source))
+        matrix = as_csr(gene_values(frame[found], source=source))
         columns = np.where(columns >= 0, np.cumsum(columns >= 0) - 1, -1)
     else:
         if frame.X is None:
@@ -212,17 +215,39 @@ def covariate_values(samples: pd.DataFrame, modality: Modality, source: str) -> 
     return table_to_tensor(samples, table, source) if table["features"] else None
 
 
-def gene_values(frame: pd.DataFrame, source: str) -> np.ndarray:
-    """Columns as float32, missing values as NaN; raise an `InputError` that names the first value that is text."""
-    if not all(pd.api.types.is_numeric_dtype(kind) for kind in frame.dtypes.unique()):
-        parsed = frame.apply(pd.to_numeric, errors="coerce")
-        if (bad := parsed.isna().to_numpy() & frame.notna().to_numpy()).any():
-            row, column = np.argwhere(bad)[0]
-            raise InputError(
-                f"{source}: sample {frame.index[row]}, gene {frame.columns[column]}: {str(frame.iloc[row, column])!r} "
-                "is not a number; correct it, or leave it empty if missing"
-            )
-        frame = parsed
+def gene_values(
+    frame: pd.DataFrame, samples: pd.Index | None = None, source: str = "the table", genes: pd.Index | None = None
+) -> np.ndarray:
+    """Columns as float32, missing values as NaN; in columns of text, words such as NA mean a missing value.
+
+    Args:
+        frame: One sample per row; or one gene per row, if ``genes`` is given.
+        samples: Names of the rows in an error; by default the index.
+        source: Name of the table in an error.
+        genes: Names of the rows in an error, if rows are genes.
+
+    Raises:
+        InputError: Values are text; the message names the sample and the gene of the first ones, one a line.
+    """
+    values = np.empty(frame.shape, dtype=np.float32, order="F")
+    wrong: list[tuple[int, int, str]] = []
     with np.errstate(over="ignore"):
-        values: np.ndarray = frame.to_numpy(dtype=np.float32, na_value=np.nan)
+        for at, (_, column) in enumerate(frame.items()):
+            if pd.api.types.is_numeric_dtype(column.dtype):
+                values[:, at] = column.to_numpy(dtype=np.float32, na_value=np.nan)
+                continue
+            text = as_text(column)
+            values[:, at] = pd.to_numeric(text, errors="coerce").to_numpy(dtype=np.float32)
+            absent = np.isnan(values[:, at]) & text.notna().to_numpy()
+            cells = [(row, at, text.iloc[row]) for row in np.flatnonzero(absent).tolist()]
+            wrong += [cell for cell in cells if not missing_word(cell[2])]
+    if wrong:
+        down = genes if genes is not None else frame.index if samples is None else samples
+        first = []
+        for row, at, value in wrong[:MOST_NAMED]:
+            sample, gene = (frame.columns[at], down[row]) if genes is not None else (down[row], frame.columns[at])
+            first.append(f"{source}: sample {sample}, gene {gene}: {value!r} is not a number")
+        first[0] += f" ({len(wrong)} such values)" if len(wrong) > 1 else ""
+        first[0] += "; correct it, or leave it empty if missing"
+        raise InputError("\n".join(first))
     return values

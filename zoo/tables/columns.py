@@ -84,7 +84,7 @@ def types_of(
     """
     types = Types()
     numeric = {str(name) for name, kind in frame.dtypes.items() if pd.api.types.is_numeric_dtype(kind)}
-    counters, empty = _counters(frame, numeric), set(frame.columns[frame.isna().all()])
+    numbering, empty = counters(frame, numeric), set(frame.columns[frame.isna().all()])
     empty |= {name for name, kind in frame.dtypes.items() if kind.kind == "O" and _only_missing(frame[name])}
     for name in map(str, frame.columns):
         words = {str(word) for word in (missing or {}).get(name, ())}
@@ -94,7 +94,7 @@ def types_of(
         if not chosen and name not in categorical and name in numeric and _is_identifier(frame[name], name):
             types.left_out[name] = NAMES_SAMPLES
             continue
-        if name in counters and not chosen and name not in categorical:
+        if name in numbering and not chosen and name not in categorical:
             types.left_out[name] = NUMBERS_ROWS
             continue
         types.features.append(name)
@@ -190,7 +190,7 @@ def _doubt_levels(counts: pd.Series, name: str, types: Types, missing: Mapping[s
         )
 
 
-def _counters(frame: pd.DataFrame, numeric: Collection[str]) -> set[str]:
+def counters(frame: pd.DataFrame, numeric: Collection[str]) -> set[str]:
     """Columns that number the rows, in order or shuffled; also row names that pandas wrote (``Unnamed: 0``)."""
     rows, found = len(frame), set()
     for name, kind in frame.dtypes.items():

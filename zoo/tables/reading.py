@@ -3,7 +3,7 @@
 import logging
 import zlib
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +34,11 @@ def suffix_of(path: Path) -> str:
 
 
 def read_table(
-    path: Path, text: Collection[str] = (), missing: Words | None = None, sheet: str | None = None
+    path: Path,
+    text: Collection[str] = (),
+    missing: Words | None = None,
+    sheet: str | None = None,
+    first: Callable[[str], bool] | None = None,
 ) -> pd.DataFrame:
     """Read a table from a text file, a workbook, Parquet, Feather or ``.h5ad``.
 
@@ -49,6 +53,7 @@ def read_table(
             the column ``"sample"``.
         missing: Other words that mean a missing value, by column.
         sheet: Name of a sheet of a workbook; required if several have content.
+        first: Whether a first column with this header holds names, which stay text.
 
     Returns:
         The table; rows are numbered from 0. For ``.h5ad`` the annotation of samples stands beside the features, which
@@ -64,14 +69,15 @@ def read_table(
         raise InputError(f"{path}: sheet {sheet!r} is for .xlsx and .ods files")
     try:
         if suffix in TEXT:
-            frame = _read_text(path, text, missing or {})
+            frame = _read_text(path, text, missing or {}, first)
         elif suffix in BOOKS:
             from .workbook import read_sheet
 
             header, columns = read_sheet(path, sheet)
+            text = _with_first(text, header, first)
             frame = typed(header, columns, str(path), text, missing or {}, "\t", [])
         elif suffix in (".parquet", ".pq", ".feather", ".arrow"):
-            frame = _read_arrow(path, suffix, text, missing or {})
+            frame = _read_arrow(path, suffix, text, missing or {}, first)
         elif suffix == ".h5ad":
             frame = _read_h5ad(path)
         else:
@@ -108,8 +114,15 @@ def check_names(names: list[str], source: str) -> None:
         raise InputError(f"{source}: column {doubled[0]!r} occurs more than once; rename or remove one")
 
 
-def _read_text(path: Path, text: Collection[str], missing: Words) -> pd.DataFrame:
+def _with_first(text: Collection[str], header: list[str], first: Callable[[str], bool] | None) -> Collection[str]:
+    return {*text, header[0]} if first is not None and header and first(header[0]) else text
+
+
+def _read_text(
+    path: Path, text: Collection[str], missing: Words, first: Callable[[str], bool] | None = None
+) -> pd.DataFrame:
     shape = shape_of(path)
+    text = _with_first(text, shape.names, first)
     table = read_all(path, shape)
     check_names([name for name in shape.names if name], str(path))
     return typed(shape.names, table.columns, str(path), text, missing, shape.separator, shape.notes)
@@ -222,11 +235,13 @@ def listing(names: list[str], most: int = 5) -> str:
     return f"{len(names)} columns ({', '.join(names[:most])}{', ...' if len(names) > most else ''})"
 
 
-def _read_arrow(path: Path, suffix: str, text: Collection[str], missing: Words) -> pd.DataFrame:
+def _read_arrow(
+    path: Path, suffix: str, text: Collection[str], missing: Words, first: Callable[[str], bool] | None
+) -> pd.DataFrame:
     frame = pd.read_parquet(path) if suffix in (".parquet", ".pq") else pd.read_feather(path)
     if not isinstance(frame.index, pd.RangeIndex):
         frame = frame.reset_index(names=frame.index.name or UNNAMED)
-    return normalised(frame, str(path), text, missing)
+    return normalised(frame, str(path), _with_first(text, list(map(str, frame.columns)), first), missing)
 
 
 def normalised(

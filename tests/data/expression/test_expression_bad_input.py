@@ -103,7 +103,7 @@ def test_bad_input_gives_a_one_line_error(cells, h5ad, here, message):
     assert "broken.h5ad: cannot be read as h5ad" in fails("broken.h5ad")
     cells.var_names = [*cells.var_names[:-1], "gene3"]
     cells.write_h5ad("twice.h5ad")
-    assert "gene 'gene3' occurs more than once (1 names are repeated)" in fails("twice.h5ad")
+    assert "gene 'gene3' occurs more than once (1 repeated names: gene3)" in fails("twice.h5ad")
     cells[:, :1].write_h5ad("one.h5ad")
     assert ": 1 genes (columns of numbers), at least 2 are needed" in fails("one.h5ad")
     flat = np.ones((120, 30), np.float32)
@@ -122,9 +122,9 @@ def test_bad_tables_give_a_one_line_error(cells, here, message):
     assert "text.csv: sample cell4, gene gene3: 'many' is not a number" in fails("text.csv")
     (cells.to_df() + 0.5).T.to_csv("geo.csv", index_label="gene")
     cells.obs.to_csv("samples.csv", index_label="cell")
-    error = fails("geo.csv", samples_path="samples.csv", target="group")
+    error = fails("geo.csv", samples_path="samples.csv", target="group", genes_in_rows=False)
     assert "geo.csv and samples.csv have no sample in common (gene1, ... and cell1, ... of column 'cell')" in error
-    assert "give --data.genes_in_rows true" in error
+    assert "genes are in rows: transpose the matrix, or leave out --data.genes_in_rows false" in error
     nameless = cells.to_df().reset_index(names="cell")
     nameless.loc[4, "cell"] = None
     nameless.to_csv("nameless.csv", index=False)

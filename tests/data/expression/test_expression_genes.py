@@ -67,10 +67,10 @@ def test_variance_is_that_of_the_logarithms(scale, cells):
 
 def test_scale_is_detected():
     counts = sparse.csr_matrix(np.array([[0, 1], [200, 3]], dtype=np.float32))
-    assert detect_scale(counts) == "counts"
-    assert detect_scale(counts * 0.7) == "abundance"
-    assert detect_scale(counts * 0.07) == "log"
-    assert detect_scale(-counts) == "none"  # such as changes of a copy number
+    assert detect_scale(counts, np.arange(2)) == "counts"
+    assert detect_scale(counts * 0.7, np.arange(2)) == "abundance"
+    assert detect_scale(counts * 0.07, np.arange(2)) == "log"
+    assert detect_scale(-counts, np.arange(2)) == "none"  # such as changes of a copy number
 
 
 def test_hashes_are_equal_only_for_equal_rows():
@@ -90,7 +90,7 @@ def test_large_data_are_processed_in_blocks(cells, monkeypatch):
 
     def found():
         few = most_variable(cells.X, rows, "counts", 9)
-        return row_hashes(cells.X), varying(cells.X, rows), few, np.array(detect_scale(cells.X))
+        return row_hashes(cells.X), varying(cells.X, rows), few, np.array(detect_scale(cells.X, rows))
 
     whole = found()
     monkeypatch.setattr("zoo.encode.expression_rows.BLOCK", 50)

@@ -41,7 +41,8 @@ def test_names_that_do_not_overlap(tables, fails):
     renamed(rna, rna.index.str.upper()).to_csv("rna.csv")
     assert "the names differ in case: use the same spelling in both" in fails()
     rna.T.rename_axis("patient").to_csv("rna.csv")
-    assert "genes are in rows: set genes_in_rows: true for this modality" in fails()
+    table = {**TWO, "rna": {"path": "rna.csv", "genes_in_rows": False}}
+    assert "samples are in columns: transpose the table, or set genes_in_rows: true for this modality" in fails(table)
 
 
 def test_barcodes_of_samples_and_of_patients(tables, fails):

@@ -17,13 +17,25 @@ from ...encode.expression import SCALES, ExpressionEncoder
 from ...encode.expression_rows import ExpressionRows, check_values, covariate_values, match_genes
 from ...errors import InputError, check_choice, check_range
 from ...spec import Modality, modality_of
-from ...tables.reading import read_table
+from ...tables import genes as names_of_genes
+from ...tables.reading import BOOKS, listing, read_table, suffix_of
 from .. import columns
 from ..base import IS_TEST, Dataset, Source, UnsplitDataset
 from ..datasets import assay_of
 from ..frame import FrameData
 from . import genes as expression_genes
-from .files import Expression, read_card, read_h5ad, read_matrix_table
+from .files import (
+    Expression,
+    check_kind,
+    content_of,
+    is_matrix,
+    matrix_of_table,
+    name_column,
+    names_of,
+    read_card,
+    read_matrix,
+    read_samples,
+)
 
 log = logging.getLogger("zoo")
 ROW = "__matrix_row__"  # column of the position of a sample in the matrix, until the split
@@ -32,15 +44,16 @@ Scale = Literal["counts", "abundance", "log", "beta", "none"]
 
 
 class ExpressionData(FrameData):
-    """Gene expression of samples or cells, from ``.h5ad``, CSV, TSV (also gzipped), Parquet, or a packaged data set.
+    """Gene expression of samples or cells, from ``.h5ad``, 10x Genomics, any table, or a packaged data set.
 
     The matrix stays sparse in memory (float32); only the rows of a batch become dense. Genes that are constant in the
     training samples are left out and logged. Samples with equal expression always share a split.
 
     Args:
-        path: ``.h5ad`` (samples and their annotation in ``obs``), a table with samples in rows and genes in columns, or
-            the name of a data set with a card (``miniacc``). Text columns, and columns named by other arguments, are
-            not genes.
+        path: ``.h5ad`` (samples and their annotation in ``obs``); ``.h5`` or a folder with ``matrix.mtx`` of 10x
+            Genomics; a table (see `zoo.tables`); or the name of a data set with a card (``miniacc``). Text columns,
+            columns named by other arguments, and columns called as measures of quality, clusters or properties of
+            samples (``total_counts``, ``leiden``, ``age``) are not genes; those that are left out are logged.
         target: Column of the annotation to predict; not required for autoencoders. Default: the target in the card of
             the data set.
         samples_path: Table with annotation of the samples, matched by their names in its first column, or in ``id``.
@@ -50,16 +63,19 @@ class ExpressionData(FrameData):
         scale: Scale of the values: ``counts``, ``abundance`` (normalised, such as TPM), ``log``, ``beta``
             (methylation, 0 to 1) or ``none`` (levels, scores: not transformed). By default, integers are counts
             (``none`` if no value is above 2 or some are negative); other values are abundances if one is above 50 and
-            none is negative, else logarithms.
+            none is negative, ``none`` if genes are standardised, else logarithms. Training rows decide.
         most_variable: Number of genes to select: those with the highest variance of the logarithms in training samples.
             Counts are then normalised to 10,000 counts of these genes.
         layer: Layer of an ``.h5ad``, such as ``counts``; X by default.
         assay: Assay of a data set with several; the card defines the default.
-        genes_in_rows: The table has genes in rows and samples in columns, as series matrices of GEO.
+        genes_in_rows: The table has genes in rows and samples in columns, as series matrices of GEO, GCT and
+            featureCounts. Default: as the names of annotated samples, headers and names of the table show, which is
+            logged.
         target_kind: binary, multiclass or regression; detected by default. ``none`` ignores the target of the card.
-        positive: The positive one of two classes; by default the last in alphabetical order.
-        id: Column that names the samples. Default: the row names, or a first column of text, else rows are numbered.
-        **shared: Arguments of `FrameData` (test_path, unlabelled, event) and `Data`.
+        positive: The positive one of two classes; by default by the usual words of the field, or the last in order.
+        id: Column that names the samples. Default: the row names, or a first column of text or called as names are
+            (``id``, ``cell``), else rows are numbered.
+        **shared: Arguments of `FrameData` (test_path, unlabelled, event, missing, exclude, sheet) and `Data`.
 
     Raises:
         InputError: Anything that is wrong with the matrix or the annotation, in one line.
@@ -78,7 +94,7 @@ class ExpressionData(FrameData):
         most_variable: int | None = None,
         layer: str | None = None,
         assay: str | None = None,
-        genes_in_rows: bool = False,
+        genes_in_rows: bool | None = None,
         target_kind: str | None = None,
         positive: str | None = None,
         id: str | None = None,  # noqa: A002 (the word that users look for)
@@ -89,6 +105,8 @@ class ExpressionData(FrameData):
             check_choice("scale", scale, SCALES)
         if most_variable is not None:
             check_range("most_variable", most_variable, 2)
+        if genes_in_rows and not self.card and is_matrix(Path(path)):
+            raise InputError(f"{path}: genes_in_rows is for tables; transpose the matrix (AnnData: adata.T)")
         if layer is not None and (self.card or Path(path).suffix != ".h5ad"):
             raise InputError(f"{path}: layer {layer!r} is for .h5ad files")
         if assay is not None and "assays" not in self.card:
@@ -101,6 +119,7 @@ class ExpressionData(FrameData):
         self.covariates = self.card.get("covariates", []) if covariates is None else covariates
         self.scale = scale or about.get("scale")
         self.most_variable = most_variable
+        self._excluded: set[str] = set()  # columns of the file itself, which were left out when it was read
 
     @cached_property
     def parts(self) -> list[Expression]:
@@ -114,18 +133,52 @@ class ExpressionData(FrameData):
         return self.parts[0] if len(self.parts) == 1 else self.parts[0].beneath(self.parts[1])
 
     def _read_matrix(self, path: str) -> Expression:
+        annotation = self._annotation
         if self.card and path == self.path:
             read = read_card(self.card, self.assay, self.id)
-        elif Path(path).suffix == ".h5ad":
-            read = read_h5ad(Path(path), self.layer, self.id)
+        elif is_matrix(Path(path)):
+            read = read_matrix(Path(path), self.layer, self.id)
         else:
-            others = {name for name in (*self.target_columns(), self.group, self.split, *self._conditions()) if name}
-            read = read_matrix_table(Path(path), others, self.genes_in_rows, self.id)
-        if self.samples_path:
-            read = read.annotated(read_table(Path(self.samples_path)), self.samples_path, self.id)
+            read = self._read_expression(Path(path))
+        if annotation is not None:
+            read = read.annotated(annotation, str(self.samples_path), self.id)
         if self.id and self.id != read.samples.columns[0]:
             self.check_column(read.samples, self.id, "id")
-        return read
+        return read if self.trained else read.without([n for n in self.exclude if n not in self._excluded])
+
+    @cached_property
+    def _annotation(self) -> pd.DataFrame | None:
+        if not self.samples_path:
+            return None
+        text = [name for name in (self.group, self.split) if name]
+        return read_samples(Path(self.samples_path), self.id, self.missing_values, text)
+
+    @cached_property
+    def _annotated(self) -> pd.Index | None:
+        """Names of the annotated samples."""
+        if self._annotation is None:
+            return None
+        return pd.Index(names_of(self._annotation[name_column(self._annotation, self.id)]))
+
+    def _read_expression(self, path: Path) -> Expression:
+        """Expression in a table, by the options of this data module; names of samples, genes and groups stay text."""
+        check_kind(path)
+        text = [name for name in (self.id, self.group, self.split) if name]
+        sheet = self.sheet if suffix_of(path) in BOOKS else None
+        frame = read_table(path, text, self.missing_values, sheet, names_of_genes.holds_names)
+        self._excluded |= {name for name in self.exclude if name in frame}
+        frame = frame.drop(columns=[name for name in self.exclude if name in frame])
+        others = {name for name in (*self.target_columns(), self.group, self.split, *self._conditions()) if name}
+        genes = modality_of(self.trained)["features"] if self.trained else []
+        turned = names_of_genes.genes_are_in_rows(
+            frame,
+            str(path),
+            self.genes_in_rows,
+            [*others, *([self.id] if self.id else [])],
+            self._annotated,
+            set(genes) - set(self._conditions()),
+        )
+        return matrix_of_table(frame, str(path), others, turned, self.id, bool(self.trained))
 
     def _conditions(self) -> list[str]:
         return modality_of(self.trained).get("covariates", []) if self.trained else self.covariates
@@ -153,7 +206,7 @@ class ExpressionData(FrameData):
         """No check here: `values` matches the genes."""
 
     def modality(self, frame: pd.DataFrame) -> Modality:
-        """All genes, the scale and the covariates; `complete` selects genes from training rows."""
+        """All genes and the covariates; `complete` selects genes and detects the scale from training rows."""
         self.roles(frame)
         expression, covariates = self.expression, list(self.covariates)
         for name in covariates:
@@ -164,18 +217,13 @@ class ExpressionData(FrameData):
                 raise InputError(f"{self.path}: {name!r} is a covariate and a gene; rename one")
         if len(expression.genes) < 2:
             raise InputError(f"{self.path}: {len(expression.genes)} genes (columns of numbers), at least 2 are needed")
-        scale = self.scale or expression_genes.detect_scale(self.parts[0].matrix)
-        if not self.scale:
-            how = "if this is wrong, give --data.scale (of a modality: scale in --data.modalities)"
-            log.info("%s: scale detected as %s; %s", self.path, scale, how)
-        self._check_values(scale)
         return Modality(
             kind="expression",
             shape=[len(expression.genes) + len(covariates)],
             features=[*expression.genes, *covariates],
             covariates=covariates,
-            scale=scale,
-            levels={name: [] for name in covariates if expression_genes.is_category(frame[name])},
+            scale=self.scale or "",
+            levels={},
         )
 
     def _check_values(self, scale: str) -> None:
@@ -187,14 +235,29 @@ class ExpressionData(FrameData):
         return pd.Series(expression_genes.row_hashes(self.expression.matrix)[frame[ROW]])
 
     def complete(self, modality: Modality, frame: pd.DataFrame, training: pd.DataFrame) -> None:
-        """Select genes that vary, or vary most, among training rows, and set the levels of the covariates."""
-        rows, scale, genes = training[ROW].to_numpy(), modality["scale"], self.expression.genes
-        selected = expression_genes.selected_genes(
-            self.expression.matrix, genes, rows, scale, self.most_variable, self.path
-        )
+        """Detect the scale, select genes that vary, or vary most, and set the levels of the covariates.
+
+        Only training rows are used; then the values of all rows are checked.
+        """
+        rows, genes, matrix = training[ROW].to_numpy(), self.expression.genes, self.expression.matrix
+        source = self.parts[0].source
+        sums = expression_genes.sums_of_others(matrix, rows)
+        if len(sums):
+            log.warning("%s: %s left out: it is the sum of all others", source, listing(list(genes[sums])))
+        if not (scale := self.scale):
+            known = matrix if not len(sums) else matrix[:, np.setdiff1d(np.arange(len(genes)), sums)]
+            scale = expression_genes.detect_scale(known, rows)
+            how = "if this is wrong, give --data.scale (of a modality: scale in --data.modalities)"
+            log.info("%s: scale detected as %s; %s", source, scale, how)
+        self._check_values(scale)
+        modality["scale"] = scale
+        selected = expression_genes.selected_genes(matrix, genes, rows, scale, self.most_variable, source, sums)
         modality["features"] = [*genes[selected], *modality["covariates"]]
         modality["shape"] = [len(modality["features"])]
-        modality["levels"] = columns.levels(frame, training, modality["levels"], {}, {}, self.path)
+        levels: dict[str, list[str]] = {
+            name: [] for name in modality["covariates"] if expression_genes.is_category(training[name])
+        }
+        modality["levels"] = columns.levels(frame, training, levels, {}, {}, self.path)
 
     def values(self, frame: pd.DataFrame, modality: Modality) -> Source:
         """Raw values, whose rows become dense on access."""
@@ -242,7 +305,11 @@ class ExpressionData(FrameData):
 
     def describe(self) -> dict[str, Any]:
         """Name, checksum, licence and citation of the data."""
-        about = super().describe()
+        if not self.card and Path(self.path).is_dir():
+            checksum = files.sha256(content_of(Path(self.path)))
+            about = {"name": Path(self.path).name, "sha256": checksum, "licence": "not stated"}
+        else:
+            about = super().describe()
         if self.assay:
             checksum = joint_checksum(self.card["assays"][self.assay]["sha256"], about["sha256"])
             return {**about, "sha256": checksum, "assay": self.assay}

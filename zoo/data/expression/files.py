@@ -1,6 +1,7 @@
-"""Sparse expression matrices from ``.h5ad`` files, tables and packaged data sets."""
+"""Sparse expression matrices from ``.h5ad`` files, tables, 10x Genomics output and packaged data sets."""
 
 import logging
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,21 @@ from scipy import sparse
 from ... import files
 from ...encode.expression_rows import as_csr, gene_values, match_genes
 from ...errors import InputError, suggest
-from ...tables import UNNAMED, read_table
+from ...tables import UNNAMED, genes, read_table
+from ...tables.columns import counters
+from ...tables.ids import difference
+from ...tables.numbers import is_number, missing_word
+from ...tables.reading import listing, normalised
 from ...tables.values import as_text
 from ..datasets import assay_of, read_dataset, simulated, verified
 
 log = logging.getLogger("zoo")
+CONVERT = {  # files that other programs write
+    ".loom": "in Python: anndata.read_loom('{0}').write_h5ad('{1}.h5ad')",
+    ".rds": "in R: write.csv(t(as.matrix(x)), '{1}.csv'), or zellkonverter::writeH5AD(x, '{1}.h5ad')",
+    ".rdata": "in R: write.csv(t(as.matrix(x)), '{1}.csv'), or zellkonverter::writeH5AD(x, '{1}.h5ad')",
+    ".h5seurat": "in R: SeuratDisk::Convert('{0}', dest = 'h5ad')",
+}
 
 
 @dataclass
@@ -37,10 +48,11 @@ class Expression:
     source: str
 
     def __post_init__(self) -> None:
-        if (doubled := self.genes[self.genes.duplicated()]).size:
+        if (doubled := self.genes[self.genes.duplicated()].unique()).size:
+            first = ", ".join(doubled[:5]) + (", ..." if len(doubled) > 5 else "")
             raise InputError(
-                f"{self.source}: gene {doubled[0]!r} occurs more than once ({len(doubled)} names are repeated); rename "
-                "or remove them (AnnData: var_names_make_unique)"
+                f"{self.source}: gene {doubled[0]!r} occurs more than once ({len(doubled)} repeated names: {first}); "
+                "rename or remove them (AnnData: var_names_make_unique)"
             )
 
     @property
@@ -59,24 +71,31 @@ class Expression:
         Raises:
             InputError: No sample has a row in the table, or one has two.
         """
-        column = key if key in table else str(table.columns[0])
+        column = name_column(table, key)
         known = pd.Index(names_of(table[column]))
         if (doubled := known[known.duplicated()]).size:
             raise InputError(f"{source}: sample {doubled[0]!r} occurs more than once in column {column!r}")
         rows = known.get_indexer(self.names)
-        if (rows < 0).all():
-            hint = (
-                "give --data.genes_in_rows true"
-                if self.genes.isin(known).any()
-                else "give --data.id, or correct the names"
-            )
+        missing = rows < 0
+        how = difference(self.names[missing].dropna(), known.dropna(), self.source, source) if missing.any() else ""
+        if missing.all():
+            hint = how or "give --data.id, or correct the names"
+            if self.genes.isin(known).any():
+                hint = "genes are in rows: transpose the matrix, or leave out --data.genes_in_rows false"
             raise InputError(
                 f"{self.source} and {source} have no sample in common ({self.names[0]}, ... and {known[0]}, ... of "
                 f"column {column!r}); {hint}"
             )
-        if (missing := rows < 0).any():
-            first = ", ".join(self.names[missing][:3])
-            log.warning("%d samples of %s are not in %s, such as %s", missing.sum(), self.source, source, first)
+        if missing.any():
+            first = ", ".join(map(str, self.names[missing][:3]))
+            log.warning(
+                "%d samples of %s are not in %s, such as %s%s",
+                missing.sum(),
+                self.source,
+                source,
+                first,
+                f"; {how}" if how else "",
+            )
         if others := len(known) - int((~missing).sum()):
             log.info("%d samples of %s are not in %s", others, source, self.source)
         added = table.drop(columns=column).reset_index(drop=True).reindex(rows).reset_index(drop=True)
@@ -94,21 +113,47 @@ class Expression:
         below = other.samples.rename(columns={other.samples.columns[0]: self.samples.columns[0]})
         return Expression(matrix, self.genes, pd.concat([self.samples, below], ignore_index=True), self.source)
 
+    def without(self, names: Collection[str]) -> "Expression":
+        """Leave out genes, or columns of the annotation.
+
+        Raises:
+            InputError: There is no such gene or column.
+        """
+        columns = self.samples.columns[1:]
+        for name in names:
+            if name not in self.genes and name not in columns:
+                near = suggest(name, [*columns, *self.genes[:5000]])
+                raise InputError(f"{self.source}: no column {name!r} (given as exclude); {near}")
+        kept = ~self.genes.isin(list(names))
+        samples = self.samples.drop(columns=[name for name in names if name in columns])
+        matrix = self.matrix if kept.all() else self.matrix[:, np.flatnonzero(kept)]
+        return Expression(matrix, self.genes[kept], samples, self.source)
+
     def to_anndata(self) -> AnnData:
         """Convert to AnnData, with the names of the samples in ``obs_names``."""
         obs = self.samples.set_index(self.names.map(str)).iloc[:, 1:]
         return AnnData(self.matrix, obs=obs, var=pd.DataFrame(index=self.genes))
 
 
-def from_anndata(values: Any, obs: pd.DataFrame, genes: pd.Index, source: str, name: str | None = None) -> Expression:
-    """Convert from the parts of an AnnData; samples are named by the column ``name`` of ``obs``, else by its index."""
+def from_anndata(values: Any, obs: pd.DataFrame, names: pd.Index, source: str, name: str | None = None) -> Expression:
+    """Convert from the parts of an AnnData; samples are named by the column ``name`` of ``obs``, else by its index.
+
+    Args:
+        values: ``shape=(samples, genes)``.
+        obs: Annotation of the samples.
+        names: Names of the genes.
+        source: Name of the file.
+        name: Column of ``obs``.
+    """
     if name and name in obs:
         samples = pd.concat([names_of(obs[name]), obs.drop(columns=name)], axis=1)
     else:
         called = free_name(obs, obs.index.name)
         samples = obs.reset_index(names=called)
         samples[called] = names_of(samples[called])
-    return Expression(as_csr(values), genes.map(str), samples.reset_index(drop=True), source)
+    called = str(samples.columns[0])
+    samples = normalised(samples.reset_index(drop=True), source, {called})
+    return Expression(as_csr(values), names.map(str), samples, source)
 
 
 def names_of(column: pd.Series) -> pd.Series:
@@ -119,6 +164,16 @@ def names_of(column: pd.Series) -> pd.Series:
 def free_name(frame: pd.DataFrame, wish: str | None = None) -> str:
     """A name for a column of sample names that is not used in the table."""
     return next(name for name in (wish, UNNAMED, "observation", "name of the sample") if name and name not in frame)
+
+
+def name_column(table: pd.DataFrame, key: str | None) -> str:
+    """The column of sample names of a table that annotates samples: ``key`` if it has it, else its first column."""
+    return key if key is not None and key in table else str(table.columns[0])
+
+
+def read_samples(path: Path, key: str | None, missing: Any = None, text: Collection[str] = ()) -> pd.DataFrame:
+    """Read a table that annotates samples; their names, in the first column or in ``key``, stay text."""
+    return read_table(path, [*text, *([key] if key else [])], missing, first=lambda _: True)
 
 
 def read_card(card: dict[str, Any], assay: str | None, name: str | None) -> Expression:
@@ -138,16 +193,114 @@ def read_card(card: dict[str, Any], assay: str | None, name: str | None) -> Expr
         if "simulated" in card:
             tables = simulated(card)
             assert isinstance(tables, dict)
-            matrix = matrix_of_table(tables[chosen["name"]], source, set(), name=name)
+            matrix = matrix_of_table(tables[chosen["name"]], source, set(), False, name, chosen=True)
             return matrix.annotated(tables["samples"], card["name"], name)
-        read = read_matrix_table(verified(card, chosen["file"], chosen["sha256"]), set(), name=name)
-        read.source = source
+        table = read_table(verified(card, chosen["file"], chosen["sha256"]), [name] if name else [])
+        read = matrix_of_table(table, source, set(), False, name, chosen=True)
         return read.annotated(read_dataset(card), card["file"], name)
     if "simulated" in card and isinstance(adata := simulated(card), AnnData):
         return from_anndata(adata.X, adata.obs, adata.var_names, card["name"], name)
     if "fetch" in card:
         read_dataset(card)  # its error states where to get the data
     raise InputError(f"{card['name']} is not a data set of expression; see: zoo show {card['name']}")
+
+
+def is_matrix(path: Path) -> bool:
+    """Whether samples, genes and values are stored apart, as in ``.h5ad`` and the output of 10x Genomics."""
+    return path.is_dir() or path.suffix in (".h5ad", ".h5", ".mtx") or path.name.endswith(".mtx.gz")
+
+
+def read_matrix(path: Path, layer: str | None = None, name: str | None = None) -> Expression:
+    """Read a file for which `is_matrix` is true.
+
+    Args:
+        path: ``.h5ad``; ``.h5`` of 10x Genomics; a folder with ``matrix.mtx``, ``barcodes.tsv`` and ``features.tsv``
+            (``genes.tsv``), each also gzipped, or its ``matrix.mtx``.
+        layer: Layer of an ``.h5ad``; X by default.
+        name: Column of ``obs`` that names the samples; by default its index does.
+
+    Raises:
+        InputError: The file is missing, damaged or of another kind.
+    """
+    if path.is_dir() or path.suffix in (".mtx", ".gz"):
+        return _read_mtx(path if path.is_dir() else path.parent)
+    return _read_10x(path) if path.suffix == ".h5" else read_h5ad(path, layer, name)
+
+
+def content_of(path: Path) -> Path:
+    """The file that holds the values, for a folder of 10x Genomics; other paths are returned."""
+    return _one_of(path, "matrix.mtx") if path.is_dir() else path
+
+
+def _one_of(folder: Path, *names: str) -> Path:
+    for name in names:
+        for path in (folder / name, folder / f"{name}.gz"):
+            if path.is_file():
+                return path
+    raise InputError(
+        f"{folder}: there is no {' or '.join(names)} (also .gz); a folder of expression has matrix.mtx, "
+        "barcodes.tsv and features.tsv, as 10x Genomics writes them"
+    )
+
+
+def _read_mtx(folder: Path) -> Expression:
+    from scipy.io import mmread
+
+    path = _one_of(folder, "matrix.mtx")
+    tables = [
+        pd.read_csv(_one_of(folder, *names), sep="\t", header=None, dtype=str, keep_default_na=False)
+        for names in (("barcodes.tsv",), ("features.tsv", "genes.tsv"))
+    ]
+    cells, features = tables
+    try:
+        values = mmread(path)
+    except Exception as error:  # of a damaged file
+        raise InputError(f"{path}: cannot be read as Matrix Market: {' '.join(str(error).split())[:200]}") from None
+    if values.shape != (len(features), len(cells)):
+        raise InputError(
+            f"{path}: {values.shape[0]} rows and {values.shape[1]} columns do not fit {len(features)} features and "
+            f"{len(cells)} barcodes of {folder}"
+        )
+    kinds = features[2] if features.shape[1] > 2 else None
+    return _of_10x(values.T, cells[0], features[0], features[min(1, features.shape[1] - 1)], kinds, str(folder))
+
+
+def _read_10x(path: Path) -> Expression:
+    import h5py
+
+    _check_file(path)
+    try:
+        with h5py.File(path, "r") as file:
+            group = file["matrix"]
+            keys = ("barcodes", "features/id", "features/name", "features/feature_type")
+            cells, ids, symbols, kinds = (pd.Series(group[key].asstr()[:]) for key in keys)
+            stored = tuple(group[key][:] for key in ("data", "indices", "indptr"))
+            shape = group["shape"][:][::-1]
+    except Exception as error:  # of a damaged file, or one of another program
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{path}: cannot be read as .h5 of 10x Genomics: {reason}; save it as .h5ad") from None
+    return _of_10x(sparse.csr_matrix(stored, shape=shape), cells, ids, symbols, kinds, str(path))
+
+
+def _of_10x(
+    values: Any, cells: pd.Series, ids: pd.Series, symbols: pd.Series, kinds: pd.Series | None, source: str
+) -> Expression:
+    """Genes are named by their symbol, or by their id where a symbol is repeated; other features are left out."""
+    doubled = symbols.duplicated(keep=False) | (symbols == "")
+    if doubled.any():
+        log.info("%s: %d genes whose symbol is repeated are named by their id", source, doubled.sum())
+    names = symbols.where(~doubled, ids)
+    matrix = as_csr(values)
+    if kinds is not None and (other := (kinds != "Gene Expression")).any() and not other.all():
+        log.info("%s: %d features of other kinds (%s) left out", source, other.sum(), ", ".join(kinds[other].unique()))
+        matrix, names = matrix[:, np.flatnonzero(~other)], names[~other]
+    return Expression(matrix, pd.Index(names), pd.DataFrame({UNNAMED: names_of(cells)}), source)
+
+
+def _check_file(path: Path) -> None:
+    if not path.is_file():
+        near = [p.name for p in path.parent.glob("*")] if path.parent.is_dir() else []
+        raise InputError(f"no file or data set {str(path)!r}; {suggest(path.name, [*near, *files.datasets()])}")
 
 
 def read_h5ad(path: Path, layer: str | None = None, name: str | None = None) -> Expression:
@@ -164,9 +317,7 @@ def read_h5ad(path: Path, layer: str | None = None, name: str | None = None) -> 
     import h5py
     from anndata.io import read_elem
 
-    if not path.is_file():
-        near = [p.name for p in path.parent.glob("*")] if path.parent.is_dir() else []
-        raise InputError(f"no file or data set {str(path)!r}; {suggest(path.name, [*near, *files.datasets()])}")
+    _check_file(path)
     try:
         with h5py.File(path, "r") as file:
             layers = list(file.get("layers", []))
@@ -180,14 +331,14 @@ def read_h5ad(path: Path, layer: str | None = None, name: str | None = None) -> 
                 import anndata
 
                 old = anndata.read_h5ad(path, backed="r")
-                obs, genes = old.obs, old.var_names
+                obs, names = old.obs, old.var_names
             else:
-                obs, genes = read_elem(file["obs"]), read_elem(file["var"]).index
+                obs, names = read_elem(file["obs"]), read_elem(file["var"]).index
     except InputError:
         raise
     except Exception as error:  # h5py and anndata raise anything for a damaged file
         raise InputError(f"{path}: cannot be read as h5ad: {' '.join(str(error).split())[:200]}") from None
-    return from_anndata(values, obs, genes, str(path), name)
+    return from_anndata(values, obs, names, str(path), name)
 
 
 def _stored(element: Any) -> sparse.csr_matrix:
@@ -204,53 +355,109 @@ def _stored(element: Any) -> sparse.csr_matrix:
     return as_csr((sparse.csc_matrix if kind.startswith("csc") else sparse.csr_matrix)(tuple(parts), shape=shape))
 
 
-def read_matrix_table(path: Path, others: set[str], genes_in_rows: bool = False, name: str | None = None) -> Expression:
-    """Read a table of expression: CSV, TSV (also gzipped) or Parquet.
-
-    Args:
-        path: The file.
-        others: Columns that are not genes, such as the target; text columns are not genes either.
-        genes_in_rows: Genes are in rows, named in the first column, and samples in columns, as in series matrices of
-            GEO.
-        name: Column that names the samples. Default: a first column of text or without a header, else rows are numbered
-            from 1.
-
-    Raises:
-        InputError: The file is missing or damaged, has text among numbers, or a sample or gene occurs twice.
-    """
-    return matrix_of_table(read_table(path), str(path), others, genes_in_rows, name)
+def check_kind(path: Path) -> None:
+    """Raise an `InputError` that says how to convert a file of expression which is not read."""
+    if how := CONVERT.get(path.suffix.lower()):
+        raise InputError(f"{path}: {path.suffix} is not read; convert it {how.format(path.name, path.stem)}")
 
 
 def matrix_of_table(
-    frame: pd.DataFrame, path: str, others: set[str], genes_in_rows: bool = False, name: str | None = None
+    frame: pd.DataFrame,
+    source: str,
+    others: Collection[str],
+    genes_in_rows: bool = False,
+    name: str | None = None,
+    chosen: bool = False,
+    patients: bool = True,
 ) -> Expression:
-    """As `read_matrix_table`, for a table in memory; ``path`` is its name in errors."""
+    """Expression from a table as `zoo.tables.read_table` returns it.
+
+    Args:
+        frame: One sample per row; or one gene per row, named in the first column.
+        source: Name of the table in errors.
+        others: Columns that are not genes, such as the target; columns of text are not genes either.
+        genes_in_rows: Genes are in rows, and samples in columns, as in series matrices of GEO.
+        name: Column that names the samples. Default: a first column of text, without a header or called as names of
+            samples are; else rows are numbered from 1.
+        chosen: All columns of numbers are genes, as in packaged data and for a trained model.
+        patients: Columns called as properties of patients (age, batch) are left out, else they are only named.
+
+    Raises:
+        InputError: There is text among numbers, or a gene occurs twice or has no name.
+    """
+    if genes_in_rows:
+        return _turned(frame, source)
     first = str(frame.columns[0])
-    if genes_in_rows:
-        name = first
-    elif not (name and name in frame):
-        name = first if first == UNNAMED or (_is_text(frame[first]) and first not in others) else None
+    text = {str(n) for n, kind in frame.dtypes.items() if kind.kind not in "iuf" and _is_text(frame[n])}
+    if not (name and name in frame):
+        # A first column called 'id' names the samples unless names are repeated; it is text (see `holds_names`).
+        called = genes.holds_names(first) and frame[first].is_unique
+        name = first if first == UNNAMED or ((called or first in text) and first not in others) else None
     names = names_of(frame[name] if name else pd.Series(range(1, len(frame) + 1)))
-    rest = frame.drop(columns=name) if name else frame
-    if genes_in_rows:
-        values = gene_values(rest.set_axis(names, axis=0).T, path)
-        return Expression(as_csr(values), pd.Index(names), pd.DataFrame({UNNAMED: rest.columns}), path)
-    text = [column for column in rest if column not in others and _is_text(rest[column])]
-    for column in text:
-        if rest[column].dropna().astype(str).str.fullmatch(r"-?\d+,\d+").mean() > 0.5:
-            raise InputError(f"{path}: column {column!r} has decimal commas; write 1.5 for 1,5")
-    if text:
-        log.info(
-            "%s: text columns are not used as genes: %s", path, ", ".join(text[:5]) + (", ..." if text[5:] else "")
+    candidates = [str(n) for n in frame.columns if n != name and n not in text and n not in others]
+    left_out = [] if chosen else _left_out(frame, candidates, source, patients)
+    dropped = {*left_out, name}
+    selected = [n for n in candidates if n not in dropped]
+    if shown := [n for n in frame.columns if n in text and n not in others and n != name]:
+        log.info("%s: text is not used as genes: %s", source, listing(shown))
+    taken = set(selected)
+    annotation = [n for n in frame.columns if n != name and n not in taken]
+    samples = pd.concat([names.rename(name or free_name(frame)), frame[annotation]], axis=1)
+    values = gene_values(frame[selected], pd.Index(names), source)
+    if not chosen:
+        genes.report_names(pd.Index(selected), source)
+    return Expression(as_csr(values), pd.Index(selected, dtype=object), samples, source)
+
+
+def _left_out(frame: pd.DataFrame, candidates: list[str], source: str, patients: bool) -> list[str]:
+    """Columns of numbers that are no genes; all of them are logged."""
+    measures, properties = genes.beside_genes(candidates)
+    numbering = counters(frame[candidates], candidates) - {*measures, *properties}
+    if numbering:
+        log.warning("%s: %s left out: it numbers the rows", source, listing(sorted(numbering)))
+    if properties and not patients:
+        log.warning(
+            "%s: %s may be no features of this modality; to leave them out: exclude: [%s]",
+            source,
+            listing(properties),
+            ", ".join(properties),
         )
-    annotation = [column for column in rest if column in others or column in text]
-    genes = rest.drop(columns=annotation)
-    samples = pd.concat([names.rename(name or free_name(rest)), rest[annotation]], axis=1)
-    return Expression(as_csr(gene_values(genes.set_axis(names), path)), genes.columns, samples, path)
+        properties = []
+    genes.report_left_out([*measures, *properties], source)
+    return [*measures, *properties, *numbering]
+
+
+def _turned(frame: pd.DataFrame, source: str) -> Expression:
+    """Expression from a table with genes in rows."""
+    first, described = str(frame.columns[0]), set(genes.of_one_gene(list(map(str, frame.columns[1:]))))
+    columns = [str(n) for n in frame.columns[1:] if n not in described]
+    text = {n for n in columns if frame[n].dtype.kind not in "iuf" and _is_text(frame[n])}
+    if left_out := [str(n) for n in frame.columns[1:] if n in described or n in text]:
+        log.info("%s: %s beside the samples left out: descriptions of the genes", source, listing(left_out))
+    columns = [n for n in columns if n not in text]
+    names = names_of(frame[first])
+    if (nameless := names.isna().to_numpy()).any():
+        raise InputError(f"{source}: row {nameless.argmax() + 1} has no name of a gene in column {first!r}")
+    measures = names.isin(genes.beside_genes(names.tolist())[0])
+    if measures.any():
+        log.warning("%s: rows left out, by name no genes: %s", source, ", ".join(names[measures][:5]))
+    if not columns:
+        raise InputError(f"{source}: genes are in rows, but no column of numbers holds a sample")
+    kept = pd.Index(names[~measures])
+    genes.report_names(kept, source)
+    values = gene_values(frame.loc[~measures.to_numpy(), columns], source=source, genes=kept)
+    return Expression(as_csr(values.T), kept, pd.DataFrame({UNNAMED: names_of(pd.Series(columns))}), source)
 
 
 def _is_text(column: pd.Series) -> bool:
-    """Whether most values of a column are not numbers; if only a few are not, they are reported as errors."""
-    if pd.api.types.is_numeric_dtype(column) or column.isna().all():
-        return False
-    return bool(pd.to_numeric(column.dropna(), errors="coerce").notna().mean() < 0.5)
+    """Whether most values of a column are not numbers; if only a few are not, they are reported as errors.
+
+    Codes with leading zeros such as ``0012`` are text.
+    """
+    if pd.api.types.is_bool_dtype(column.dtype) or not (
+        column.dtype.kind == "O" or pd.api.types.is_string_dtype(column.dtype)
+    ):
+        return not pd.api.types.is_numeric_dtype(column.dtype) or pd.api.types.is_bool_dtype(column.dtype)
+    present = column.dropna().map(str)
+    present = present[~present.map(missing_word)] if len(present) else present
+    return len(present) > 0 and bool(present.map(is_number).mean() < 0.5)

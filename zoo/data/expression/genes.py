@@ -1,6 +1,7 @@
 """Properties of an expression matrix: its scale, duplicates among its samples, and which genes vary."""
 
 import logging
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import pandas as pd
@@ -9,32 +10,62 @@ from scipy import sparse
 from ...encode.expression import AS_THEY_ARE, PER
 from ...encode.expression_rows import BLOCK, row_blocks
 from ...errors import InputError
+from ...tables.numbers import is_number
 from ...tables.target import MOST_CLASSES
 from ...tables.values import as_text
 
 log = logging.getLogger("zoo")
 HIGHEST_LEVEL = 2
+ALMOST_ONE, MOST_SUMS = 0.9999, 2
 HIGHEST_LOG = 50  # logarithms of expression are lower, for any base
 
 
-def detect_scale(matrix: sparse.csr_matrix) -> str:
+def detect_scale(matrix: sparse.csr_matrix, rows: np.ndarray) -> str:
     """Detect the scale of the values: ``"counts"``, ``"abundance"``, ``"log"`` or ``"none"``.
 
     Integers are counts, but levels (``"none"``) if none is above 2 (mutations, alleles) or some are negative (copy
-    number). Other values are abundances if none is negative and one is above 50, else logarithms.
+    number). Other values are abundances if none is negative and one is above 50; ``"none"`` if genes are standardised
+    (mean 0, standard deviation 1), else logarithms.
+
+    Args:
+        matrix: ``shape=(samples, genes)``.
+        rows: Training rows; other rows are not used.
     """
+    integers, low, high = _range(matrix[part].data for part in _parts(matrix, rows))
+    if _are_levels(integers, low, high):
+        return "none"
+    if low < 0:
+        return "none" if _standardised(matrix, rows) else "log"
+    return "counts" if integers else "abundance" if high > HIGHEST_LOG else "log"
+
+
+def has_levels(matrix: sparse.csr_matrix) -> bool:
+    """Whether all values are levels (mutations, alleles, copy number) rather than measured numbers."""
+    return _are_levels(*_range(matrix.data[matrix.indptr[r.start] : matrix.indptr[r.stop]] for r in row_blocks(matrix)))
+
+
+def _range(blocks: Iterable[np.ndarray]) -> tuple[bool, float, float]:
+    """Whether all finite values are integers, the lowest and the highest of them and 0."""
     integers, low, high = True, 0.0, 0.0
-    for rows in row_blocks(matrix):
-        data = matrix.data[matrix.indptr[rows.start] : matrix.indptr[rows.stop]]
+    for data in blocks:
         data = data[np.isfinite(data)]
         if len(data):
             low, high = min(low, float(data.min())), max(high, float(data.max()))
             integers = integers and bool((data % 1 == 0).all())
-    if integers and (low < 0 or high <= HIGHEST_LEVEL):
-        return "none"
-    if low < 0:
-        return "log"
-    return "counts" if integers else "abundance" if high > HIGHEST_LOG else "log"
+    return integers, low, high
+
+
+def _are_levels(integers: bool, low: float, high: float) -> bool:
+    return integers and (low < 0 or high <= HIGHEST_LEVEL)
+
+
+def _standardised(matrix: sparse.csr_matrix, rows: np.ndarray) -> bool:
+    """Whether most genes have mean 0 and standard deviation 1, up to the error of a sample of these rows."""
+    number, total, squares = _moments(matrix, rows, lambda _, data: data)
+    mean = total / number
+    deviation = np.sqrt(np.clip(squares / number - mean**2, 0, None))
+    error = 3 / np.sqrt(len(rows))
+    return bool(np.median(np.abs(mean)) < min(error, 0.5) and abs(np.median(deviation) - 1) < min(error, 0.3))
 
 
 def row_hashes(matrix: sparse.csr_matrix) -> np.ndarray:
@@ -71,6 +102,29 @@ def varying(matrix: sparse.csr_matrix, rows: np.ndarray) -> np.ndarray:
     return result
 
 
+def _moments(
+    matrix: sparse.csr_matrix, rows: np.ndarray, transform: Callable[[sparse.csr_matrix, np.ndarray], np.ndarray]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Number of values (at least 1), their sum and the sum of their squares for each gene; missing values ignored.
+
+    Args:
+        matrix: ``shape=(samples, genes)``.
+        rows: Rows that are used.
+        transform: From some of the rows and their stored values as float64, to transformed values; 0 stays 0.
+    """
+    genes = matrix.shape[1]
+    number, total, squares = np.full(genes, float(len(rows))), np.zeros(genes), np.zeros(genes)
+    for part in _parts(matrix, rows):
+        block = matrix[part]
+        data = transform(block, block.data.astype(np.float64))
+        missing = np.isnan(data)
+        number -= np.bincount(block.indices[missing], minlength=genes)
+        data[missing] = 0
+        total += np.bincount(block.indices, data, genes)
+        squares += np.bincount(block.indices, data**2, genes)
+    return np.maximum(number, 1), total, squares
+
+
 def most_variable(matrix: sparse.csr_matrix, rows: np.ndarray, scale: str, count: int) -> np.ndarray:
     """Columns with the highest variance after the transformation of `ExpressionEncoder`, in ascending order.
 
@@ -80,27 +134,55 @@ def most_variable(matrix: sparse.csr_matrix, rows: np.ndarray, scale: str, count
         scale: One of `zoo.encode.expression.SCALES`.
         count: Number of columns to select.
     """
-    genes = matrix.shape[1]
-    number, total, squares = np.full(genes, float(len(rows))), np.zeros(genes), np.zeros(genes)
-    for part in _parts(matrix, rows):
-        block = matrix[part]
-        data = block.data.astype(np.float64)
+
+    def transform(block: sparse.csr_matrix, data: np.ndarray) -> np.ndarray:
         if scale == "counts":
             depth = np.asarray(block.sum(1), dtype=np.float64).ravel()
             data *= np.repeat(PER / np.where(depth > 0, depth, 1), np.diff(block.indptr))
-        data = data if scale in (*AS_THEY_ARE, "beta") else np.log1p(data)
-        missing = np.isnan(data)
-        number -= np.bincount(block.indices[missing], minlength=genes)
-        data[missing] = 0
-        total += np.bincount(block.indices, data, genes)
-        squares += np.bincount(block.indices, data**2, genes)
-    number = np.maximum(number, 1)
+        return data if scale in (*AS_THEY_ARE, "beta") else np.log1p(data)
+
+    number, total, squares = _moments(matrix, rows, transform)
     variance = squares / number - (total / number) ** 2
     return np.sort(np.argsort(-variance, kind="stable")[:count])
 
 
+def sums_of_others(matrix: sparse.csr_matrix, rows: np.ndarray) -> np.ndarray:
+    """Columns that equal the sum of all others up to a factor, such as total counts, ``shape=(found,)``.
+
+    With fewer than 10 rows or 5 columns none is found, nor where more than two are, as in data of few different rows.
+
+    Args:
+        matrix: ``shape=(samples, genes)``.
+        rows: Training rows; other rows are not used.
+    """
+    if len(rows) < 10 or matrix.shape[1] < 5:
+        return np.empty(0, dtype=np.int64)
+    sums, products = [], np.zeros(matrix.shape[1])
+    for part in _parts(matrix, rows):
+        block = matrix[part].astype(np.float64)
+        block.data = np.nan_to_num(block.data, posinf=0, neginf=0)
+        sums.append(np.asarray(block.sum(1)).ravel())
+        products += block.T @ sums[-1]
+    of_rows = np.concatenate(sums)
+    _, total, squares = _moments(matrix, rows, lambda _, data: np.nan_to_num(data, posinf=0, neginf=0))
+    mean, n = total / len(rows), len(rows)
+    variance = squares / n - mean**2
+    covariance = products / n - mean * of_rows.mean() - variance  # with the sum of the others
+    of_others = of_rows.var() - variance - 2 * covariance
+    with np.errstate(divide="ignore", invalid="ignore"):
+        r = covariance / np.sqrt(variance * of_others)
+    found = np.flatnonzero((r > ALMOST_ONE) & (variance > 0) & (of_others > 1e-6 * of_rows.var()))
+    return found if len(found) <= MOST_SUMS else found[:0]
+
+
 def selected_genes(
-    matrix: sparse.csr_matrix, genes: pd.Index, rows: np.ndarray, scale: str, most: int | None, source: str
+    matrix: sparse.csr_matrix,
+    genes: pd.Index,
+    rows: np.ndarray,
+    scale: str,
+    most: int | None,
+    source: str,
+    excluded: np.ndarray,
 ) -> np.ndarray:
     """Columns of the genes used as features: those that vary, or the most variable of them.
 
@@ -111,12 +193,15 @@ def selected_genes(
         scale: One of `zoo.encode.expression.SCALES`.
         most: Number of genes to select; None selects all that vary.
         source: Name of the data in an error.
+        excluded: Columns that are no genes.
 
     Raises:
         InputError: Fewer than two genes vary.
     """
     varies = varying(matrix, rows)
-    if (constant := genes[~varies]).size:
+    constant = genes[~varies]
+    varies[excluded] = False
+    if constant.size:
         first = ", ".join(constant[:5]) + (", ..." if len(constant) > 5 else "")
         log.info("%d genes are constant in the training samples and left out: %s", len(constant), first)
     kept = np.flatnonzero(varies)
@@ -130,7 +215,10 @@ def selected_genes(
 
 def is_category(column: pd.Series) -> bool:
     """Whether a covariate is text, or integers with few different values, such as numbered batches."""
-    if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
+    if pd.api.types.is_bool_dtype(column):
         return True
-    present = column.dropna().astype(float)
-    return bool((present % 1 == 0).all()) and as_text(present).nunique() <= MOST_CLASSES
+    text = as_text(column).dropna()
+    different = text.unique()
+    if isinstance(column.dtype, pd.CategoricalDtype) or not all(is_number(value) for value in different):
+        return True
+    return len(different) <= MOST_CLASSES and all(float(value) % 1 == 0 for value in different)

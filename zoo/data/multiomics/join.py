@@ -11,7 +11,10 @@ import torch
 from ...encode.joint import assemble
 from ...errors import InputError
 from ...spec import Modality, Spec
+from ...tables.ids import difference
 from ..base import Source
+from ..expression.expression import ExpressionData
+from ..expression.genes import has_levels
 from .parts import Part
 
 if TYPE_CHECKING:
@@ -20,7 +23,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("zoo")
 MOST_VALUES = 1 << 27  # raw values that are held dense in memory; above, batches are assembled on access
 MANY = 10  # measured numbers that do not all agree between two samples by chance
-PATIENT = 12  # first characters of a TCGA barcode, which identify the patient
 
 
 class JointRows:
@@ -66,31 +68,25 @@ def check_overlap(names: pd.Index, others: pd.Index, features: pd.Index, here: s
     if (doubled := others[others.duplicated()]).size:
         raise InputError(f"{there}: sample {doubled[0]!r} occurs more than once; keep one row per sample")
     shared = others.isin(names)
+    if shared.all():
+        return
+    how = difference(others[~shared], names, "the table", "the sample table")
     if not shared.any():
+        if features.isin(names).any():
+            how = "samples are in columns: transpose the table, or set genes_in_rows: true for this modality"
         raise InputError(
             f"{there} and {here} have no sample in common ({', '.join(others[:3])}, ... and {', '.join(names[:3])}, "
-            f"...); {_why(names, others, features)}"
+            f"...); {how or 'correct the names, or give their column as id'}"
         )
-    if not shared.all():
-        log.warning(
-            "%d of %d samples of %s (such as %s) are not in %s and are left out",
-            (~shared).sum(),
-            len(others),
-            there,
-            others[~shared][0],
-            here,
-        )
-
-
-def _why(names: pd.Index, others: pd.Index, features: pd.Index) -> str:
-    if features.isin(names).any():
-        return "genes are in rows: set genes_in_rows: true for this modality"
-    for long, short, which in ((others, names, "the table"), (names, others, "the sample table")):
-        if long.str[:PATIENT].isin(short).any():
-            return f"{which} has sample barcodes ({long[0]}): shorten them to those of patients ({long[0][:PATIENT]})"
-    if others.str.lower().isin(names.str.lower()).any():
-        return "the names differ in case: use the same spelling in both"
-    return "correct the names, or give their column as id"
+    log.warning(
+        "%d of %d samples of %s (such as %s) are not in %s and are left out%s",
+        (~shared).sum(),
+        len(others),
+        there,
+        others[~shared][0],
+        here,
+        f"; {how}" if how else "",
+    )
 
 
 def conformed(found: dict[str, Part], spec: Spec, external: bool) -> dict[str, Part]:
@@ -110,12 +106,13 @@ def conformed(found: dict[str, Part], spec: Spec, external: bool) -> dict[str, P
     return kept
 
 
-def of_one_sample(part: Modality) -> bool:
+def of_one_sample(table: Part, part: Modality) -> bool:
     """Whether equal values imply the same sample under two names, as with many measured numbers.
 
     Categories (mutations, clinical data) and DNA are often equal in different patients.
     """
-    return part["kind"] == "expression" and part["scale"] != "none" and part["shape"][0] >= MANY
+    data = table.data
+    return isinstance(data, ExpressionData) and part["shape"][0] >= MANY and not has_levels(data.expression.matrix)
 
 
 def combinations(measured: pd.DataFrame) -> pd.DataFrame:

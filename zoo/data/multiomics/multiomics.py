@@ -14,6 +14,7 @@ from ...encode import encoder
 from ...encode.joint import JointEncoder
 from ...errors import InputError, check_choice
 from ...spec import Modality, joined, modality_of
+from ...tables.reading import BOOKS, read_table, suffix_of
 from ...tables.values import as_text
 from .. import split as splitting
 from ..base import Batch, Dataset, Source, UnsplitDataset
@@ -26,6 +27,7 @@ from .parts import Part, parts_of, read_h5mu_samples
 from .targets import check_extra_targets, columns_of, extra_target, has_any_target
 
 log = logging.getLogger("zoo")
+MEASURED = "measured {}"  # column of the samples that states whether a modality was measured
 AT = "__row_of_{}__"  # column of the position of each sample in the table of a modality, -1 if not measured
 CHUNK = 1024
 
@@ -44,7 +46,9 @@ class MultiOmicsData(FrameData):
             default, tables with a text column are tables, and all others expression: numbers that are transformed
             according to their ``scale`` and identified by name. ``most_predictive: 500`` selects this many features,
             those most strongly associated with the target in univariate tests on the training samples. For an
-            ``.h5mu`` file or a data set: names of its modalities to use, all by default.
+            ``.h5mu`` file or a data set: names of its modalities to use, all by default. A table may have its own
+            options ``sheet``, ``exclude`` and ``missing``, as of `FrameData`. Whether genes are in rows is detected by
+            the names of the samples, and logged.
         clinical: Columns of the sample table that form a modality of their own, called ``clinical``.
         missing: Treatment of samples that lack a modality: ``keep`` (models ignore the missing modality), ``drop``, or
             ``impute`` (by the mean training sample; models receive no indicator that it is missing).
@@ -53,9 +57,9 @@ class MultiOmicsData(FrameData):
             ``{survival: {target: days, event: dead, weight: 0.5}}``; ``target_kind`` and ``positive`` as above. Samples
             that have a value of at least one target are used.
         target_kind: binary, multiclass, regression or survival; detected by default.
-        positive: The positive one of two classes; by default the last in alphabetical order.
+        positive: The positive one of two classes; by default by the usual words of the field, or the last in order.
         id: Column of the sample names, in all tables that have it. Default: the first column; for images, file names.
-        **shared: Arguments of `FrameData` (unlabelled, event) and `Data`.
+        **shared: Arguments of `FrameData` (unlabelled, event, exclude, sheet) and `Data`.
 
     Raises:
         InputError: Anything that is wrong with a table, in one line.
@@ -97,12 +101,27 @@ class MultiOmicsData(FrameData):
             raise InputError(f"{self.path}: only one modality ({next(iter(found))}): use ExpressionData or TableData")
         return found
 
+    @cached_property
+    def sample_table(self) -> pd.DataFrame:
+        """The sample table, its rows numbered from 1."""
+        return super()._frame()
+
+    @cached_property
+    def sample_names(self) -> pd.Index:
+        """Names of the samples in the sample table."""
+        ids = self.sample_table[self._id(self.sample_table)]
+        check_ids(ids, self.path)
+        return pd.Index(as_text(ids))
+
     def _frame(self) -> pd.DataFrame:
         """The sample table, with the position of each sample in the tables of the modalities (columns `AT`)."""
-        frame = super()._frame()
-        check_ids(frame[self._id(frame)], self.path)
-        names = pd.Index(as_text(frame[self._id(frame)]))
+        frame, names = self.sample_table.copy(), self.sample_names
         for key, part in self.tables.items():
+            if (measured := MEASURED.format(key)) in frame:
+                raise InputError(
+                    f"{self.path}: column {measured!r} has the name of one that is added; rename it, or leave it out: "
+                    f'--data.exclude "[{measured}]"'
+                )
             check_overlap(names, part.names, part.features, self.path, part.source)
             frame[AT.format(key)] = part.names.get_indexer(names)
         measured = self.measured(frame)
@@ -132,8 +151,16 @@ class MultiOmicsData(FrameData):
         return [*super().target_columns(), *(name for options in self.also.values() for name in columns_of(options))]
 
     def read_file(self, path: Path) -> pd.DataFrame:
-        """The sample table in a file."""
-        return read_h5mu_samples(path) if path.suffix == ".h5mu" else super().read_file(path)
+        """The sample table in a file; its first column, or ``id``, names the samples and stays text."""
+        if path.suffix == ".h5mu":
+            frame = read_h5mu_samples(path)
+        else:
+            text = [name for name in (self.id, self.group, self.split) if name]
+            sheet = self.sheet if suffix_of(path) in BOOKS else None
+            frame = read_table(path, text, self.missing_values, sheet, None if self.id else lambda _: True)
+        for name in self.exclude:
+            self.check_column(frame, name, "exclude")
+        return frame.drop(columns=self.exclude)
 
     def measured(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Measured modalities: one row per sample, one column per modality."""
@@ -191,7 +218,8 @@ class MultiOmicsData(FrameData):
             found[key] = pd.Series(pd.NA, frame.index, dtype="UInt64")
             found[key][frame[AT.format(key)] >= 0] = pd.util.hash_array(hashes)
         every = pd.util.hash_pandas_object(pd.DataFrame(found).astype(str), index=False)
-        single = [found[key] for key, part in modality["parts"].items() if key in found and of_one_sample(part)]
+        parts = modality["parts"].items()
+        single = [found[key] for key, part in parts if key in found and of_one_sample(self.tables[key], part)]
         return pd.Series(splitting.related(every, *single), frame.index)
 
     def values(self, frame: pd.DataFrame, modality: Modality) -> Source:
@@ -215,7 +243,7 @@ class MultiOmicsData(FrameData):
             dataset.also[name] = self.encode_target(samples, target)
             if not self.trained:
                 check_training(split, target, dataset.also[name], self.path)
-        at = {AT.format(key): f"measured {key}" for key in self.tables}
+        at = {AT.format(key): MEASURED.format(key) for key in self.tables}
         dataset.samples = samples.assign(**(samples[list(at)] >= 0)).rename(columns=at)
         return dataset
 
@@ -226,7 +254,7 @@ class MultiOmicsData(FrameData):
 
     def measured_modalities(self) -> pd.DataFrame:
         """One row per sample, one column per modality, True where it was measured (see `join.combinations`)."""
-        return pd.DataFrame({key: self.samples[f"measured {key}"] for key in self.tables})
+        return pd.DataFrame({key: self.samples[MEASURED.format(key)] for key in self.tables})
 
     @cached_property
     def _encoder(self) -> JointEncoder:

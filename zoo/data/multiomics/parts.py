@@ -16,12 +16,13 @@ from ...encode.image_file import SUFFIXES
 from ...encode.joint import check_names
 from ...errors import InputError, check_choice, check_range, suggest
 from ...registry import JOINT
-from ...tables.reading import read_table
+from ...tables.genes import genes_are_in_rows
+from ...tables.reading import normalised, read_table
 from ...tables.values import as_text
 from ..base import Data
 from ..columns import check_ids
 from ..expression.expression import ExpressionData
-from ..expression.files import Expression, free_name, from_anndata, matrix_of_table
+from ..expression.files import Expression, check_kind, free_name, from_anndata, is_matrix, matrix_of_table
 from ..frame import KINDS, FrameData
 from ..image.image import ImageData
 from ..table.table import TableData
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
     from .multiomics import MultiOmicsData
 
 OWN = ("path", "kind", "most_predictive")  # options of a modality that are not arguments of its data module
-NOT_OWN = (set(signature(FrameData).parameters) | set(signature(Data).parameters)) - {"path", "id", "shared"}
+OF_FILES = ("id", "exclude", "missing", "sheet")  # arguments of `FrameData` that a modality may have of its own
+NOT_OWN = {*signature(FrameData).parameters, *signature(Data).parameters} - {"path", "shared", *OF_FILES}
 CLINICAL = "clinical"
 FILE_END = re.compile(f"({'|'.join(map(re.escape, SUFFIXES))})$", re.IGNORECASE)
 Read = TypeVar("Read")
@@ -103,13 +105,12 @@ def parts_of(joint: "MultiOmicsData") -> dict[str, Part]:
         listed = _options(options) if options else {key: {} for key in joint.card["assays"]}
         found = {name: _of_card(joint, name, dict(more)) for name, more in listed.items()}
     else:
-        found = {name: _of_file(name, dict(more), joint.id) for name, more in _options(options).items()}
+        found = {name: _of_file(joint, name, dict(more)) for name, more in _options(options).items()}
     if joint.clinical:
         if CLINICAL in found:
             raise InputError(f"there is a modality {CLINICAL!r} already: rename it, or leave out --data.clinical")
         part = found[CLINICAL] = Part(TableData(joint.path, features=joint.clinical, id=joint.id), joint.path)
-        if path.suffix == ".h5mu":
-            part.__dict__["rows"] = read_h5mu_samples(path)
+        part.rows = joint.sample_table
     check_names(found)
     return found
 
@@ -130,7 +131,11 @@ def _build(name: str, kind: str, path: str, options: dict[str, Any]) -> Part:
     most = options.pop("most_predictive", None)
     if most is not None and kind != "expression":
         raise InputError(f"{name}: most_predictive is for kind expression (numbers identified by name), not {kind}")
-    own = [key for key in (*signature(KINDS[kind]).parameters, "id") if key not in {"path", "shared", *NOT_OWN}]
+    own = [
+        key
+        for key in dict.fromkeys((*signature(KINDS[kind]).parameters, *OF_FILES))
+        if key not in {"path", "shared", *NOT_OWN}
+    ]
     for key in options:
         if key in NOT_OWN:
             raise InputError(f"{name}: {key} is an option of all modalities together: give it as --data.{key}")
@@ -159,30 +164,56 @@ def _only_expression(name: str, options: dict[str, Any]) -> str:
     return "expression"
 
 
-def _of_file(name: str, options: dict[str, Any], id_column: str | None) -> Part:
+def _of_file(joint: "MultiOmicsData", name: str, options: dict[str, Any]) -> Part:
     if "path" not in options:
         raise InputError(f"modality {name!r} needs the path of its table: --data.modalities '{{{name}: {name}.csv}}'")
     path, kind = str(options.pop("path")), options.pop("kind", None)
     own = kind in KINDS and not KINDS[kind].columns_are_features
-    if own or Path(path).suffix == ".h5ad":
+    if own or is_matrix(Path(path)):
         part = _build(name, kind or "expression", path, options)
-        part.id = options.get("id", id_column)
+        part.id = options.get("id", joint.id)
         return part
-    table = read_table(Path(path))
+    table = _read(path, options, joint.id)
     if "id" in options and options["id"] not in table:
         raise InputError(f"{path}: no column {options['id']!r} (given as id); {suggest(options['id'], table.columns)}")
+    known = joint.trained["modalities"].get(name) if joint.trained else None
+    genes = known["features"] if known else []
+    turned = kind in (None, "expression") and genes_are_in_rows(
+        table,
+        path,
+        options.get("genes_in_rows"),
+        [options["id"]] if "id" in options else [],
+        joint.sample_names,
+        set(genes),
+        f"genes_in_rows of modality {name}:",
+    )
     # Sample names are in the column called as in the sample table, else in the first one; they may be numbers.
-    options.setdefault("id", id_column if id_column in table else str(table.columns[0]))
-    rows, names = bool(options.get("genes_in_rows")), str(options["id"])
+    options.setdefault("id", joint.id if joint.id in table else str(table.columns[0]))
+    names = str(options["id"])
     if kind is None:
         values = table.drop(columns=[names] if names in table else [])
-        kind = "expression" if rows or all(map(pd.api.types.is_numeric_dtype, values.dtypes)) else "table"
+        kind = "expression" if turned or all(map(pd.api.types.is_numeric_dtype, values.dtypes)) else "table"
     part = _build(name, kind, path, options)
+    excluded = part.data.exclude
+    rest = table.drop(columns=[column for column in excluded if column in table])
     if isinstance(part.data, ExpressionData):
-        read = matrix_of_table(table, path, set(part.data.covariates), rows, names)
-        part.data.id = read.samples.columns[0]
+        others = {*part.data.covariates, joint.group, joint.split} - {None}
+        read = matrix_of_table(rest, path, others, turned, names, bool(genes), patients=False)
+        read = read if genes else read.without([column for column in excluded if column not in table])
+        part.data.id, part.data.genes_in_rows = read.samples.columns[0], turned
         part.data.__dict__["parts"] = [read]  # so that it is not read again
+    else:
+        for column in excluded:
+            part.data.check_column(table, column, "exclude")
+        part.rows = rest.set_axis(pd.RangeIndex(1, len(rest) + 1, name="row"))
     return part
+
+
+def _read(path: str, options: dict[str, Any], id_column: str | None) -> pd.DataFrame:
+    """The table of a modality; the names of its samples, or genes, stay text."""
+    check_kind(Path(path))
+    text = [name for name in (options.get("id"), id_column) if name]
+    return read_table(Path(path), text, options.get("missing"), options.get("sheet"), lambda _: True)
 
 
 def _of_h5mu(path: Path, options: dict[str, dict[str, Any]]) -> dict[str, Part]:
@@ -195,7 +226,7 @@ def _of_h5mu(path: Path, options: dict[str, dict[str, Any]]) -> dict[str, Part]:
     for name in options or held:
         more = dict(options.get(name, {}))
         part = found[name] = _build(name, _only_expression(name, more), str(path), more)
-        part.data.__dict__["parts"], part.source = [held[name]], f"{path} ({name})"
+        part.data.__dict__["parts"], part.source = [held[name].without(part.data.exclude)], f"{path} ({name})"
     return found
 
 
@@ -213,7 +244,8 @@ def _read_h5mu(path: Path) -> dict[str, Expression]:
 def read_h5mu_samples(path: Path) -> pd.DataFrame:
     """The table of all samples of a MuData file, with their names in the first column."""
     samples = _in_h5mu(path, lambda file, read_elem: read_elem(file["obs"]))
-    return samples.reset_index(names=free_name(samples, samples.index.name))
+    name = free_name(samples, samples.index.name)
+    return normalised(samples.reset_index(names=name), str(path), {name})
 
 
 def _in_h5mu(path: Path, read: Callable[[Any, Any], Read]) -> Read:
