@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -193,7 +193,7 @@ def expression_to_tensor(
     if isinstance(frame, pd.DataFrame):
         frame = frame.set_axis(names, axis=1)
         found, hint, covariates = names[columns[columns >= 0]], "", covariate_values(frame, modality, source)
-        matrix = as_csr(gene_values(frame[found], source=source))
+        matrix = as_csr(gene_values({name: frame[name] for name in found}, frame.index, source))
         columns = np.where(columns >= 0, np.cumsum(columns >= 0) - 1, -1)
     else:
         if frame.X is None:
@@ -216,36 +216,38 @@ def covariate_values(samples: pd.DataFrame, modality: Modality, source: str) -> 
 
 
 def gene_values(
-    frame: pd.DataFrame, samples: pd.Index | None = None, source: str = "the table", genes: pd.Index | None = None
+    columns: Mapping[str, pd.Series], rows: pd.Index, source: str, genes_in_rows: bool = False
 ) -> np.ndarray:
     """Columns as float32, missing values as NaN; in columns of text, words such as NA mean a missing value.
 
     Args:
-        frame: One sample per row; or one gene per row, if ``genes`` is given.
-        samples: Names of the rows in an error; by default the index.
+        columns: Values by name, ``shape=(rows,)`` each.
+        rows: Names of the rows.
         source: Name of the table in an error.
-        genes: Names of the rows in an error, if rows are genes.
+        genes_in_rows: Rows are genes and columns samples.
+
+    Returns:
+        ``shape=(rows, columns)``.
 
     Raises:
         InputError: Values are text; the message names the sample and the gene of the first ones, one a line.
     """
-    values = np.empty(frame.shape, dtype=np.float32, order="F")
-    wrong: list[tuple[int, int, str]] = []
+    values = np.empty((len(rows), len(columns)), dtype=np.float32, order="F")
+    wrong: list[tuple[int, str, str]] = []
     with np.errstate(over="ignore"):
-        for at, (_, column) in enumerate(frame.items()):
+        for at, (name, column) in enumerate(columns.items()):
             if pd.api.types.is_numeric_dtype(column.dtype):
                 values[:, at] = column.to_numpy(dtype=np.float32, na_value=np.nan)
                 continue
             text = as_text(column)
             values[:, at] = pd.to_numeric(text, errors="coerce").to_numpy(dtype=np.float32)
             absent = np.isnan(values[:, at]) & text.notna().to_numpy()
-            cells = [(row, at, text.iloc[row]) for row in np.flatnonzero(absent).tolist()]
+            cells = [(row, name, text.iloc[row]) for row in np.flatnonzero(absent).tolist()]
             wrong += [cell for cell in cells if not missing_word(cell[2])]
     if wrong:
-        down = genes if genes is not None else frame.index if samples is None else samples
         first = []
-        for row, at, value in wrong[:MOST_NAMED]:
-            sample, gene = (frame.columns[at], down[row]) if genes is not None else (down[row], frame.columns[at])
+        for row, name, value in wrong[:MOST_NAMED]:
+            sample, gene = (name, rows[row]) if genes_in_rows else (rows[row], name)
             first.append(f"{source}: sample {sample}, gene {gene}: {value!r} is not a number")
         first[0] += f" ({len(wrong)} such values)" if len(wrong) > 1 else ""
         first[0] += "; correct it, or leave it empty if missing"

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from ..errors import InputError
 from .numbers import BLANKS, COMMA, GROUPS, NUMBER, POINTS, missing_word, plain
 
+MOST_NOTES = 5  # columns of which an example is given
 Cells: TypeAlias = Any  # pyarrow array of the text of a column, without blanks at the ends, null where empty
 
 
@@ -103,6 +104,8 @@ def read_variants(
                 notes.append(
                     f"column {name!r}: {example} is read as {example.replace('.', '')}, as decimals have commas"
                 )
+    if len(notes) > MOST_NOTES:
+        notes = [*notes[:MOST_NOTES], f"and so in {len(notes) - MOST_NOTES} more columns"]
     return values, {name: counts for name, counts in taken.items() if counts}, notes
 
 

@@ -14,7 +14,7 @@ from .values import as_text
 log = logging.getLogger("zoo")
 FEW = 2000  # names from which their kind is told
 SHARE = 0.8  # of the names that must look like genes, or samples
-DIVERSE = 0.3  # least share of different first letters among symbols; names of samples mostly share them
+DIVERSE = 0.2  # least share of different first letters among symbols; names of samples mostly share them
 
 # Headers of a first column, in lower case with '_' for blanks, points and hyphens.
 OF_GENES = re.compile(

@@ -11,6 +11,9 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
     "in blanks": lambda name: re.sub(r"\s+", "", name),
     "by '.0' at their end": lambda name: name.removesuffix(".0"),
     "in leading zeros": lambda name: re.sub(r"(?<!\d)0+(?=\d)", "", name),
+    "in the folder or the ending, as those of .bam files": lambda name: re.sub(
+        r"(\.sorted)?\.(bam|sam|cram|fastq|fq)(\.gz)?$", "", name.rpartition("/")[2]
+    ),
     "in points, hyphens, underscores or a first X, as R writes them": lambda name: re.sub(
         r"[-._\s]+", ".", re.sub(r"^X(?=\d)", "", name)
     ),

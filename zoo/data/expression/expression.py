@@ -166,8 +166,9 @@ class ExpressionData(FrameData):
         text = [name for name in (self.id, self.group, self.split) if name]
         sheet = self.sheet if suffix_of(path) in BOOKS else None
         frame = read_table(path, text, self.missing_values, sheet, names_of_genes.holds_names)
-        self._excluded |= {name for name in self.exclude if name in frame}
-        frame = frame.drop(columns=[name for name in self.exclude if name in frame])
+        if found := [name for name in self.exclude if name in frame]:
+            self._excluded.update(found)
+            frame = frame.drop(columns=found)
         others = {name for name in (*self.target_columns(), self.group, self.split, *self._conditions()) if name}
         genes = modality_of(self.trained)["features"] if self.trained else []
         turned = names_of_genes.genes_are_in_rows(

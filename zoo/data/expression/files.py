@@ -403,7 +403,7 @@ def matrix_of_table(
     taken = set(selected)
     annotation = [n for n in frame.columns if n != name and n not in taken]
     samples = pd.concat([names.rename(name or free_name(frame)), frame[annotation]], axis=1)
-    values = gene_values(frame[selected], pd.Index(names), source)
+    values = gene_values({n: column for n, column in frame.items() if n in taken}, pd.Index(names), source)
     if not chosen:
         genes.report_names(pd.Index(selected), source)
     return Expression(as_csr(values), pd.Index(selected, dtype=object), samples, source)
@@ -412,7 +412,9 @@ def matrix_of_table(
 def _left_out(frame: pd.DataFrame, candidates: list[str], source: str, patients: bool) -> list[str]:
     """Columns of numbers that are no genes; all of them are logged."""
     measures, properties = genes.beside_genes(candidates)
-    numbering = counters(frame[candidates], candidates) - {*measures, *properties}
+    kinds = dict(frame.dtypes.items())
+    whole = [n for n in candidates if kinds[n].kind == "i"]
+    numbering = counters(frame[whole], whole) - {*measures, *properties}
     if numbering:
         log.warning("%s: %s left out: it numbers the rows", source, listing(sorted(numbering)))
     if properties and not patients:
@@ -445,7 +447,8 @@ def _turned(frame: pd.DataFrame, source: str) -> Expression:
         raise InputError(f"{source}: genes are in rows, but no column of numbers holds a sample")
     kept = pd.Index(names[~measures])
     genes.report_names(kept, source)
-    values = gene_values(frame.loc[~measures.to_numpy(), columns], source=source, genes=kept)
+    rest = frame.loc[~measures.to_numpy(), columns]
+    values = gene_values(dict(rest.items()), kept, source, genes_in_rows=True)
     return Expression(as_csr(values.T), kept, pd.DataFrame({UNNAMED: names_of(pd.Series(columns))}), source)
 
 

@@ -195,7 +195,7 @@ def _of_file(joint: "MultiOmicsData", name: str, options: dict[str, Any]) -> Par
         kind = "expression" if turned or all(map(pd.api.types.is_numeric_dtype, values.dtypes)) else "table"
     part = _build(name, kind, path, options)
     excluded = part.data.exclude
-    rest = table.drop(columns=[column for column in excluded if column in table])
+    rest = table.drop(columns=[column for column in excluded if column in table]) if excluded else table
     if isinstance(part.data, ExpressionData):
         others = {*part.data.covariates, joint.group, joint.split} - {None}
         read = matrix_of_table(rest, path, others, turned, names, bool(genes), patients=False)
