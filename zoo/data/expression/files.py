@@ -388,7 +388,7 @@ def matrix_of_table(
     if genes_in_rows:
         return _turned(frame, source)
     first = str(frame.columns[0])
-    text = {str(n) for n, kind in frame.dtypes.items() if kind.kind not in "iuf" and _is_text(frame[n])}
+    text = {str(n) for n, kind in frame.dtypes.items() if kind.kind not in "iuf" and is_text(frame[n])}
     if not (name and name in frame):
         # A first column called 'id' names the samples unless names are repeated; it is text (see `holds_names`).
         called = genes.holds_names(first) and frame[first].is_unique
@@ -419,7 +419,7 @@ def _left_out(frame: pd.DataFrame, candidates: list[str], source: str, patients:
         log.warning("%s: %s left out: it numbers the rows", source, listing(sorted(numbering)))
     if properties and not patients:
         log.warning(
-            "%s: %s may be no features of this modality; to leave them out: exclude: [%s]",
+            "%s: %s is used, but by name no feature of this modality; to leave it out: exclude: [%s]",
             source,
             listing(properties),
             ", ".join(properties),
@@ -433,7 +433,7 @@ def _turned(frame: pd.DataFrame, source: str) -> Expression:
     """Expression from a table with genes in rows."""
     first, described = str(frame.columns[0]), set(genes.of_one_gene(list(map(str, frame.columns[1:]))))
     columns = [str(n) for n in frame.columns[1:] if n not in described]
-    text = {n for n in columns if frame[n].dtype.kind not in "iuf" and _is_text(frame[n])}
+    text = {n for n in columns if frame[n].dtype.kind not in "iuf" and is_text(frame[n])}
     if left_out := [str(n) for n in frame.columns[1:] if n in described or n in text]:
         log.info("%s: %s beside the samples left out: descriptions of the genes", source, listing(left_out))
     columns = [n for n in columns if n not in text]
@@ -452,15 +452,14 @@ def _turned(frame: pd.DataFrame, source: str) -> Expression:
     return Expression(as_csr(values.T), kept, pd.DataFrame({UNNAMED: names_of(pd.Series(columns))}), source)
 
 
-def _is_text(column: pd.Series) -> bool:
+def is_text(column: pd.Series) -> bool:
     """Whether most values of a column are not numbers; if only a few are not, they are reported as errors.
 
     Codes with leading zeros such as ``0012`` are text.
     """
-    if pd.api.types.is_bool_dtype(column.dtype) or not (
-        column.dtype.kind == "O" or pd.api.types.is_string_dtype(column.dtype)
-    ):
-        return not pd.api.types.is_numeric_dtype(column.dtype) or pd.api.types.is_bool_dtype(column.dtype)
-    present = column.dropna().map(str)
-    present = present[~present.map(missing_word)] if len(present) else present
-    return len(present) > 0 and bool(present.map(is_number).mean() < 0.5)
+    if column.dtype.kind in "iuf":
+        return False
+    if column.dtype.kind == "O" and not isinstance(column.dtype, pd.CategoricalDtype):
+        present = [value for value in column.dropna().map(str) if not missing_word(value)]
+        return bool(present) and sum(map(is_number, present)) < 0.5 * len(present)
+    return True  # dates, booleans, categories

@@ -158,9 +158,9 @@ class MultiOmicsData(FrameData):
             text = [name for name in (self.id, self.group, self.split) if name]
             sheet = self.sheet if suffix_of(path) in BOOKS else None
             frame = read_table(path, text, self.missing_values, sheet, None if self.id else lambda _: True)
-        for name in self.exclude:
+        for name in [] if self.external else self.exclude:
             self.check_column(frame, name, "exclude")
-        return frame.drop(columns=self.exclude)
+        return frame.drop(columns=self.exclude, errors="ignore")
 
     def measured(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Measured modalities: one row per sample, one column per modality."""

@@ -22,7 +22,7 @@ from ...tables.values import as_text
 from ..base import Data
 from ..columns import check_ids
 from ..expression.expression import ExpressionData
-from ..expression.files import Expression, check_kind, free_name, from_anndata, is_matrix, matrix_of_table
+from ..expression.files import Expression, check_kind, free_name, from_anndata, is_matrix, is_text, matrix_of_table
 from ..frame import KINDS, FrameData
 from ..image.image import ImageData
 from ..table.table import TableData
@@ -191,8 +191,8 @@ def _of_file(joint: "MultiOmicsData", name: str, options: dict[str, Any]) -> Par
     options.setdefault("id", joint.id if joint.id in table else str(table.columns[0]))
     names = str(options["id"])
     if kind is None:
-        values = table.drop(columns=[names] if names in table else [])
-        kind = "expression" if turned or all(map(pd.api.types.is_numeric_dtype, values.dtypes)) else "table"
+        values = (column for called, column in table.items() if called != names)
+        kind = "table" if not turned and any(map(is_text, values)) else "expression"
     part = _build(name, kind, path, options)
     excluded = part.data.exclude
     rest = table.drop(columns=[column for column in excluded if column in table]) if excluded else table
@@ -203,7 +203,7 @@ def _of_file(joint: "MultiOmicsData", name: str, options: dict[str, Any]) -> Par
         part.data.id, part.data.genes_in_rows = read.samples.columns[0], turned
         part.data.__dict__["parts"] = [read]  # so that it is not read again
     else:
-        for column in excluded:
+        for column in [] if joint.external else excluded:
             part.data.check_column(table, column, "exclude")
         part.rows = rest.set_axis(pd.RangeIndex(1, len(rest) + 1, name="row"))
     return part
