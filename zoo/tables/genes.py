@@ -30,11 +30,12 @@ OF_SAMPLES = re.compile(
 )
 NAMES = re.compile(f"{OF_GENES.pattern}|{OF_SAMPLES.pattern}")
 
-GENE = (
-    r"ENS[A-Z]*[GTPE]\d{6,}(\.\d+)?(_\S+)?|gene[_. -]?\d+|g\d+|transcript[_. -]?\d+|\d+(_[a-z])?_at|ILMN_\d+|"
+IDENTIFIER = (  # of databases and of arrays
+    r"ENS[A-Z]*[GTPE]\d{6,}(\.\d+)?(_\S+)?|\d+(_[a-z])?_at|ILMN_\d+|"
     r"A_\d+_P\d+|cg\d{8}|[a-z]{3}-(mir|let|lnc)-\S+|[NX][MR]_\d+(\.\d+)?|AT[1-5MC]G\d{5}|Y[A-P][LR]\d{3}[WC](-[A-Z])?|"
     r"FBgn\d{7}|WBGene\d{8}|LOC\d+"
 )
+GENE = rf"{IDENTIFIER}|gene[_. -]?\d+|g\d+|transcript[_. -]?\d+"
 SYMBOL = r"[A-Z][A-Z0-9]*[A-Z][A-Z0-9]*(-[A-Z0-9]+)*(\.\d+)?( \(\d+\))?|C\d+orf\d+|[A-Z][a-z]{1,9}\d*[a-z]?\d*"
 SAMPLE = (
     r"GSM\d+\S*|[SED]RR\d+\S*|TCGA[-.]\S+|\S+\.(bam|sam|cram)|[ACGT]{10,}([-._]\w+)?|"
@@ -170,7 +171,8 @@ def genes_are_in_rows(
     down_genes, down_samples = text and _look_like_genes(rows), _look_like_samples(rows)
     gct = first == "name" and len(columns) > 0 and spelled(columns[0]) == "description"
     by_header = gct or (OF_GENES.fullmatch(first) is not None and (down_genes or not across_genes))
-    turned = by_header or (down_genes and across_samples and not across_genes)
+    identified = text and len(rows) > 3 and rows[:FEW].str.fullmatch(IDENTIFIER, case=False).mean() >= SHARE
+    turned = by_header or ((identified or (down_genes and across_samples)) and not across_genes)
     more = len(rows) > len(columns) and len(columns) > 0
     if not turned and more and text and not across_genes and not down_samples and (down_genes or across_samples):
         raise InputError(

@@ -2,6 +2,7 @@
 
 import gzip
 import logging
+from pathlib import Path
 
 import anndata
 import h5py
@@ -113,6 +114,8 @@ def test_names_decide_whether_genes_are_in_rows(counts, here, read, message):
     assert "--data.genes_in_rows true if genes are in rows, else false" in error
     assert features(read("unsure.csv", genes_in_rows=False))[:2] == ["K0", "K1"]
     assert features(read("unsure.csv", genes_in_rows=True)) == SYMBOLS
+    few.iloc[:12].T.set_axis([f"ENSG{i:011d}" for i in range(20)], axis=0).set_axis(range(12), axis=1).to_csv("ids.csv")
+    assert len(features(read("ids.csv"))) == 20
     few.set_axis([f"cell line {name}" for name in SYMBOLS], axis=0).to_csv("lines.csv")
     assert features(read("lines.csv")) == SYMBOLS
 
@@ -252,6 +255,8 @@ def test_other_formats(counts, read, message):
     (counts / 7).to_csv("german.csv", sep=";", decimal=",")
     np.testing.assert_allclose(read("german.csv").frame().X.toarray(), counts / 7, rtol=1e-6)
     assert "x.loom: .loom is not read; convert it in Python: anndata.read_loom" in message(lambda: read("x.loom"))
+    Path("old.gct").write_text("#1.3\n1\t2\t0\t1\nid\tS1\tS2\ncell\tA\tB\nG1\t1\t2\n")
+    assert "old.gct: GCT of version 1.3 has annotation among the values" in message(lambda: read("old.gct"))
     assert "convert it in R: write.csv" in message(lambda: read("x.rds"))
     assert "genes_in_rows is for tables" in message(lambda: read("x.h5ad", genes_in_rows=True))
 

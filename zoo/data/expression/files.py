@@ -19,6 +19,7 @@ from ...tables.columns import counters
 from ...tables.ids import difference
 from ...tables.numbers import is_number, missing_word
 from ...tables.reading import listing, normalised
+from ...tables.text import opened
 from ...tables.values import as_text
 from ..datasets import assay_of, read_dataset, simulated, verified
 
@@ -357,6 +358,13 @@ def _stored(element: Any) -> sparse.csr_matrix:
 
 def check_kind(path: Path) -> None:
     """Raise an `InputError` that says how to convert a file of expression which is not read."""
+    if path.suffix.lower() == ".gct" and path.is_file():
+        with opened(path) as file:
+            if file.readline().startswith(b"#1.3"):
+                raise InputError(
+                    f"{path}: GCT of version 1.3 has annotation among the values; save it as a table of "
+                    "genes and samples only"
+                )
     if how := CONVERT.get(path.suffix.lower()):
         raise InputError(f"{path}: {path.suffix} is not read; convert it {how.format(path.name, path.stem)}")
 
