@@ -154,9 +154,9 @@ class FrameData(Data):
 
     def without_excluded(self, frame: pd.DataFrame) -> pd.DataFrame:
         """The table without the columns that the user leaves out."""
-        for name in self.exclude:
+        for name in [] if self.trained else self.exclude:
             self.check_column(frame, name, "exclude")
-        frame = frame.drop(columns=self.exclude)
+        frame = frame.drop(columns=self.exclude, errors="ignore")  # a new file may lack them
         for name in self.target_columns():
             if name in frame and (words := self.missing_values.get(name)):
                 frame[name] = frame[name].mask(level_codes(frame[name], words)[0] < len(words))

@@ -7,7 +7,6 @@ from collections.abc import Callable
 import pandas as pd
 
 from ..errors import InputError, check_choice, need_scikit_survival
-from ..registry import Registry
 from ..spec import Target
 from .values import as_text, natural_order, numbers
 
@@ -15,8 +14,6 @@ log = logging.getLogger("zoo")
 MOST_CLASSES = 10  # different integers up to which they are classes
 CLUSTERS = 50  # different integers that may name clusters
 Describe = Callable[[pd.DataFrame, str, str | None, str, str | None], Target]
-# How a column of a table is described as a target of each kind; kinds that are no column have no entry.
-KINDS = Registry[Describe]("a kind of target")
 POSITIVE = """
     case cases disease diseased yes y pos positive true t event events bound binding mutant mutated mut treated
     treatment drug dead deceased died death relapse relapsed recurrence recurred progression progressed tumor tumour
@@ -79,7 +76,7 @@ def detect(
         if event and kind != "survival":
             raise InputError(f"target_kind {kind!r} contradicts event {event!r}: {name!r} is a survival time")
     if event:
-        return KINDS.of("survival")(frame, name, positive, unit, event)
+        return KINDS["survival"](frame, name, positive, unit, event)
     present = frame[name].dropna()
     if pd.api.types.is_datetime64_any_dtype(present):
         raise InputError(f"target {name!r} is a date; give a column of numbers, classes, or times with --data.event")
@@ -90,7 +87,7 @@ def detect(
         )
     if kind is None:
         kind = "binary" if len(values) == 2 else _kind_of_many(frame[name], name, len(values))
-    return KINDS.of(kind)(frame, name, positive, unit, None)
+    return KINDS[kind](frame, name, positive, unit, None)
 
 
 def _kind_of_many(column: pd.Series, name: str, count: int) -> str:
@@ -190,7 +187,6 @@ def _classes(frame: pd.DataFrame, name: str, positive: str | None, unit: str, ev
     return Target(kind="binary" if len(classes) == 2 else "multiclass", name=name, classes=classes, unit="")
 
 
-@KINDS.add("binary")
 def _binary(frame: pd.DataFrame, name: str, positive: str | None, unit: str, event: str | None) -> Target:
     text = as_text(frame[name].dropna())
     if text.nunique() != 2:
@@ -199,16 +195,11 @@ def _binary(frame: pd.DataFrame, name: str, positive: str | None, unit: str, eve
     return _classes(frame, name, positive, unit, event)
 
 
-KINDS.add("multiclass")(_classes)
-
-
-@KINDS.add("regression")
 def _regression(frame: pd.DataFrame, name: str, positive: str | None, unit: str, event: str | None) -> Target:
     numbers(frame[[name]], "the table")
     return Target(kind="regression", name=name, classes=[], unit=unit)
 
 
-@KINDS.add("survival")
 def _survival(frame: pd.DataFrame, name: str, positive: str | None, unit: str, event: str | None) -> Target:
     """An event is 1, yes, true, dead, event or the like, and censoring 0, no, false, alive, censored or the like.
 
@@ -261,3 +252,12 @@ def _meaning(level: str) -> bool | None:
     if whole in HAPPENED or whole in CENSORED:
         return whole in HAPPENED
     return None
+
+
+# How a column of a table is described as a target of each kind; kinds that are no column have no entry.
+KINDS: dict[str, Describe] = {
+    "binary": _binary,
+    "multiclass": _classes,
+    "regression": _regression,
+    "survival": _survival,
+}
