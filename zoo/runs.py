@@ -27,6 +27,7 @@ from .report.history import History, Last, TensorBoard
 from .report.tables import show_scores
 
 log = logging.getLogger("zoo")
+FEW = 5  # validation samples below which the choice of the epoch is mostly chance
 
 
 @dataclass
@@ -82,9 +83,15 @@ def train(args: list[str], show: bool = True) -> Run:
         path.write_text(json.dumps(_facts(cli, data), indent=2, ensure_ascii=False), encoding="utf-8")
     with files.replacing(folder / files.LAYERS) as path:
         path.write_text(layer_text(layer_table(model)) + "\n", encoding="utf-8")
-    sizes = ", ".join(f"{count} {split}" for split, count in _sizes(data).items())
+    counts = _sizes(data)
+    sizes = ", ".join(f"{count} {split}" for split, count in counts.items())
     title = title_of(model, data)
     log.info("%s (%s) -> %s", title, sizes, folder)
+    if counts["validation"] < FEW:
+        log.warning(
+            "the epoch is chosen by few validation samples (%d): raise their share in data.fractions",
+            counts["validation"],
+        )
     _run_trainer(trainer, model, data, cli.ckpt_path, folder)
     if not trainer.is_global_zero:
         raise SystemExit(0)  # the first process reports

@@ -1,5 +1,6 @@
 """All figures and tables of a model's latent space: the output of the command ``zoo explore``."""
 
+import logging
 from pathlib import Path
 
 import pandas as pd
@@ -11,8 +12,10 @@ from ..files import replacing
 from ..models import Model
 from .explorer import Explorer, every_layer, heading
 from .heat import heatmap
+from .projection import training_rows
 from .scatter import panels
 
+log = logging.getLogger("zoo")
 DPI = 160  # of the files
 
 
@@ -41,6 +44,8 @@ def explore(model: Model, data: Data | pd.DataFrame, folder: Path) -> list[Path]
     """
     found = every_layer(model, data)
     latent = next(adata for adata in found.values() if adata.uns["layer"] == "latent")
+    if "X_umap" not in latent.obsm:
+        log.info("no UMAP of %d training samples, which needs more than 15; PCA is drawn", training_rows(latent).sum())
     files = []
     for number, (name, adata) in enumerate(found.items(), 1):
         if name != "latent space":

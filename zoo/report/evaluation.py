@@ -1,5 +1,6 @@
 """Scores and predictions of a trained model on the splits of its data, beside the baselines."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,8 @@ from ..figure import Figure
 from ..models import Model
 from ..spec import modality_of
 from ..training.tasks import task_of
+
+log = logging.getLogger("zoo")
 
 
 @dataclass
@@ -95,9 +98,15 @@ def evaluate(model: Model, data: Data, splits: tuple[str, ...] = ("train", "vali
     evaluator = EVALUATORS.get((task, modality)) or EVALUATORS.get((task, "")) or EVALUATORS["", ""]
     training, _ = model.training, model.eval()
     try:
-        return evaluator(model, data, present)
+        evaluation = evaluator(model, data, present)
     finally:
         model.train(training)
+    own = evaluation.scores[evaluation.scores["model"] == type(model).__name__]
+    for split, values in own.groupby("split", sort=False)["value"]:
+        if values.isna().all():
+            count = len(data.dataset.rows(str(split)))
+            log.warning("%d %s samples are too few for any score, or all alike", count, split)
+    return evaluation
 
 
 def raw_predictions(model: Model, data: Data, split: str) -> torch.Tensor:

@@ -20,7 +20,8 @@ def learning_curve(metrics: pd.DataFrame, title: str) -> Figure:
         figure.set_figheight(6.0)
         axes.set_subplotspec(figure.add_gridspec(2, 1)[0])
         for name, column, colour in (("generator", "train_loss", 0), ("discriminator", "discriminator_loss", 4)):
-            axes.plot(metrics["epoch"], metrics[column], color=CLASS_COLOURS[colour], label=name)
+            updated = metrics[["epoch", column]].dropna()  # the generator may not be updated in every epoch
+            axes.plot(updated["epoch"], updated[column], color=CLASS_COLOURS[colour], label=name)
         axes.set(xlabel="", ylabel="loss in training")
         legend_outside(axes)
         axes = figure.add_subplot(2, 1, 2, sharex=axes, xlabel="epoch", ylabel="validation loss")

@@ -27,6 +27,8 @@ class Outputs(torchmetrics.Metric):
 
     def take(self) -> tuple[Tensor, Tensor]:
         """Outputs and targets of all rows of the epoch; the store is emptied."""
-        rows = self.compute()
+        shapes = self.output[0].shape[1:], self.y[0].shape[1:]
+        output, y = self.compute()
         self.reset()
-        return rows
+        # Of a single row with a single value, torchmetrics makes a scalar.
+        return output.reshape(-1, *shapes[0]), y.reshape(-1, *shapes[1])

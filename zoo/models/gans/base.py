@@ -186,12 +186,24 @@ class Adversarial(Model, abstract=True):
                 f"({self.hparams['lr']:g}) or discriminator_lr, or set clip; the last good checkpoint is kept"
             )
 
+    def on_train_start(self) -> None:
+        """Say so if there are epochs without an update of the generator."""
+        batches = self.trainer.num_training_batches
+        if any(self.weights) and batches < self.discriminator_steps:
+            log.warning(
+                "the generator is updated once in %d batches, but an epoch has only %d: lower data.batch_size or "
+                "model.discriminator_steps, or train for more epochs",
+                self.discriminator_steps,
+                batches,
+            )
+
     def on_train_epoch_end(self) -> None:
         """Log losses and discriminator scores, stop if a loss exploded, and draw generated samples."""
         self._check_steps()
         for name, updates in self._losses.items():
-            if updates:
-                mean = torch.stack([loss for _, loss in updates]).mean()
+            if updates or name == "generator":
+                # NaN in an epoch without an update of the generator
+                mean = torch.stack([loss for _, loss in updates]).mean() if updates else torch.tensor(torch.nan)
                 self.log("train_loss" if name == "generator" else "discriminator_loss", mean, sync_dist=True)
             updates.clear()
         if self._scores:

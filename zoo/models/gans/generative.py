@@ -103,6 +103,15 @@ class Generative(Adversarial, abstract=True):
         if self.classes and y is not None:
             self.class_shares.copy_(torch.bincount(y, minlength=self.classes) / len(y))
 
+    def prepare(self, data: Any) -> None:
+        """As in `Model`; also checks, before training, that validation samples can be compared with generated ones."""
+        if (count := len(data.dataset.rows("validation"))) < 2:
+            raise InputError(
+                f"{type(self).__name__} needs at least 2 validation samples, there is {count}; raise their share in "
+                "data.fractions"
+            )
+        super().prepare(data)
+
     def labels(self, batch: Batch) -> Tensor | None:
         """Class codes of a batch, ``(batch,)``; None if there are no classes."""
         return batch["y"] if self.classes else None
@@ -183,8 +192,6 @@ class Generative(Adversarial, abstract=True):
             real: Encoded samples, ``(samples, width)``.
             codes: Their classes, ``(samples,)``; zeros without classes.
         """
-        if len(real) < 2:
-            raise InputError("at least two validation samples are needed; raise their share in data.fractions")
         chosen = torch.linspace(0, len(real) - 1, min(MOST, len(real)), device=real.device).long()
         real, codes = real[chosen], codes[chosen]
         labels = codes.repeat(GENERATED)

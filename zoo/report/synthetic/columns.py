@@ -40,28 +40,28 @@ class Columns:
     def of(
         cls,
         frame: pd.DataFrame,
-        target: str | None = None,
-        kind: str | None = None,
+        target: str | Target | None = None,
         categorical: Sequence[str] = (),
     ) -> "Columns":
         """The columns of real rows.
 
         Args:
             frame: Real rows.
-            target: Column to predict, or None.
-            kind: Kind of the target; by default two values, text, or up to ten integers are classes.
+            target: Column to predict, or None; or its description, by default two values, text, or up to ten integers
+                are classes.
             categorical: Numeric columns that are categories; text columns are always categories.
 
         Raises:
             InputError: No such target; a column without values, or with different text in nearly every row.
         """
-        check_features(frame, [*([target] if target is not None else []), *categorical], "the real rows")
+        named = target["name"] if isinstance(target, dict) else target
+        check_features(frame, [*([named] if named is not None else []), *categorical], "the real rows")
         if empty := [name for name in frame if frame[name].isna().all()]:
             raise InputError(f"the real rows: column {empty[0]!r} has no value; leave it out")
         found = Target(kind="none", name="", classes=[], unit="")
         if target is not None:
-            found = detect(frame, target, kind)
-        others = frame[[name for name in frame if name != target and name not in categorical]]
+            found = target if isinstance(target, dict) else detect(frame, target)
+        others = frame[[name for name in frame if name != named and name not in categorical]]
         types = types_of(others, chosen=True)
         types.report("the real rows")
         text = {*categorical, *types.categories, *([found["name"]] if found["classes"] else [])}

@@ -8,6 +8,7 @@ import pandas as pd
 from scipy.special import ndtr, ndtri
 
 from ...errors import InputError, check_range, suggest
+from ...spec import Target
 from ...tables.values import as_text
 from .columns import Columns
 
@@ -56,7 +57,7 @@ class GaussianCopula:
         ['yes', 'yes']
     """
 
-    def __init__(self, frame: pd.DataFrame, target: str | None = None, **about: Any) -> None:
+    def __init__(self, frame: pd.DataFrame, target: str | Target | None = None, **about: Any) -> None:
         columns = Columns.of(frame, target, **about)
         self.target = columns.target["name"] if columns.target["classes"] else ""
         frame = frame[frame[self.target].notna()] if self.target else frame

@@ -1,5 +1,6 @@
 """Similarity, usefulness and privacy of synthetic tables, beside a Gaussian copula and real rows."""
 
+import logging
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -11,7 +12,7 @@ from ...encode import from_tensor
 from ...errors import InputError
 from ...figure import Figure
 from ...models.gans.generative import Generative
-from ...spec import modality_of
+from ...spec import Target, modality_of
 from ...training.tasks import task_of
 from ..evaluation import Evaluation, evaluates, raw_predictions, with_truth
 from .columns import Columns
@@ -21,6 +22,7 @@ from .likeness import likeness
 from .privacy import copies, privacy, privacy_of_real
 from .utility import two_sample_test, utility
 
+log = logging.getLogger("zoo")
 FEWEST, MOST_ROWS = 4, 5000  # rows of each kind; from more, a sample is drawn for distances and models
 
 
@@ -64,7 +66,7 @@ def compare(
     real_train: pd.DataFrame,
     tables: dict[str, pd.DataFrame],
     holdout: pd.DataFrame | None,
-    target: str | None = None,
+    target: str | Target | None = None,
     seed: int = 0,
     split: str = "holdout",
     **about: Any,
@@ -82,7 +84,10 @@ def compare(
     given = {"training": real_train, "hold-out": holdout, **tables}
     tidy = {name: columns.tidy(frame, f"the {name} rows") for name, frame in given.items()}
     if short := [name for name, frame in tidy.items() if len(frame) < FEWEST]:
-        raise InputError(f"at least {FEWEST} {short[0]} rows are needed to compare tables, not {len(tidy[short[0]])}")
+        raise InputError(
+            f"at least {FEWEST} {short[0]} rows are needed to compare tables, not {len(tidy[short[0]])}; raise the "
+            "share of validation and test rows in data.fractions, or leave out --report"
+        )
     drawn = {name: rows.sample(min(len(rows), MOST_ROWS), random_state=seed) for name, rows in tidy.items()}
     encode = columns.encoder().fit(drawn["training"])
     points = {name: encode.transform(rows) for name, rows in drawn.items()}
@@ -135,15 +140,18 @@ def against_data(
         train, holdout = (rows[rows[name] == str(wanted)].drop(columns=name) for rows in (train, holdout))
     first = next(iter(tables.values()))
     shared = [name for name in train if name in first]
-    asked = target["name"] if target["name"] in shared and not task_of(target).needs_event else None
-    about = {
-        "kind": target["kind"] if asked else None,
-        "categorical": [level for level in modality.get("levels", {}) if level in shared],
-    }
+    asked = _target_among(data, shared)
+    about = {"categorical": [name for name in modality.get("levels", {}) if name in shared]}
     copula = GaussianCopula(train[shared], asked, **about).sample(len(first), seed=seed)
     found = compare(train[shared], {**tables, COPULA: copula}, holdout, asked, seed, split, **about)
     found.units = modality.get("units", {}) | ({target["name"]: target["unit"]} if target["unit"] else {})
     return found
+
+
+def _target_among(data: Data, columns: list[str]) -> Target | None:
+    """The target of the data, if it is among these columns and simple models can predict it."""
+    target = data.spec["target"]
+    return target if target["name"] in columns and not task_of(target).needs_event else None
 
 
 @evaluates("synthesis", "table", "expression")
@@ -158,17 +166,27 @@ def evaluate_synthetic(model: Generative, data: Data, present: list[str]) -> Eva
     Returns:
         Predictions: the ``realism`` of each real sample. Scores: similarity to the rows of each split, and all others
         of `synthetic_scores` on the last split, of the model, ``"Gaussian copula"`` and ``"real rows"`` (training rows
-        against hold-out rows).
+        against hold-out rows). With fewer than 4 rows of one kind, the similarity to the training rows only.
 
     Raises:
-        InputError: There are no training rows, or fewer than 4 rows of one kind.
+        InputError: There are no training rows.
     """
     name, content = type(model).__name__, data.dataset
     made = model.synthesise(max(FEWEST, len(content.rows("train"))))
-    found = against_data({name: made}, data, present[-1])
-    scores = [row for row in found.scores if row[1] in present]
+    sizes = {split: len(content.rows(split)) for split in ("train", present[-1])}
+    if small := [split for split, count in sizes.items() if 0 < count < FEWEST]:
+        log.warning(
+            "%d %s rows: no scores of usefulness and privacy and no figures of synthetic rows, which need %d",
+            sizes[small[0]],
+            small[0].replace("train", "training"),
+            FEWEST,
+        )
+        found, scores = None, [*_similarity(name, made, data), (name, present[-1], model.headline, float("nan"))]
+    else:
+        found = against_data({name: made}, data, present[-1])
+        scores = [row for row in found.scores if row[1] in present]
     for split in present[:-1]:
-        if split != "train":
+        if split != "train" and found:
             rows = found.columns.tidy(real_rows(data, split), f"the {split} rows")
             more = [(name, split, key, v) for key, v in likeness(rows, found.tables[name], found.columns).items()]
             scores = [*(row for row in scores if row[1] == "train"), *more, *(r for r in scores if r[1] != "train")]
@@ -178,7 +196,16 @@ def evaluate_synthetic(model: Generative, data: Data, present: list[str]) -> Eva
         frame = model.prediction_frame(raw, pd.RangeIndex(len(raw)))
         parts.append(with_truth(model, data, split, frame))
     table = pd.DataFrame(scores, columns=["model", "split", "metric", "value"])
-    return Evaluation(pd.concat(parts), table, figures=figures_of(found))
+    return Evaluation(pd.concat(parts), table, figures=figures_of(found) if found else {})
+
+
+def _similarity(name: str, made: pd.DataFrame, data: Data) -> list[tuple[str, str, str, float]]:
+    """Similarity of synthetic rows to the training rows: model, split, metric, value."""
+    train, levels = real_rows(data, "train"), modality_of(data.spec).get("levels", {})
+    train = train[[column for column in train if column in made]]
+    columns = Columns.of(train, _target_among(data, [*train]), [name for name in levels if name in train])
+    real, other = columns.tidy(train, "the training rows"), columns.tidy(made, f"the {name} rows")
+    return [(name, "train", metric, value) for metric, value in likeness(real, other, columns).items()]
 
 
 def figures_of(found: Comparison) -> dict[str, Callable[[str], Figure]]:
