@@ -182,8 +182,12 @@ def kaplan_meier(predictions: pd.DataFrame, target: Target, title: str) -> Figur
         level = share[np.searchsorted(at, censored, side="right") - 1]
         axes.plot(censored, level, "|", color=colour, markersize=5)
     if len(present) > 1 and (rows["event"] > 0).any():
-        p_value = float(compare_survival(structured(rows[TRUTH].to_numpy(float)), group)[1])
-        axes.plot([], [], " ", label=f"log-rank p {'< 0.0001' if p_value < 1e-4 else f'= {p_value:.2g}'}")
+        try:
+            p_value = float(compare_survival(structured(rows[TRUTH].to_numpy(float)), group)[1])
+            found = "p < 0.0001" if p_value < 1e-4 else f"p = {p_value:.2g}"
+        except np.linalg.LinAlgError:  # no time at which both groups were at risk
+            found = "test not possible"
+        axes.plot([], [], " ", label=f"log-rank {found}")
     axes.plot([], [], "|", color="#555555", markersize=5, label="censored")
     axes.set(ylim=(-0.02, 1.02), xlim=(0, None))
     legend_outside(axes)

@@ -77,7 +77,7 @@ class Survival(Task):
             if not (y[torch.from_numpy(split == part), 1] > 0).any():
                 raise InputError(
                     f"{source}: no {part.replace('train', 'training')} sample has the event {target['event']!r} "
-                    f"({target['event_levels'][1]}); at least one is needed"
+                    f"({target['event_levels'][1]}); at least one is needed: change data.fractions or data.seed"
                 )
 
     def association(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
