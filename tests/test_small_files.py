@@ -21,12 +21,11 @@ def columns(rows):
     """Two numbers, one of them often missing, a category, and three kinds of target."""
     rng, ill = np.random.default_rng(rows), np.arange(rows) % 2
     names = pd.Index([f"s{number}" for number in range(rows)], name="sample")
-    table = pd.DataFrame(
-        {"age": rng.normal(50, 9, rows).round(1), "dose": (rng.normal(size=rows) + ill).round(2)}, names
-    )
+    age, dose = rng.normal(50, 9, rows).round(1), (rng.normal(size=rows) + ill).round(2)
+    table = pd.DataFrame({"age": age, "dose": dose}, names)
     table.loc[table.index[::3], "age"] = np.nan
     targets = {"label": np.array(["well", "ill"])[ill], "score": rng.normal(size=rows).round(2)}
-    survival = {"days": rng.exponential(99, rows).round() + 1, "died": (np.arange(rows) % 3 > 0).astype(int)}
+    survival = {"days": rng.exponential(99, rows).round() + 1, "died": (np.arange(rows) % 8 != 3).astype(int)}
     return table.assign(sex=rng.choice(["f", "m"], rows), **targets, **survival)
 
 
@@ -90,7 +89,6 @@ def write(kind, rows):
 
 KINDS = {"CNN3D": "volumes", "Segmenter": "masks", "SegmentationGAN": "masks"}  # of others: that of the recipe
 FEWER = {  # options that make a model small, or that its data need
-    "Backbone": ["--model.weights=null"],
     "CNN3D": ["--model.filters=[4, 4]", "--model.kernel_sizes=[3, 3]"],
     "CustOmics": ["--model.switch_epoch=1", "--trainer.max_epochs=2"],
     "DCGAN": ["--model.filters=[8, 4]"],
@@ -99,11 +97,11 @@ FEWER = {  # options that make a model small, or that its data need
 }
 AT_LEAST_TWO = ("DCGAN", "TabularGAN", "ViTGAN")  # validation samples
 DRAWN = ("Segmenter", "SegmentationGAN", "ConditionalGAN")  # predictions are images
-COLD = ("Segmenter", "SegmentationGAN", "ConditionalGAN", "CNN3D", "Backbone")  # many large layers: not explored
+EXPLORED = ("CNN1D", "MADGAN", "MultiModal", "VAE")  # one of each kind of data; of tables below
 
 
 def recipe_of(model):
-    """Name and content of the recipe of a model with the shortest name, which is that of no data set if there is one."""
+    """Name and content of the recipe with the shortest name, which is that of no data set if there is one."""
     found = {name: files.read_yaml(files.config(name)) for name in files.recipes()}
     names = [name for name, content in found.items() if content["model"]["class_path"] == model]
     name = min(names, key=len)
@@ -112,15 +110,14 @@ def recipe_of(model):
 
 @pytest.fixture
 def call(here, capsys):
-    """Run a command; returns its only error line, "" if there is none, and what was logged is in ``call.told``."""
+    """Run a command; returns its only error line, "" if there is none."""
 
     def run(*args):
         try:
             main(list(args))
         except SystemExit as stop:
-            assert stop.code == 2, args
-            (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error:")]
-            return line
+            errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error:")]
+            return errors[0] if stop.code == 2 and len(errors) == 1 else f"{args}: exit {stop.code}, {errors}"
         return ""
 
     return run
@@ -150,37 +147,44 @@ def test_every_model_takes_few_rows_or_refuses_them_before_training(model, call)
         rows = 12
     options = write(kind, rows)
     assert call("fit", name, *options, *short) == ""
-    used(call, run, options[0], model, "test", "predict", *(["explore"] if model not in COLD else []))
+    used(call, run, options[0], model, "test", "predict", *(["explore"] if model in EXPLORED else []))
     assert {"train_loss", "validation_loss"} <= set(pd.read_csv(run / "metrics.csv"))
     assert set(pd.read_csv(run / "predictions.csv")["split"]) == {"train", "validation", "test"}
 
 
-VERBS = ("validate", "test", "predict", "explore", "explain", "synthesise")
+ALL = ("validate", "test", "predict", "explore", "explain", "synthesise")
 
 
-@pytest.mark.parametrize("rows", [8, 12, 50])
-@pytest.mark.parametrize("target", TARGETS)
-def test_all_commands_with_each_kind_of_target(rows, target, call):
+CASES = [
+    (8, "classes", ALL),
+    (8, "regression", ("test", "explain")),
+    (8, "survival", ("test", "predict")),
+    (12, "survival", ALL),
+    (50, "classes", ALL),
+]
+
+
+@pytest.mark.parametrize(("rows", "target", "verbs"), CASES)
+def test_all_commands_with_each_kind_of_target(rows, target, verbs, call):
     name, _ = recipe_of("MLP")
     write("TableData", rows)
     options = [*TABLE, *TARGETS[target], "--trainer.max_epochs=1"]
     assert call("fit", name, *options) == ""
-    used(call, Path("runs", name, "1"), options[0], "MLP", *VERBS)
-    if target != "survival" or rows > 8:  # one in four of its folds' validation rows has no event
+    used(call, Path("runs", name, "1"), options[0], "MLP", *verbs)
+    if verbs is ALL:
         assert call("crossval", name, *options, "--folds", "2") == ""
 
 
-@pytest.mark.parametrize("rows", [12, 50])
-def test_a_generator_of_tables_is_trained_on_fewer_rows_than_a_batch(rows, call, caplog):
+def test_a_generator_of_tables_is_trained_on_fewer_rows_than_a_batch(call, caplog):
     """The generator is updated in every third batch: with one batch an epoch, in every third epoch."""
     name, _ = recipe_of("TabularGAN")
-    options = [*write("TableData", rows), "--data.batch_size=64", "--trainer.max_epochs=3"]
+    options = [*write("TableData", 12), "--data.batch_size=64", "--trainer.max_epochs=3"]
     assert call("fit", name, *options) == ""
     assert "updated once in 3 batches, but an epoch has only 1" in caplog.text
     run = Path("runs", name, "1")
     losses = pd.read_csv(run / "metrics.csv")["train_loss"]
     assert losses.notna().tolist() == [False, False, True]
-    used(call, run, options[0], "TabularGAN", *VERBS)
+    used(call, run, options[0], "TabularGAN", *ALL)
 
 
 def test_what_few_samples_do_not_give_is_said(call, caplog):
@@ -191,7 +195,7 @@ def test_what_few_samples_do_not_give_is_said(call, caplog):
     assert "the epoch is chosen by few validation samples (1)" in caplog.text
     assert "1 validation samples are too few for any score" in caplog.text
     assert call("explore", f"runs/{name}/1") == ""
-    assert "no UMAP of 5 training samples" in caplog.text
+    assert "no UMAP of 6 training samples" in caplog.text
 
 
 def test_a_class_of_two_samples_is_generated_and_scored(call, caplog):
