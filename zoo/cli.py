@@ -4,23 +4,43 @@ import argparse
 import logging
 import os
 import sys
-from itertools import pairwise
 from typing import Any
 
-from . import __version__, files
+from . import __version__
 from .errors import InputError, suggest
 
-DESCRIPTION = "A model zoo for biological data. Recipes are YAML files; give the name of a packaged recipe, or a path."
+DESCRIPTION = """\
+A model zoo for biological data. 'zoo check FILE --target COLUMN' shows what a file holds, 'zoo fit FILE --target COLUMN'
+trains on it. Recipes are YAML files; give the name of a packaged recipe, or a path."""
 EPILOG = """\
-NAME is the name of a recipe and of its packaged weights. RUN is a run folder such as runs/mlp_pima/1, of which the
+FILE_OR_NAME is a file of data (table, FASTA, series, .h5ad, a folder of images), or a recipe or run. NAME is the name of a recipe and of its packaged weights. RUN is a run folder such as runs/mlp_pima/1, of which the
 configuration and the best checkpoint are used. 'zoo COMMAND --help' explains a command. Commands that take a recipe
 accept any of its options: --model.lr 0.01 --data.batch_size 64 --trainer.max_epochs 20. 'zoo fit NAME --print_config'
 prints all options; 'zoo fit --model.help MLP', 'zoo fit --data.help TableData' and 'zoo fit --help' explain them.
 """
 OF_A_RECIPE = (
-    "--config NAME_OR_RUN is equivalent. Any option of the recipe can be given as well, such as --data.path my.csv; "
-    "'zoo fit --help' explains them."
+    "--config NAME_OR_RUN is equivalent. Any option of the recipe can be given as well, such as --model.lr 0.01; after a "
+    "FILE, --target is --data.target, and likewise all options of the data. 'zoo fit --help' explains them."
 )
+
+
+# Options of `zoo check`, which are also options of the data.
+CHECKED = {
+    "target": "column to predict",
+    "event": "column that states whether the event occurred at the time in --target (survival)",
+    "id": "column of sample names",
+    "group": "column of related samples (a patient), which are never divided between splits",
+    "split": "column with the values train, validation or test",
+    "positive": "the positive one of two classes",
+    "target_kind": "binary, multiclass, regression or survival",
+    "missing": "values that mean a missing value: '{insulin: [0]}'",
+    "exclude": "columns left out: '[a, b]'",
+    "features": "columns used as input: '[a, b]'",
+    "categorical": "columns of numbers that are categories: '[a, b]'",
+    "ordered": "ordered levels: '{stage: [I, II, III]}'",
+    "dates": "formats of dates: '{visit: \"%%d/%%m/%%Y\"}'",
+    "sheet": "sheet of a workbook",
+}
 
 
 def main(args: list[str] | None = None) -> None:
@@ -55,18 +75,25 @@ def dispatch(args: list[str]) -> None:
         args = [f"--{args[0]}" if args else "--help"]
     if not args[0].startswith("-") and args[0] not in commands:
         raise InputError(f"unknown command {args[0]!r}; {suggest(args[0], commands)}; see 'zoo --help'")
+    if args[0] == "check":
+        args = [word.replace("--data.", "--", 1) if word.startswith("--data.") else word for word in args]
     known, rest = parser.parse_known_args(args)
     options: dict[str, Any] = vars(known)
     command, takes_recipe = options.pop("command"), options.pop("takes_recipe")
     if rest and not takes_recipe:
         commands[command].error(f"unknown argument {rest[0]!r}")
-    if rest and not rest[0].startswith("-"):
-        rest.insert(0, "--config")
-    for word, following in pairwise([*rest, ""]):
-        flag, _, value = word.partition("=")
-        if flag == "--config" and (name := value or following):
-            files.config(name)  # a misspelt name is reported at once, before torch is imported
+    if takes_recipe:
+        from .data.intake import check_request, expand
+
+        check_request(expand(rest).words)  # misspelt names are reported at once, before torch is imported
     match command:
+        case "check":
+            from .check import check
+
+            report = check(options.pop("file"), {name: value for name, value in options.items() if value is not None})
+            report.show()
+            if report.problems:
+                raise SystemExit(2)
         case "list":
             from .listing import recipe_table
 
@@ -119,7 +146,7 @@ def _parser() -> tuple[_Parser, dict[str, _Parser]]:
 
     def add(name: str, usage: str, text: str, more: str = "") -> _Parser:
         """Add a command; ``more`` is shown in its own help only. The parser of recipes provides 'zoo fit --help'."""
-        takes_recipe = usage.startswith("NAME_OR_RUN")
+        takes_recipe = usage.startswith(("NAME_OR_RUN", "FILE_OR_NAME"))
         command = commands.add_parser(
             name,
             usage=f"zoo {name} {usage}",
@@ -134,18 +161,27 @@ def _parser() -> tuple[_Parser, dict[str, _Parser]]:
     add("list", "", "list the recipes: model, data, task, test score, size, weights")
     show = add("show", "NAME", "show a recipe with its scores and layers, or the card of a data set")
     show.add_argument("name", metavar="NAME", help="recipe, run folder or data set")
-    add("fit", "NAME_OR_RUN", "train; results are written to runs/NAME/1, 2, ...; test rows are not used")
+    check = add(
+        "check",
+        "FILE [--target COLUMN]",
+        "show what a file holds and what is wrong with it, and how to go on",
+        "Columns by role and type, missing values, the target, doubts and problems; nothing is trained.",
+    )
+    check.add_argument("file", metavar="FILE", help="table, FASTA, series, .h5ad, .h5mu, folder of images, data set")
+    for name, text in CHECKED.items():
+        check.add_argument(f"--{name}", metavar="VALUE", help=text)
+    add("fit", "FILE_OR_NAME", "train; results are written to runs/NAME/1, 2, ...; test rows are not used")
     add("validate", "NAME_OR_RUN", "score the training and validation rows")
     add("test", "NAME_OR_RUN", "score all rows including the test rows, beside baselines")
     add(
         "predict",
-        "NAME_OR_RUN --data.path FILE [--output FILE]",
+        "NAME_OR_RUN FILE [--output FILE]",
         "predict every sample of a file",
         "--output is a table (.csv, .tsv, .parquet), .npz for masks and images, or a folder for masks that lie on the "
         "images; without it, CSV is printed.",
     )
     crossval = add(
-        "crossval", "NAME_OR_RUN [--folds 5] [--repeats 3]", "cross-validate, with baselines on the same folds"
+        "crossval", "FILE_OR_NAME [--folds 5] [--repeats 3]", "cross-validate, with baselines on the same folds"
     )
     crossval.add_argument("--folds", type=int, default=5, metavar="N", help="number of folds (default: 5)")
     crossval.add_argument("--repeats", type=int, default=1, metavar="N", help="repeats with new folds (default: 1)")

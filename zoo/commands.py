@@ -220,8 +220,8 @@ def _trained(cli: CLI) -> tuple[Model, Path]:
         model = weights.from_checkpoint(cli.ckpt_path or f"{cli.run}/{files.BEST}")
         model.card = _card_of(run)
         return model, run or root / "checkpoint"
-    if cli.name in files.pretrained():
-        return weights.load(cli.name), root / "pretrained"
+    if cli.recipe in files.pretrained():
+        return weights.load(cli.recipe), root / "pretrained"
     newest = files.run_folder(str(root))
     hint = f"use your run: --config {newest}" if newest else f"train it first: zoo fit --config {cli.name}"
-    raise InputError(f"no weights are shipped for {cli.name!r}; {hint}")
+    raise InputError(f"no weights are shipped for {cli.recipe!r}; {hint}")

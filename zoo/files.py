@@ -15,6 +15,8 @@ import yaml
 from .errors import InputError, suggest
 
 HERE = Path(__file__).parent
+# Suffixes of images and volumes.
+PICTURES, TIFF, NIFTI = (".png", ".jpg", ".jpeg", ".bmp"), (".tif", ".tiff"), (".nii", ".nii.gz")
 BEST, LAST, LAYERS = "checkpoints/best.ckpt", "checkpoints/last.ckpt", "layers.txt"
 
 
@@ -45,8 +47,13 @@ def folder(kind: str) -> Path:
 
 
 def recipes() -> list[str]:
-    """Names of the packaged recipes."""
-    return sorted(path.stem for path in folder("configs").glob("*.yaml"))
+    """Names of the packaged recipes of a data set, which are called ``MODEL_DATASET``."""
+    return sorted(path.stem for path in folder("configs").glob("*_*.yaml"))
+
+
+def generic_recipes() -> list[str]:
+    """Names of the packaged recipes without data, for a user's own file, which are called ``MODEL``."""
+    return sorted(path.stem for path in folder("configs").glob("*.yaml") if "_" not in path.stem)
 
 
 def datasets() -> list[str]:
@@ -71,7 +78,9 @@ def config(name: str) -> Path:
         return path
     if (path := folder("configs") / f"{name.removesuffix('.yaml')}.yaml").is_file():
         return path
-    raise InputError(f"no recipe, config file or run folder {name!r}; {suggest(name, recipes())}")
+    raise InputError(
+        f"no recipe, config file or run folder {name!r}; {suggest(name, [*recipes(), *generic_recipes()])}"
+    )
 
 
 def run_folder(name: str) -> Path | None:

@@ -1,5 +1,6 @@
 """LightningCLI with short class names, recipes by name and one-line error messages."""
 
+import logging
 import re
 from argparse import SUPPRESS
 from contextvars import ContextVar
@@ -15,13 +16,16 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from . import files
 from .data import Data
+from .data.intake import expand
 from .errors import InputError, suggest
 from .models import REGISTRY, Model
 from .spec import Modality, Spec, Target
 from .training.profiler import NoProfiler
 
-USAGE = "zoo fit NAME_OR_RUN [--OPTION VALUE ...]"
-DESCRIPTION = """Train; results are written to runs/NAME/1, 2, ... --config NAME_OR_RUN is equivalent to NAME_OR_RUN.
+log = logging.getLogger("zoo")
+USAGE = "zoo fit FILE_OR_NAME [--OPTION VALUE ...]"
+DESCRIPTION = """Train on a FILE with the recipe of its kind of data (short options: --target is --data.target), or by the
+NAME of a recipe or a run (equivalent to --config NAME); results are written to runs/NAME/1, 2, ...
 Options of a model and of a data module: zoo fit --model.help MLP, zoo fit --data.help TableData."""
 TRUSTED = ("zoo.", "lightning.pytorch.")  # import paths that a config file may name
 
@@ -199,17 +203,18 @@ class CLI(LightningCLI):
     """Parsed configuration; the commands create models, data and trainers from it.
 
     Args:
-        args: Options, with ``--config NAME_OR_PATH``.
+        args: Options, with ``--config NAME_OR_PATH``; or a file, recipe or run first (see `zoo.data.intake.expand`).
 
     Attributes:
-        name: Name of the recipe.
+        recipe: Name of the recipe, or of the folder of the run.
+        name: Name of the run folder: that of the recipe, or of a file at the start of the options.
         run: Run folder named by ``--config``, or None.
         ckpt_path: Path of a checkpoint, or None.
         output: File for predictions, or None.
     """
 
     def __init__(self, args: list[str]) -> None:
-        self.name = "run"
+        self.name = self.recipe = "run"
         self.run: Path | None = None
         self.given: dict[str, list[str]] = {}
         self._whole: Data | None = None
@@ -247,7 +252,10 @@ class CLI(LightningCLI):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Replace the name of a recipe or run by its path, and parse the arguments."""
-        words = list(args)
+        request = expand(list(args))
+        words = request.words
+        if request.said:
+            log.info("%s", request.said)
         for i, word in enumerate(words):
             flag, _, value = word.partition("=")
             if flag not in ("-c", "--config"):
@@ -260,7 +268,8 @@ class CLI(LightningCLI):
             check_class_paths(content, path)
             self.given = names_given(content, words)
             self.run = files.run_folder(name)
-            self.name = path.stem if self.run is None else self.run.resolve().parent.name
+            self.recipe = path.stem if self.run is None else self.run.resolve().parent.name
+            self.name = request.name if request.name and self.run is None else self.recipe
             words[i : i + (1 if value else 2)] = ["--config", str(path)] if not value else [f"--config={path}"]
             break
         else:

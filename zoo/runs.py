@@ -48,11 +48,11 @@ class Run:
 
 
 def fit(name: str, *options: str) -> Run:
-    """Train a recipe, as ``zoo fit --config NAME OPTIONS`` does.
+    """Train on a file or by a recipe, as ``zoo fit FILE OPTIONS`` and ``zoo fit NAME OPTIONS`` do.
 
     Args:
-        name: Name of a recipe, path of a config, or a run folder (to repeat it).
-        *options: As on the command line, such as ``"--trainer.max_epochs=5"``. ``"--ckpt_path=last"`` resumes a run.
+        name: A file of data, the name of a recipe, path of a config, or a run folder (to repeat it).
+        *options: As on the command line, such as ``"--target=outcome"`` after a file, ``"--trainer.max_epochs=5"``. ``"--ckpt_path=last"`` resumes a run.
 
     Returns:
         Folder, model of the best epoch, data, and scores of training and validation rows.
@@ -60,7 +60,7 @@ def fit(name: str, *options: str) -> Run:
     Raises:
         InputError: Invalid options or data, or a loss that is not finite.
     """
-    return train(["--config", name, *options], show=False)
+    return train([name, *options], show=False)
 
 
 def train(args: list[str], show: bool = True) -> Run:

@@ -24,10 +24,10 @@ from ..training.tasks import task_of
 from . import columns
 from . import split as splitting
 from .balance import Balance, class_weights, resample
+from .datasets import IS_TEST as IS_TEST
 
 # Without gradients, batches need not be small for memory, but batches that fit into the processor's cache are faster.
 EVALUATION_BATCH, EVALUATION_VALUES = 1024, 1 << 16
-IS_TEST = "__test__"  # column that marks the rows of a separate test file while they are read
 
 
 Batch = dict[str, Tensor]

@@ -13,14 +13,6 @@ from ..tables.values import as_text, level_codes
 from ..training.tasks import task_of
 
 
-def check_ids(ids: pd.Series, source: str) -> None:
-    """Raise an `InputError` that names the first missing or repeated sample name."""
-    if (missing := ids.isna()).any():
-        raise InputError(f"{source}: row {ids.index[missing][0]} has no id in column {ids.name!r}; fill it in")
-    if (doubled := ids.duplicated()).any():
-        raise InputError(f"{source}: id '{ids[doubled].iloc[0]}' occurs more than once in column {ids.name!r}")
-
-
 def levels(
     samples: pd.DataFrame,
     training: pd.DataFrame,

@@ -16,7 +16,7 @@ from ..tables.reading import as_table, read_table
 if TYPE_CHECKING:
     from anndata import AnnData
 
-
+IS_TEST = "__test__"  # column that marks the rows of a separate test file while they are read
 # The modules of the modalities register their readers here.
 SOURCES: dict[str, Callable[[dict[str, Any]], pd.DataFrame]] = {}  # by the key of a card that states where its data are
 FILES: dict[str, Callable[[Path], pd.DataFrame]] = {}  # by the suffix of a file

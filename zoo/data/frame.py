@@ -17,6 +17,7 @@ from ..encode.table import check_features
 from ..errors import InputError, check_choice, suggest
 from ..registry import Registry
 from ..spec import Modality, Spec, Target, modality_of
+from ..tables.columns import check_ids
 from ..tables.reading import BOOKS, read_table, suffix_of
 from ..tables.target import detect
 from ..tables.text import UNNAMED
@@ -250,7 +251,7 @@ class FrameData(Data):
             if name is not None:
                 self.check_column(frame, name, role)
         if name := roles["id"]:
-            columns.check_ids(frame[name], self.path)
+            check_ids(frame[name], self.path)
         return roles
 
     def check_column(self, frame: pd.DataFrame, name: str, role: str) -> None:

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
+from ..files import NIFTI, PICTURES, TIFF
 
 Notes = dict[str, list[Path]]  # what was done with images that are not plain grey or RGB, and their files
-PICTURES, TIFF, NIFTI = (".png", ".jpg", ".jpeg", ".bmp"), (".tif", ".tiff"), (".nii", ".nii.gz")
 SUFFIXES = (*PICTURES, *TIFF, *NIFTI)
 ORIENTATION = 0x0112  # tag of EXIF and TIFF
 TURNED = "turned as the orientation in the file states (EXIF), as viewers show them"  # in `Notes`

@@ -247,6 +247,14 @@ def _stand_ins(frame: pd.DataFrame, types: Types, missing: Mapping[str, Collecti
             )
 
 
+def check_ids(ids: pd.Series, source: str) -> None:
+    """Raise an `InputError` that names the first missing or repeated sample name."""
+    if (missing := ids.isna()).any():
+        raise InputError(f"{source}: row {ids.index[missing][0]} has no id in column {ids.name!r}; fill it in")
+    if (doubled := ids.duplicated()).any():
+        raise InputError(f"{source}: id '{ids[doubled].iloc[0]}' occurs more than once in column {ids.name!r}")
+
+
 def leaks(frame: pd.DataFrame, target: pd.Series, types: Types) -> list[str]:
     """Doubts on features that alone determine the target; with 50 rows or more.
 

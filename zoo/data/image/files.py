@@ -20,8 +20,9 @@ from torch.nn import functional as F
 from ... import files
 from ...encode import to_tensor
 from ...encode.image import in_words, is_grey
-from ...encode.image_file import SUFFIXES, TIFF, TURNED, Notes, UnreadableImageError, read_image
+from ...encode.image_file import SUFFIXES, TURNED, Notes, UnreadableImageError, read_image
 from ...errors import InputError, suggest
+from ...files import TIFF
 from ...spec import Modality
 from ...tables import UNNAMED, read_table
 from ...tables.target import class_names

@@ -14,11 +14,12 @@ from ...encode import encoder
 from ...encode.joint import JointEncoder
 from ...errors import InputError, check_choice
 from ...spec import Modality, joined, modality_of
+from ...tables.columns import check_ids
 from ...tables.reading import BOOKS, read_table, suffix_of
 from ...tables.values import as_text
 from .. import split as splitting
 from ..base import Batch, Dataset, Source, UnsplitDataset
-from ..columns import check_ids, check_training
+from ..columns import check_training
 from ..expression.expression import joint_checksum
 from ..frame import FrameData
 from ..table.selection import select

@@ -16,8 +16,7 @@ from ...errors import InputError
 from ...tables.reading import suffix_of
 from ...tables.target import class_names
 from ...tables.text import SAMPLE, encoding_of, opened
-from ..base import IS_TEST
-from ..datasets import SOURCES
+from ..datasets import IS_TEST, SOURCES
 
 SERIES, LABEL = "series", "label"
 Lines = Iterator[tuple[int, str]]  # number and text

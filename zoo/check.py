@@ -1,0 +1,508 @@
+"""``zoo check``: what a file holds, as training would read it, and the command to go on with. Torch is not needed."""
+
+import logging
+import shlex
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+from rich.text import Text
+
+from . import files
+from .data.datasets import IS_TEST, SOURCES, read_dataset
+from .data.intake import LISTS, Intake, intake, missing_file, names_of, plain_suffix, plain_yaml
+from .errors import InputError, suggest
+from .tables.columns import Types, check_ids, leaks, types_of
+from .tables.reading import BOOKS, read_table, suffix_of
+from .tables.target import detect
+from .tables.text import UNNAMED
+from .tables.values import as_text
+
+MOST = 6  # names, classes or levels that are listed in a line
+MOST_DOUBTS = 12
+FEW = 10  # different values of a column that may be a target
+
+
+@dataclass
+class Report:
+    """What is known of a file.
+
+    Attributes:
+        title: Path, kind and size.
+        facts: Lines, each with a keyword: columns by role and type, missing values, target.
+        notes: What the reader took for granted.
+        doubts: What may be wrong, with the option that settles it.
+        problems: What must be corrected before training.
+        command: The command to go on with.
+        in_full: The same with all options written out.
+    """
+
+    title: str
+    facts: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    command: str = ""
+    in_full: str = ""
+
+    def show(self) -> None:
+        """Print the report; plain text if the output is no terminal."""
+        console = Console(highlight=False, soft_wrap=True)
+        console.print(Text(self.title, "bold"))
+        for key, text in [*self.facts, *(("read", note) for note in self.notes)]:
+            console.print(Text.assemble((f"  {key:<12}", "cyan"), text))
+        for heading, style, lines in (("doubts", "yellow", self.doubts), ("problems", "bold red", self.problems)):
+            if lines:
+                console.print(Text(f"{heading}: {len(lines)}", style))
+            shown = lines if heading == "problems" else lines[:MOST_DOUBTS]
+            for line in shown:
+                console.print(Text(f"  - {line}"))
+            if len(lines) > len(shown):
+                console.print(Text(f"  - and {len(lines) - len(shown)} more"))
+        if self.command:
+            heading = "when these are settled  " if self.problems else "next  "
+            console.print(Text.assemble((heading, "bold green"), self.command))
+            if self.in_full:
+                console.print(Text.assemble(("  the same in full: ", "dim"), self.in_full))
+
+
+@contextmanager
+def recorded() -> Iterator[list[tuple[int, str]]]:
+    """Collect the messages of the readers, with their level, in place of printing them."""
+    found: list[tuple[int, str]] = []
+
+    class Collect(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            found.append((record.levelno, record.getMessage()))
+
+    log, handler = logging.getLogger("zoo"), Collect()
+    level, log.propagate = log.level, False
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        yield found
+    finally:
+        log.removeHandler(handler)
+        log.propagate = True
+        log.setLevel(level)
+
+
+def check(path: str, options: Mapping[str, str]) -> Report:
+    """Read a file as training would, and report what was understood and all that is wrong.
+
+    Args:
+        path: A file, a folder, or the name of a data set with a card.
+        options: Options of the data module as they are typed, by name: ``{"target": "outcome"}``.
+
+    Raises:
+        InputError: There is no such file, or its kind is unknown.
+    """
+    found = intake(path, options)
+    report = Report(f"{path}: {found.what}")
+    with recorded() as said:
+        try:
+            _examine(found, options, report)
+        except InputError as error:
+            report.problems += str(error).splitlines()
+    report.doubts = [*(text for level, text in said if level >= logging.WARNING), *report.doubts]
+    report.notes = [text for level, text in said if level < logging.WARNING]
+    for lines in (report.notes, report.doubts, report.problems):
+        # After a file, the options of its data need no prefix.
+        plain = [line.removeprefix(f"{path}: ").replace("--data.", "--") for line in lines]
+        lines[:] = dict.fromkeys(plain)
+    if path not in files.datasets():
+        from .data.intake import expand
+
+        words = [word for name, value in options.items() for word in (f"--{name}", value)]
+        report.command = f"zoo fit {shlex.join([path, *words])}"
+        report.in_full = f"zoo fit {shlex.join(expand([path, *words]).words)}"
+    elif recipes := recipes_of(path):
+        report.command = f"zoo fit {recipes[0]}"
+    return report
+
+
+def recipes_of(dataset: str) -> list[str]:
+    """Recipes of a data set."""
+    blocks = {name: files.read_yaml(files.config(name))["data"] for name in files.recipes()}
+    return [name for name, block in blocks.items() if block["init_args"].get("path") == dataset]
+
+
+def _examine(found: Intake, options: Mapping[str, str], report: Report) -> None:
+    path = Path(found.path)
+    if found.path in files.datasets():
+        _packaged(found, options, report)
+    elif found.data == "ImageData" and (path.is_dir() or plain_suffix(path) not in _tables()):
+        _images(path, report)
+    elif path.is_dir() and found.data == "SeriesData":
+        records = sum(1 for _ in path.glob("*.hea"))
+        report.facts.append(("records", f"{records} WFDB records, cut into heartbeats by their annotations"))
+    elif found.data == "SequenceData" and (path.is_dir() or plain_suffix(path) not in _tables()):
+        _fasta(path, report)
+    elif found.data == "IntervalData":
+        if "genome" not in options:
+            report.problems.append("a BED file needs the genome that it refers to: --genome genome.fa")
+    elif plain_suffix(path) in (".ts", ".arff", ".npy", ".npz") or (found.data == "SeriesData" and _no_header(path)):
+        _series(path, options, report)
+    elif plain_suffix(path) == ".h5ad":
+        _h5ad(path, options, report)
+    elif plain_suffix(path) == ".h5mu":
+        _h5mu(path, options, report)
+    else:
+        _table(_read(found.path, options), found, options, report)
+
+
+def _tables() -> tuple[str, ...]:
+    from .data.intake import TABLES
+
+    return TABLES
+
+
+def _read(path: str, options: Mapping[str, str]) -> pd.DataFrame:
+    roles = [options[role] for role in ("id", "group", "split") if role in options]
+    sheet = options.get("sheet") if suffix_of(Path(path)) in BOOKS else None
+    return read_table(Path(path), roles, plain_yaml(options.get("missing", "{}")) or {}, sheet)
+
+
+def _packaged(found: Intake, options: Mapping[str, str], report: Report) -> None:
+    """A packaged data set, with the options of its card."""
+    from .data.series import files as _  # noqa: F401 (registers the reader of data sets of other packages)
+
+    card = files.card(found.path)
+    report.facts.append(("data set", card["title"]))
+    if str(card.get("file", "")).endswith(".npz"):
+        _images(card["folder"] / card["file"], report)
+        return
+    if "package" in card and "package" not in SOURCES:
+        return
+    frame = read_dataset(card)
+    arrays = [str(name) for name in frame if isinstance(frame[name].iloc[0], np.ndarray)]
+    if arrays:
+        shape = " x ".join(map(str, frame[arrays[0]].iloc[0].shape))
+        report.facts.append(("samples", f"{len(frame)} of shape {shape}"))
+        frame = frame.drop(columns=[*arrays, IS_TEST], errors="ignore")
+    own: dict[str, Any] = {k: str(card[k]) for k in ("target", "event", "positive", "id", "group") if k in card}
+    if own.get("target") not in frame:
+        own.pop("target", None)
+    facts = card.get("columns", {})
+    missing = {name: list(map(str, fact["missing"])) for name, fact in facts.items() if "missing" in fact}
+    of_module = card.get("options", {}).get(found.data, {})
+    lists = {"missing": missing, "ordered": of_module.get("ordered", {})}
+    _table(frame, found, {**own, **options}, report, lists, arrays=bool(arrays))
+
+
+def _table(
+    frame: pd.DataFrame,
+    found: Intake,
+    options: Mapping[str, str],
+    report: Report,
+    card: Mapping[str, Any] | None = None,
+    arrays: bool = False,
+) -> None:
+    """A table in memory: roles and types of the columns, missing values, target."""
+    frame.index = pd.RangeIndex(1, len(frame) + 1)
+    report.title += f", {_count(len(frame), 'row')} and {_count(frame.shape[1], 'column')}"
+    if found.options.get("genes_in_rows") == "true":
+        told = f"in rows, {len(frame):,} of them, and samples in columns; they are turned by --genes_in_rows true"
+        report.facts.append(("genes", told))
+        return
+    lists = {name: plain_yaml(options.get(name, "{}")) or {} for name in ("missing", "ordered", "dates")}
+    lists = {**lists, **{name: value for name, value in (card or {}).items() if name not in options}}
+    problems = report.problems
+    roles = {role: options[role] for role in ("target", "event", "id", "group", "split") if role in options}
+    named = [*roles.items(), *((name, each) for name in LISTS if name in options for each in names_of(options[name]))]
+    named += [(name, each) for name in lists for each in lists[name]]
+    for role, name in named:
+        if name not in frame:
+            problems.append(f"no column {name!r} (given as {role}); {suggest(name, map(str, frame.columns))}")
+    roles = {role: name for role, name in roles.items() if name in frame}
+    if "id" not in roles and frame.columns[:1].tolist() == [UNNAMED]:
+        roles["id"] = UNNAMED
+    if name := roles.get("id"):
+        report.facts.append(("samples", f"named by column {name!r}"))
+        _try(problems, check_ids, frame[name], found.path)
+    report.facts += [(role, f"column {roles[role]!r}") for role in ("group", "split") if role in roles]
+    left_out = set(names_of(options["exclude"])) if "exclude" in options else set()
+    left_out |= {*roles.values(), IS_TEST, *found.options.values()}
+    listed = frame.attrs.get("features") or (names_of(options["features"]) if "features" in options else None)
+    rest = frame[[name for name in listed or frame.columns if name in frame and name not in left_out]]
+    types = Types()
+    if found.data == "TableData" and not arrays:
+        chosen = names_of(options["categorical"]) if "categorical" in options else []
+        types = types_of(rest, listed is not None, chosen, lists["ordered"], lists["missing"], lists["dates"])
+        problems += types.problems
+        report.doubts += types.doubts
+        _features(rest, types, report)
+        if not types.features and not types.problems:
+            problems.append("there is no feature column")
+    elif not arrays:
+        numeric = [str(name) for name in rest if pd.api.types.is_numeric_dtype(rest[name])]
+        genes = found.data == "ExpressionData"
+        what = "genes" if genes else "numbers"
+        report.facts.append((what, _listed(numeric)))
+        if other := [str(name) for name in rest if name not in set(numeric)]:
+            report.facts.append(("text", _listed(other)))
+        frame = frame.drop(columns=[name for name in numeric if genes and name not in roles.values()])
+    _missing(rest, lists["missing"], report)
+    if "target" in roles:
+        _target(frame, roles, options, lists["missing"], types, report)
+    elif "target" not in options:
+        _hint(frame, roles, report)
+
+
+def _try(problems: list[str], call: Any, *args: Any) -> Any:
+    """Call a check; what it refuses becomes a problem."""
+    try:
+        return call(*args)
+    except InputError as error:
+        problems += str(error).splitlines()
+    return None
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f"{len(names):,}: {', '.join(names[:MOST])}{', ...' if len(names) > MOST else ''}" if names else "none"
+
+
+def _levels(counts: Mapping[Any, int]) -> str:
+    shown = ", ".join(f"{level} {count}" for level, count in list(counts.items())[:MOST])
+    return f"{shown}, ... ({len(counts)} levels)" if len(counts) > MOST else shown
+
+
+def _features(frame: pd.DataFrame, types: Types, report: Report) -> None:
+    """Features by type, and what was left out."""
+    categories, dates = set(types.categories), set(types.dates)
+    others = [name for name in types.features if name not in categories and name not in dates]
+    numbers = [name for name in others if pd.api.types.is_numeric_dtype(frame[name])]
+    report.facts.append(("numbers", _listed(numbers)))
+    if text := [name for name in others if name not in set(numbers)]:
+        report.facts.append(("text", _listed(text)))
+    if types.categories:
+        told = [f"{n} ({_levels(as_text(frame[n]).value_counts().to_dict())})" for n in types.categories[:MOST]]
+        more = f"; and {len(types.categories) - MOST} more" if len(types.categories) > MOST else ""
+        report.facts.append(("categories", f"{len(types.categories)}: {'; '.join(told)}{more}"))
+    if types.dates:
+        told = [f"{name} ({form or 'a date type'})" for name, form in types.dates.items()]
+        report.facts.append(("dates", _listed(told)))
+    for reason in dict.fromkeys(types.left_out.values()):
+        names = [name for name, why in types.left_out.items() if why == reason]
+        report.facts.append(("left out", f"{_listed(names)}: {reason}"))
+
+
+def _missing(frame: pd.DataFrame, words: Mapping[str, Collection[Any]], report: Report) -> None:
+    """Missing values by column, those of the user's or the card's words included."""
+    counts = frame.isna().sum()
+    for name, marks in words.items():
+        if name in frame:
+            counts[name] += int(as_text(frame[name]).isin(list(map(str, marks))).sum())
+    counts = counts[counts > 0].sort_values(ascending=False)
+    if counts.empty:
+        report.facts.append(("missing", "no value"))
+        return
+    first = ", ".join(f"{name} {count}" for name, count in counts.head(MOST).items())
+    more = ", ..." if len(counts) > MOST else ""
+    report.facts.append(("missing", f"{counts.sum():,} values in {_count(len(counts), 'column')}: {first}{more}"))
+
+
+def _target(
+    frame: pd.DataFrame,
+    roles: Mapping[str, str],
+    options: Mapping[str, str],
+    missing: Mapping[str, Collection[Any]],
+    types: Types,
+    report: Report,
+) -> None:
+    """Kind, classes or range of the target, and features that give it away."""
+    name = roles["target"]
+    if "event" in options and "event" not in roles:
+        return
+    if words := missing.get(name):
+        frame = frame.assign(**{name: frame[name].mask(as_text(frame[name]).isin(list(map(str, words))))})
+    arguments = (name, options.get("target_kind"), options.get("positive"), "", roles.get("event"))
+    found = _try(report.problems, detect, frame, *arguments)
+    column = frame[name]
+    unlabelled = f"; missing in {_count(int(column.isna().sum()), 'row')}" if column.isna().any() else ""
+    if found is None:
+        report.facts.append(("target", f"{name}{unlabelled}"))
+        return
+    if found["classes"]:
+        counts = as_text(column).value_counts()
+        told = [f"{label} {counts[label]}" for label in found["classes"]]
+        if found["kind"] == "binary":
+            told[1] += " (positive class)"
+        what = f"{found['kind']}: {', '.join(told)}"
+    elif found["kind"] == "survival":
+        no, yes = found["event_levels"]
+        events = int((as_text(frame[found["event"]]) == yes).sum())
+        what = f"survival time; event {found['event']!r}: {yes} ({events} rows), censored: {no}"
+    else:
+        values = pd.to_numeric(column, errors="coerce")
+        what = f"continuous: {values.min():g} to {values.max():g}, {column.nunique()} different values"
+    report.facts.append(("target", f"{name}, {what}{unlabelled}"))
+    if types.features and "event" not in roles and not types.problems:
+        report.doubts += leaks(frame[types.features], column, types)
+
+
+def _hint(frame: pd.DataFrame, roles: Mapping[str, str], report: Report) -> None:
+    """Columns that may be a target, the last ones first; none is chosen."""
+    taken = {*roles.values(), IS_TEST}
+    counts = {str(n): frame[n].nunique() for n in list(frame.columns[:-31:-1]) if n not in taken}
+    few = [f"{name} ({count} values)" for name, count in counts.items() if 2 <= count <= FEW][:4]
+    hint = f"; columns with few values: {', '.join(few)}" if few else ""
+    report.facts.append(("target", f"none given: a model without a target is trained; --target COLUMN names one{hint}"))
+
+
+def _fasta(path: Path, report: Report) -> None:
+    from .data.sequence.fasta import read_fasta
+
+    frame = read_fasta(path)
+    lengths = frame["sequence"].str.len()
+    same = lengths.min() == lengths.max()
+    report.title += f", {_count(len(frame), 'record')}"
+    report.facts.append(("lengths", f"all {lengths.min()}" if same else f"{lengths.min()} to {lengths.max()}"))
+    letters = sorted(set().union(*map(set, frame["sequence"].str.upper().unique())))
+    report.facts.append(("letters", " ".join(letters)))
+    if not same:
+        report.problems.append(
+            f"sequences differ in length ({lengths.min()} to {lengths.max()}); --length {int(lengths.median())} pads "
+            "and crops them about the centre"
+        )
+    if "label" in frame:
+        _target(frame, {"target": "label"}, {}, {}, Types(), report)
+    else:
+        report.facts.append(("target", "no label in the headers (>name|label); --negatives shuffled makes negatives"))
+
+
+def _images(path: Path, report: Report) -> None:
+    """Images by class and format, without decoding them."""
+    if path.suffix == ".npz":
+        with np.load(path, allow_pickle=False) as file:
+            for name in file:
+                report.facts.append(("array", f"{name}, shape {' x '.join(map(str, file[name].shape))}"))
+        return
+    ends = (*files.PICTURES, *files.TIFF, *files.NIFTI)
+    paths = [p for p in sorted(path.rglob("*")) if p.name.lower().endswith(ends)] if path.is_dir() else [path]
+    paths = [p for p in paths if not p.name.startswith(".")]
+    report.title += f", {_count(len(paths), 'file')}"
+    kinds = pd.Series([next(e for e in ends[::-1] if p.name.lower().endswith(e)) for p in paths]).value_counts()
+    report.facts.append(("formats", _levels(kinds.to_dict())))
+    if path.is_dir() and not (path / "masks").is_dir():
+        classes = pd.Series([p.parent.name for p in paths if p.parent != path]).value_counts()
+        splits = sorted({p.relative_to(path).parts[0] for p in paths if len(p.relative_to(path).parts) > 2})
+        if splits:
+            report.facts.append(("folders", ", ".join(splits)))
+        report.facts.append(("classes", _levels(classes.to_dict()) if len(classes) else "none: no folder per class"))
+        if len(classes) == 1:
+            report.problems.append(f"there is one class only ({classes.index[0]}); add a folder for each other class")
+    _sizes(paths, report)
+
+
+def _sizes(paths: Sequence[Path], report: Report) -> None:
+    """Sizes of the first pictures."""
+    from PIL import Image
+
+    sizes: dict[tuple[str, str], int] = {}
+    for path in paths[:200]:
+        if path.name.lower().endswith((*files.PICTURES, *files.TIFF)):
+            try:
+                with Image.open(path) as image:
+                    key = " x ".join(map(str, image.size)), image.mode
+            except (OSError, ValueError) as error:
+                report.problems.append(f"{path} cannot be read ({error}); --skip_unreadable true leaves such files out")
+                continue
+            sizes[key] = sizes.get(key, 0) + 1
+    if sizes:
+        told = [f"{size} pixels, {mode} ({count})" for (size, mode), count in sizes.items()]
+        report.facts.append(("sizes", "; ".join(told[:MOST])))
+    if len({size for size, _ in sizes}) > 1:
+        report.problems.append("images differ in size; --size '[64, 64]' scales all")
+
+
+def _no_header(path: Path) -> bool:
+    from .data.series.tables import read_unnamed
+
+    return read_unnamed(path) is not None
+
+
+def _series(path: Path, options: Mapping[str, str], report: Report) -> None:
+    from .data.series.files import LABEL, SERIES, read_series
+    from .data.series.tables import read_unnamed
+
+    frame = read_series(path)
+    if frame is None:
+        frame = read_unnamed(path)
+    if frame is None:
+        raise InputError(missing_file(str(path)))
+    shapes = pd.Series([one.shape for one in frame[SERIES]])
+    lengths = shapes.str[1]
+    report.title += f", {len(frame):,} series"
+    report.facts.append(("channels", str(shapes.iloc[0][0])))
+    same = lengths.min() == lengths.max()
+    report.facts.append(("time points", str(lengths.min()) if same else f"{lengths.min()} to {lengths.max()}"))
+    if not same and "length" not in options:
+        report.problems.append(
+            "series differ in length; --length longest (or shortest, or a number) pads or crops them"
+        )
+    gaps = sum(int(np.isnan(one).sum()) for one in frame[SERIES])
+    report.facts.append(("missing", f"{gaps:,} values" if gaps else "no value"))
+    frame = frame.drop(columns=SERIES)
+    name = options.get("target", LABEL)
+    if name in frame:
+        _target(frame, {"target": name}, options, {}, Types(), report)
+    else:
+        report.facts.append(("target", "none"))
+
+
+def _h5ad(path: Path, options: Mapping[str, str], report: Report) -> None:
+    import anndata
+
+    try:
+        adata = anndata.read_h5ad(path, backed="r")
+    except Exception as error:  # h5py and anndata raise anything for a damaged file
+        raise InputError(f"{path}: cannot be read as h5ad: {' '.join(str(error).split())[:200]}") from None
+    obs = adata.obs.rename_axis(None).reset_index(drop=True)
+    report.title += f", {_count(adata.n_obs, 'sample')} and {_count(adata.n_vars, 'gene')}"
+    report.facts.append(("genes", _listed(list(map(str, adata.var_names[: MOST + 1]))).partition(": ")[2]))
+    report.facts.append(("annotation", _listed(list(map(str, obs.columns)))))
+    if adata.layers:
+        report.facts.append(("layers", f"{', '.join(adata.layers)}; --layer NAME reads one in place of X"))
+    _roles_of(obs, options, report)
+
+
+def _h5mu(path: Path, options: Mapping[str, str], report: Report) -> None:
+    import h5py
+    from anndata.io import read_elem
+
+    try:
+        with h5py.File(path, "r") as file:
+            obs = read_elem(file["obs"]).reset_index(drop=True)
+            shapes = {
+                name: (len(read_elem(one["obs"])), len(read_elem(one["var"]))) for name, one in file["mod"].items()
+            }
+    except Exception as error:  # as above
+        raise InputError(f"{path}: cannot be read as h5mu: {' '.join(str(error).split())[:200]}") from None
+    report.title += f", {_count(len(obs), 'sample')}"
+    for name, (samples, features) in shapes.items():
+        report.facts.append(("modality", f"{name}: {_count(samples, 'sample')}, {_count(features, 'feature')}"))
+    report.facts.append(("annotation", _listed(list(map(str, obs.columns)))))
+    _roles_of(obs, options, report)
+
+
+def _roles_of(obs: pd.DataFrame, options: Mapping[str, str], report: Report) -> None:
+    """Roles of the annotation of samples, and the target."""
+    roles = {role: options[role] for role in ("target", "event", "group", "split") if role in options}
+    for role, name in roles.items():
+        if name not in obs:
+            report.problems.append(f"no column {name!r} (given as {role}); {suggest(name, map(str, obs.columns))}")
+    roles = {role: name for role, name in roles.items() if name in obs}
+    if "target" in roles:
+        _target(obs, roles, options, {}, Types(), report)
+    elif "target" not in options:
+        _hint(obs, roles, report)
