@@ -222,9 +222,9 @@ def _table(
     roles = {role: name for role, name in roles.items() if name in frame}
     if "id" not in roles and frame.columns[:1].tolist() == [UNNAMED]:
         roles["id"] = UNNAMED
-    if name := roles.get("id"):
-        report.facts.append(("samples", f"named by column {name!r}"))
-        _try(problems, check_ids, frame[name], found.path)
+    if key := roles.get("id"):
+        report.facts.append(("samples", f"named by column {key!r}"))
+        _try(problems, check_ids, frame[key], found.path)
     report.facts += [(role, f"column {roles[role]!r}") for role in ("group", "split") if role in roles]
     left_out = set(names_of(options["exclude"])) if "exclude" in options else set()
     left_out |= {*roles.values(), IS_TEST, *found.options.values()}

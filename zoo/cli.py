@@ -10,17 +10,18 @@ from . import __version__
 from .errors import InputError, suggest
 
 DESCRIPTION = """\
-A model zoo for biological data. 'zoo check FILE --target COLUMN' shows what a file holds, 'zoo fit FILE --target COLUMN'
-trains on it. Recipes are YAML files; give the name of a packaged recipe, or a path."""
+A model zoo for biological data. 'zoo check FILE --target COLUMN' shows what a file holds, 'zoo fit FILE --target
+COLUMN' trains on it. Recipes are YAML files; give the name of a packaged recipe, or a path."""
 EPILOG = """\
-FILE_OR_NAME is a file of data (table, FASTA, series, .h5ad, a folder of images), or a recipe or run. NAME is the name of a recipe and of its packaged weights. RUN is a run folder such as runs/mlp_pima/1, of which the
-configuration and the best checkpoint are used. 'zoo COMMAND --help' explains a command. Commands that take a recipe
-accept any of its options: --model.lr 0.01 --data.batch_size 64 --trainer.max_epochs 20. 'zoo fit NAME --print_config'
-prints all options; 'zoo fit --model.help MLP', 'zoo fit --data.help TableData' and 'zoo fit --help' explain them.
+FILE_OR_NAME is a file of data (table, FASTA, series, .h5ad, a folder of images), or a recipe or run. NAME is the name
+of a recipe and of its packaged weights. RUN is a run folder such as runs/mlp_pima/1, of which the configuration and the
+best checkpoint are used. 'zoo COMMAND --help' explains a command. Commands that take a recipe accept any of its options:
+--model.lr 0.01 --data.batch_size 64 --trainer.max_epochs 20. 'zoo fit NAME --print_config' prints all options; 'zoo fit
+--model.help MLP', 'zoo fit --data.help TableData' and 'zoo fit --help' explain them.
 """
 OF_A_RECIPE = (
-    "--config NAME_OR_RUN is equivalent. Any option of the recipe can be given as well, such as --model.lr 0.01; after a "
-    "FILE, --target is --data.target, and likewise all options of the data. 'zoo fit --help' explains them."
+    "--config NAME_OR_RUN is equivalent. Any option of the recipe can be given as well, such as --model.lr 0.01; after "
+    "a FILE, --target is --data.target, and likewise all options of the data. 'zoo fit --help' explains them."
 )
 
 

@@ -24,8 +24,8 @@ from .training.profiler import NoProfiler
 
 log = logging.getLogger("zoo")
 USAGE = "zoo fit FILE_OR_NAME [--OPTION VALUE ...]"
-DESCRIPTION = """Train on a FILE with the recipe of its kind of data (short options: --target is --data.target), or by the
-NAME of a recipe or a run (equivalent to --config NAME); results are written to runs/NAME/1, 2, ...
+DESCRIPTION = """Train on a FILE with the recipe of its kind of data (--target is then --data.target), or by the NAME of
+a recipe or a run (equivalent to --config NAME); results are written to runs/NAME/1, 2, ...
 Options of a model and of a data module: zoo fit --model.help MLP, zoo fit --data.help TableData."""
 TRUSTED = ("zoo.", "lightning.pytorch.")  # import paths that a config file may name
 

@@ -52,7 +52,8 @@ def fit(name: str, *options: str) -> Run:
 
     Args:
         name: A file of data, the name of a recipe, path of a config, or a run folder (to repeat it).
-        *options: As on the command line, such as ``"--target=outcome"`` after a file, ``"--trainer.max_epochs=5"``. ``"--ckpt_path=last"`` resumes a run.
+        *options: As on the command line, such as ``"--trainer.max_epochs=5"`` or, after a file, ``"--target=outcome"``.
+            ``"--ckpt_path=last"`` resumes a run.
 
     Returns:
         Folder, model of the best epoch, data, and scores of training and validation rows.

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise, takewhile
@@ -156,11 +157,10 @@ def missing_file(path: str) -> str:
 
 
 def _data_of_card(name: str) -> str:
-    """Data module of the recipes of a data set; else by its card."""
-    for recipe in files.recipes():
-        block = files.read_yaml(files.config(recipe))["data"]
-        if block["init_args"].get("path") == name:
-            return str(block["class_path"])
+    """Data module of most recipes of a data set; without a recipe, by its card."""
+    blocks = [files.read_yaml(files.config(recipe))["data"] for recipe in files.recipes()]
+    if modules := Counter(block["class_path"] for block in blocks if block["init_args"].get("path") == name):
+        return str(modules.most_common(1)[0][0])
     card = files.card(name)
     if "assays" in card or "genes" in card:
         return "ExpressionData"
@@ -354,7 +354,7 @@ def expand(words: list[str]) -> Request:
         before = ["--config", name]
     reading = [word for key, value in found.options.items() if f"data.{key}" not in given
                for word in (f"--data.{key}", value)]  # fmt: skip
-    if "ImageData" == found.data and not given.get("data.target") and not _has_label(found):
+    if found.data == "ImageData" and not given.get("data.target") and not _has_label(found):
         reading += ["--data.target_kind", "none"] if "data.target_kind" not in given else []
     module = [] if "data" in given else ["--data", found.data]
     # The data module follows the recipe, and its options follow the module.
@@ -374,7 +374,7 @@ def _pop_config(options: list[str]) -> list[str]:
 
 
 def _has_label(found: Intake) -> bool:
-    """Whether files of this kind hold their target themselves: folders of classes, FASTA headers, archives of series."""
+    """Whether files of this kind hold their target: folders of classes, headers of FASTA, archives of series."""
     path = Path(found.path)
     if found.masks:
         return True
@@ -432,7 +432,7 @@ def names_of(text: str) -> list[str]:
 def plain_yaml(text: str) -> Any:
     """A value of the command line in which every scalar stays text."""
     try:
-        return yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506 (a loader of text only)
+        return yaml.load(text, Loader=yaml.BaseLoader)
     except yaml.YAMLError:
         return text
 
