@@ -47,7 +47,7 @@ VALIDATION, FOLDS, REPEATS = 0.2, 5, 3
 BREAST = {
     "CustOmics": ["customics_breast_tcga"],
     "CustOmics, dropout 0.3": ["customics_breast_tcga", "--model.dropout=0.3"],
-} | {f"MultiModal, {fusion}": [f"{fusion}_miniacc", "--data.also=null"] for fusion in ("early", "joint", "late")}
+} | {f"MultiModal, {fusion}": [f"{fusion}_miniacc", "--data.also={}"] for fusion in ("early", "joint", "late")}
 PUBLISHED = "logistic regression 0.943, random forest 0.929, XGBoost 0.957, SVM 0.971, customics 0.938 ± 0.022"
 RECIPES = ("customics_miniacc", "joint_miniacc", "late_miniacc", "early_miniacc")
 METRICS = {"accuracy": "accuracy", "roc_auc": "ROC-AUC", "survival_c_index": "C-index"}

@@ -116,6 +116,8 @@ def written(folder: Path, cohort: int, share: float) -> list[str]:
         table.to_csv(folder / f"{name}.csv", index=False)
     modalities = {name: {"path": str(folder / f"{name}.csv"), "scale": scale} for name, scale in SCALES.items()}
     paths = [f"--data.path={folder}/samples.csv", f"--data.modalities={json.dumps(modalities)}", "--data.id=patient"]
+    also = {"survival": {"target": "time", "event": "event"}}
+    paths += ["--data.clinical=[age]", f"--data.also={json.dumps(also)}"]
     return [*paths, "--data.target=subtype", f"--data.seed={cohort}", "--trainer.accelerator=cpu"]
 
 

@@ -155,7 +155,8 @@ def stand_in(recipe: str) -> list[str]:
         pd.DataFrame({"subtype": labels}, names).to_csv("samples.csv")
         for name in card["assays"]:
             pd.DataFrame(rng.normal(size=(len(labels), 6)), names).add_prefix(name).to_csv(f"{name}.csv")
-        return ["--data.path=samples.csv"]
+        modalities = ", ".join(f"{name}: {name}.csv" for name in card["assays"])
+        return ["--data.path=samples.csv", "--data.target=subtype", f"--data.modalities={{{modalities}}}"]
     x = rng.normal(size=(len(labels), *card["shape"])) + np.arange(len(labels)).reshape(-1, *[1] * len(card["shape"]))
     if len(card["shape"]) == 2 and not labels[0].isdigit():
         np.savez("series.npz", X_train=x, y_train=labels, X_test=x, y_test=labels)

@@ -15,7 +15,7 @@ COLUMN' trains on it. Recipes are YAML files; give the name of a packaged recipe
 EPILOG = """\
 FILE_OR_NAME is a file of data (table, FASTA, series, .h5ad, a folder of images), or a recipe or run. NAME is the name
 of a recipe and of its packaged weights. RUN is a run folder such as runs/mlp_pima/1, of which the configuration and the
-best checkpoint are used. 'zoo COMMAND --help' explains a command. Commands that take a recipe accept any of its options:
+best checkpoint are used. 'zoo COMMAND --help' explains a command. Commands that take a recipe accept all options of it:
 --model.lr 0.01 --data.batch_size 64 --trainer.max_epochs 20. 'zoo fit NAME --print_config' prints all options; 'zoo fit
 --model.help MLP', 'zoo fit --data.help TableData' and 'zoo fit --help' explain them.
 """

@@ -131,4 +131,6 @@ def _data_of_a_recipe(name: str) -> dict[str, Any]:
     if name not in found:
         raise InputError(f"no packaged data set {name!r} with a target to predict; {suggest(name, found)}")
     options = {key: value for key, value in found[name]["init_args"].items() if key not in ("also", "unlabelled")}
+    if "also" in files.card(name).get("options", {}).get(found[name]["class_path"], {}):
+        options["also"] = {}
     return {**found[name], "init_args": options}

@@ -23,6 +23,7 @@ class Modality(TypedDict):
         dates: Columns of dates, which become days since ``origin``, the earliest date in training rows; ``format`` is
             that of their text, ``""`` for ISO 8601.
         missing_values: Values that encode a missing value, by column (0 if insulin was not measured, or words).
+        incomplete: Numeric columns with missing values in training rows; all columns where it is not stated.
         units: Unit of each column, where known.
         dtypes: For tables: type of each column in the file including the target, such as ``"int64"``.
         resize: Sequences of other lengths are padded with N or cropped about their centre, shorter series are padded
@@ -46,6 +47,7 @@ class Modality(TypedDict):
     ordered: NotRequired[list[str]]
     dates: NotRequired[dict[str, "DateColumn"]]
     missing_values: NotRequired[dict[str, list[float | str]]]
+    incomplete: NotRequired[list[str]]
     units: NotRequired[dict[str, str]]
     dtypes: NotRequired[dict[str, str]]
     resize: NotRequired[bool]

@@ -31,6 +31,13 @@ log = logging.getLogger("zoo")
 KINDS = Registry[type["FrameData"]]("a data module")  # by kind of modality
 
 
+def card_options(path: str, module: str) -> dict[str, Any]:
+    """Options of a data module in the card of a data set; none for a user's file."""
+    card = files.card(path) if path in files.datasets() else {}
+    options: dict[str, Any] = card.get("options", {}).get(module, {})
+    return options
+
+
 class FrameData(Data):
     """Base class of data modules whose samples are the rows of a table, with a column for the target.
 
@@ -86,6 +93,8 @@ class FrameData(Data):
         check_choice("unlabelled", unlabelled, ["drop", "keep"])
         self.path, self.test_path, self.unlabelled = path, test_path, unlabelled
         self.card = files.card(path) if path in files.datasets() else {}
+        # Options of this data module that belong to the data set, for those that the user does not give.
+        self.own = card_options(path, type(self).__name__)
         self.facts: dict[str, dict[str, Any]] = self.card.get("columns", {})
         self.target = target or self.card.get("target")
         own = self.card if self.target == self.card.get("target") else {}

@@ -51,7 +51,8 @@ class QuantileEncoder(TableEncoder):
     levels: Tensor
 
     def __init__(self, modality: Modality, missing_indicator: bool = True) -> None:
-        free = Modality(**{**modality, "covariates": []})
+        # Every number has a missingness column: the layout of the generated values does not depend on the data.
+        free = Modality(**{**modality, "covariates": [], "incomplete": modality["features"]})
         super().__init__(free, missing_indicator=missing_indicator)
         count = len(self.numeric)
         self.register_buffer("knots", torch.linspace(-1, 1, KNOTS).repeat(count, 1))

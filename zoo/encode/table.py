@@ -139,7 +139,7 @@ class TableEncoder(Encoder):
         modality: Features, levels of categorical features, and names of covariates.
         categories: ``"one-hot"``: a column for each level. ``"full-rank"``: no column for the first level, so that the
             columns of a category do not sum to one (for linear models with interpretable coefficients).
-        missing_indicator: Add a column for each number that is 1 where it is missing.
+        missing_indicator: Add a column for each number with missing values in training rows, 1 where it is missing.
 
     Attributes:
         out_shape: Width of the output.
@@ -160,6 +160,7 @@ class TableEncoder(Encoder):
     mean: Tensor
     scale: Tensor
     numeric: Tensor
+    flagged: Tensor
     source: Tensor
     level: Tensor
     unknown: Tensor
@@ -184,10 +185,12 @@ class TableEncoder(Encoder):
             for name, known in nominal.items()
             for code in range(1 if categories == "full-rank" else 0, len(known) + 1)
         ]
-        self.feature_names = numeric + [f"{name} missing" for name in numeric if missing_indicator]
+        incomplete = set(modality.get("incomplete", numeric)) if missing_indicator else set()
+        flagged = [name for name in numeric if name in incomplete]
+        self.feature_names = numeric + [f"{name} missing" for name in flagged]
         self.feature_names += [f"{features[i]}={[*known, 'unknown'][code]}" for i, code, known in columns]
         self.out_shape = (len(self.feature_names),)
-        of = [place[name] for name in numeric] * (2 if missing_indicator else 1) + [i for i, _, _ in columns]
+        of = [place[name] for name in (*numeric, *flagged)] + [i for i, _, _ in columns]
         given = set(modality.get("covariates", []))
         conditions = [features[i] in given for i in of]
         order = sorted(range(len(of)), key=conditions.__getitem__)  # a stable sort: covariates last
@@ -200,6 +203,7 @@ class TableEncoder(Encoder):
         self.levels_of = {content.index(i): content.count(i) for i in dict.fromkeys(content) if i in nominal_at}
         # Not saved, since they follow from the modality.
         self.register_buffer("numeric", torch.tensor([place[n] for n in numeric], dtype=torch.long), False)
+        self.register_buffer("flagged", torch.tensor([place[n] for n in flagged], dtype=torch.long), False)
         self.register_buffer("source", torch.tensor([i for i, _, _ in columns], dtype=torch.long), False)
         self.register_buffer("level", torch.tensor([float(code) for _, code, _ in columns]), False)
         self.register_buffer("unknown", torch.tensor([float(len(known)) for _, _, known in columns]), False)
@@ -240,8 +244,8 @@ class TableEncoder(Encoder):
         """Encode raw values: ``(batch, features) -> (batch, out_features)``."""
         numeric = x[:, self.numeric] if len(self.source) else x
         parts = [self.scores(numeric).nan_to_num(0.0)]
-        if self.missing_indicator:
-            parts.append(numeric.isnan().to(x.dtype))
+        if len(self.flagged):
+            parts.append(x[:, self.flagged].isnan().to(x.dtype))
         if len(self.source):
             codes = x[:, self.source]
             parts.append((torch.where(codes.isnan(), self.unknown, codes) == self.level).to(x.dtype))

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ...encode import encoder
 from ...encode.joint import JointEncoder
-from ...errors import InputError, check_choice
+from ...errors import InputError, check_choice, check_range
 from ...spec import Modality, joined, modality_of
 from ...tables.columns import check_ids
 from ...tables.reading import BOOKS, read_table, suffix_of
@@ -56,7 +56,8 @@ class MultiOmicsData(FrameData):
         target: Column of the sample table to predict. Default: the target in the card of the data set.
         also: Extra targets, which `MultiModal` and `CustOmics` predict from the same latent space, by name, such as
             ``{survival: {target: days, event: dead, weight: 0.5}}``; ``target_kind`` and ``positive`` as above. Samples
-            that have a value of at least one target are used.
+            that have a value of at least one target are used. By default those in the card of a data set.
+        also_weight: Weight of the loss of each extra target without a ``weight`` of its own; that of the first is 1.
         target_kind: binary, multiclass, regression or survival; detected by default.
         positive: The positive one of two classes; by default by the usual words of the field, or the last in order.
         id: Column of the sample names, in all tables that have it. Default: the first column; for images, file names.
@@ -76,6 +77,7 @@ class MultiOmicsData(FrameData):
         missing: Literal["keep", "drop", "impute"] = "keep",
         target: str | None = None,
         also: dict[str, dict[str, Any]] | None = None,
+        also_weight: float = 1.0,
         target_kind: str | None = None,
         positive: str | None = None,
         id: str | None = None,  # noqa: A002 (the word that users look for)
@@ -83,10 +85,14 @@ class MultiOmicsData(FrameData):
     ) -> None:
         super().__init__(path, target, target_kind, positive, id, **shared)
         check_choice("missing", missing, ["keep", "drop", "impute"])
+        check_range("also_weight", also_weight, 0)
         if self.test_path is not None:
             raise InputError("no test_path with several modalities; mark the test samples in a column: --data.split")
-        self.modalities, self.clinical, self.missing = modalities, clinical, missing
-        self.also = check_extra_targets(also or {}, self.target)
+        own = self.own if self.target == self.card.get("target") else {}
+        self.modalities = self.own.get("modalities") if modalities is None else modalities
+        self.clinical = self.own.get("clinical") if clinical is None else clinical
+        self.missing, self.also_weight = missing, also_weight
+        self.also = check_extra_targets(own.get("also", {}) if also is None else also, self.target)
         if self.also:
             self.unlabelled = "keep"
 

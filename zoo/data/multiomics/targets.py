@@ -1,7 +1,7 @@
 """Extra targets: those that are predicted in addition to the first one."""
 
 import copy
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -9,7 +9,9 @@ import pandas as pd
 from ...encode.joint import check_names
 from ...errors import InputError, check_range, suggest
 from ...spec import Target
-from ..frame import FrameData
+
+if TYPE_CHECKING:
+    from .multiomics import MultiOmicsData
 
 OPTIONS = ("target", "event", "target_kind", "positive", "weight")
 
@@ -52,7 +54,7 @@ def has_any_target(frame: pd.DataFrame, first: list[str], also: dict[str, dict[s
     return known
 
 
-def extra_target(data: FrameData, samples: pd.DataFrame, given: dict[str, Any]) -> Target:
+def extra_target(data: "MultiOmicsData", samples: pd.DataFrame, given: dict[str, Any]) -> Target:
     """Describe an extra target, detected in the same way as the first one.
 
     Args:
@@ -63,4 +65,4 @@ def extra_target(data: FrameData, samples: pd.DataFrame, given: dict[str, Any]) 
     other = copy.copy(data)
     other.target, other.event = given["target"], given.get("event")
     other.target_kind, other.positive = given.get("target_kind"), given.get("positive")
-    return {**other.find_target(samples), "weight": float(given.get("weight", 1.0))}
+    return {**other.find_target(samples), "weight": float(given.get("weight", data.also_weight))}

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from torch import Tensor
 
 from ...encode.table import TableEncoder, days_since
@@ -67,7 +68,8 @@ class TableData(FrameData):
         super().__init__(path, target, target_kind, positive, id, **shared)
         self.features = features
         self.covariates = self.card.get("covariates", []) if covariates is None else covariates
-        self.categorical, self.ordered, self.dates = categorical or [], ordered or {}, dates or {}
+        self.categorical, self.dates = categorical or [], dates or {}
+        self.ordered: dict[str, list[str]] = self.own.get("ordered", {}) if ordered is None else ordered
 
     def _id(self, frame: pd.DataFrame) -> str | None:
         """The column of names: the given one, that of the training table, or a first column of different text."""
@@ -142,6 +144,10 @@ class TableData(FrameData):
         """Set the levels of the categorical columns and the origins of dates, from training rows."""
         words = modality["missing_values"]
         modality["levels"] = columns.levels(frame, training, modality["levels"], self.ordered, words, self.path)
+        incomplete = np.isnan(self.values(training, modality)[torch.arange(len(training))].numpy()).any(0)
+        modality["incomplete"] = [
+            n for n, lacks in zip(modality["features"], incomplete, strict=True) if lacks and n not in modality["levels"]
+        ]
         for name, how in modality["dates"].items():
             days = days_since(training[name], how, self.path)
             if np.isfinite(days).any():
