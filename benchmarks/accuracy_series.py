@@ -41,7 +41,7 @@ for name, peer in {"MiniRocket": MiniRocketClassifier, "ROCKET": RocketClassifie
 
 def measured(recipe: str, files: list[str], root: str) -> tuple[pd.DataFrame, runs.Run]:
     """Accuracy and ROC-AUC of every model and seed: columns ``model``, ``metric``, ``value``; and the last run."""
-    given = [f"--data.path={files[0]}", f"--data.test_path={files[1]}"] if files else []
+    given = [f"--data.path={files[0]}", f"--data.test_path={files[1]}", "--data.fractions=[0.8,0.2,0]"] if files else []
     tables = []
     for seed in SEEDS:
         options = [*given, f"--seed_everything={seed}", "--trainer.accelerator=cpu", "--trainer.default_root_dir", root]

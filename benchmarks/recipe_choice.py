@@ -201,7 +201,9 @@ def main() -> None:
         recipe, _, file = given.partition("=")
         metric = METRIC.get(recipe, "roc_auc")
         with tempfile.TemporaryDirectory() as folder:
-            fixed = [f"--data.path={file}"] if file else without_test_rows(recipe, folder)
+            fixed = (
+                [f"--data.path={file}", "--data.fractions=[0.8,0.2,0]"] if file else without_test_rows(recipe, folder)
+            )
             fixed += [f"--trainer.default_root_dir={folder}"]
             print(f"{recipe}: {metric}, {FOLDS} folds x {REPEATS} of the training and validation rows")
             for options in CANDIDATES[recipe]:

@@ -111,7 +111,8 @@ def crossval(args: list[str], folds: int, repeats: int, show: bool = True) -> pd
     for repeat in range(repeats):
         for fold in range(folds):
             model, data = fit_fold(cli, folds, fold, repeat)
-            scores = evaluate(model, data, ("test",)).scores.drop(columns="split")
+            evaluation = evaluate(model, data, ("test",))
+            scores = evaluation.scores.drop(columns="split")
             scores = scores[~scores["metric"].str.endswith(("_low", "_high"))]  # the spread over folds replaces them
             results.append(scores.assign(repeat=repeat, fold=fold))
             log.info("repeat %d of %d, fold %d of %d", repeat + 1, repeats, fold + 1, folds)
@@ -121,7 +122,7 @@ def crossval(args: list[str], folds: int, repeats: int, show: bool = True) -> pd
     if show:
         caution = f" ({data.caution})" if data.caution else ""
         title = f"{cli.name}: {folds} folds x {repeats}, mean ± standard deviation{caution}"
-        show_crossval(table, title, list(model.spec.get("also", {})))
+        show_crossval(table, title, list(model.spec.get("also", {})), evaluation.positive)
     log.info("written to %s", folder / "crossval.csv")
     return table
 

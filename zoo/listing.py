@@ -5,6 +5,7 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ MARKS = "<!-- zoo list -->\n", "<!-- end of zoo list -->\n"  # around the list i
 def recipe_table() -> str:
     """One line per recipe: model, data set, task, headline test score, number of parameters, packaged weights.
 
-    The last column is yes, no, or untrained for a recipe with ``untrained: true``.
+    The last column is yes, no, or untrained for a recipe with ``untrained: true``. The recipes for a user's own file
+    follow.
     """
     cards = {name: _weights_card(name) for name in files.recipes()}
     # The task of models that do not predict the target of the data, from the cards of other recipes.
@@ -34,6 +36,12 @@ def recipe_table() -> str:
         size = f"{card['parameters']:,}" if card else "-"
         shipped = "yes" if card else "untrained" if recipe.get("untrained") else "no"
         rows.append((name, model, data, task, score, size, shipped))
+    generic = [(name, files.read_yaml(files.config(name))["model"]["class_path"]) for name in files.generic_recipes()]
+    own = [("for your own file:", "model"), *generic]
+    return f"{_aligned(rows)}\n\n{_aligned(own)}"
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> str:
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows)
 
@@ -68,8 +76,9 @@ def show(name: str) -> str:
     if name in files.datasets():
         return (files.folder("datasets") / name / "card.yaml").read_text(encoding="utf-8")
     run = files.run_folder(name)
-    if name not in files.recipes() and run is None:
-        raise InputError(f"no recipe, data set or run {name!r}; {suggest(name, [*files.recipes(), *files.datasets()])}")
+    recipes = [*files.recipes(), *files.generic_recipes()]
+    if name not in recipes and run is None:
+        raise InputError(f"no recipe, data set or run {name!r}; {suggest(name, [*recipes, *files.datasets()])}")
     text = files.config(name).read_text(encoding="utf-8")
     card = files.HERE / "pretrained" / name / "README.md"
     if card.is_file():
@@ -77,6 +86,8 @@ def show(name: str) -> str:
     if run is not None:
         path = run / files.LAYERS
         return text + "\n" + path.read_text(encoding="utf-8") if path.is_file() else text
+    if name in files.generic_recipes():
+        return f"{text}\nThe sizes of the layers depend on your file: zoo fit FILE --config {name}"
     return f"{text}\n{_layers(name)}"
 
 

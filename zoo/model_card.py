@@ -6,6 +6,7 @@ from typing import Any
 from .encode.kinds import CARDS
 from .spec import Modality, joined
 from .template import render
+from .training.tasks.classes import named_metric, positive_class
 
 _BASELINES = {  # by task
     "": "The baselines were trained on the same training rows.",
@@ -102,15 +103,18 @@ def _scores(card: dict[str, Any]) -> str:
     }
     extra = {metric for of_target in own.values() for metric in of_target}
     first = [metric for metric in metrics if metric not in parts and metric not in extra]
-    tables = [_table(card, first)]
-    tables += [f"**{name}**\n\n{_table(card, of_target, f'{name}_')}" for name, of_target in own.items()]
+    spec = card["init_args"]["spec"]
+    predicted = card["task"] == spec["target"]["kind"]  # not so for generated samples, anomalies, latent spaces
+    tables = [_table(card, first, "", positive_class(spec["target"]) if predicted else "")]
+    for name, of_target in own.items():
+        tables.append(f"**{name}**\n\n{_table(card, of_target, f'{name}_', positive_class(spec['also'][name]))}")
     if parts:
         tables.append(f"**without a modality, and with it alone**\n\n{_table(card, parts)}")
     return "\n\n".join(tables)
 
 
-def _table(card: dict[str, Any], metrics: list[str], prefix: str = "") -> str:
-    """Table of these metrics, with a column for each model that has any of them."""
+def _table(card: dict[str, Any], metrics: list[str], prefix: str = "", positive: str = "") -> str:
+    """Table of these metrics, with a column for each model that has any of them; the positive class is named."""
 
     def number(value: float | None) -> str:
         return "" if value is None else f"{value:.3f}"
@@ -126,7 +130,7 @@ def _table(card: dict[str, Any], metrics: list[str], prefix: str = "") -> str:
         if spread:
             found = [spread["scores"].get(model, {}).get(metric, {}) for model in models]
             cells += [f"{number(s['mean'])} ± {number(s['sd'])}" if s else "" for s in found]
-        rows.append([metric.removeprefix(prefix), *cells])
+        rows.append([named_metric(metric.removeprefix(prefix), positive), *cells])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows).replace("| --- ", "|---").replace("--- |", "---|")
 
 

@@ -392,7 +392,7 @@ def _names_recipe(word: str) -> bool:
         return True
     if path.suffix in (".yaml", ".yml"):
         return True
-    if path.exists() or plain_suffix(path) in SUFFIXES:
+    if path.exists() or path.suffix:
         return False
     files.config(word)  # raises, with the nearest name
     return True

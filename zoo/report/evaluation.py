@@ -30,6 +30,7 @@ class Evaluation:
             foreground class; for models without a target their outputs for each sample.
         scores: One row per value: ``model``, ``split``, ``metric``, ``value``.
         also: Names of the extra targets, with which their columns and metrics begin.
+        positive: Positive class of each target with two classes, by the name of the target, ``""`` for the first.
         figures: By file name: the function that draws each figure, given the name for its title.
     """
 
@@ -37,6 +38,7 @@ class Evaluation:
     scores: pd.DataFrame
     also: list[str] = field(default_factory=list)
     figures: dict[str, Callable[[str], Figure]] = field(default_factory=dict)
+    positive: dict[str, str] = field(default_factory=dict)
 
     def table(self) -> pd.DataFrame:
         """Metrics in rows, splits in columns; baselines on the last split only."""

@@ -8,6 +8,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from ..training.tasks.classes import named_metric
 from .evaluation import Evaluation
 
 DASH = "-"  # for a metric that a model does not have
@@ -20,32 +21,36 @@ def show_scores(evaluation: Evaluation, title: str) -> None:
     """
     wide = evaluation.table().map(_number)
     wide.columns = pd.Index([f"{model}\n{split}" for model, split in wide.columns])
-    _show(wide, title, evaluation.also)
+    _show(wide, title, evaluation.also, evaluation.positive)
 
 
-def show_crossval(scores: pd.DataFrame, title: str, also: list[str]) -> None:
+def show_crossval(scores: pd.DataFrame, title: str, also: list[str], positive: dict[str, str]) -> None:
     """Print mean and standard deviation over folds and repeats, in the same tables.
 
     Args:
         scores: One row per value, with columns ``model``, ``metric`` and ``value``.
         title: Title of the table.
         also: Names of extra targets.
+        positive: Positive classes, as in `Evaluation`.
     """
     summary = scores.groupby(["metric", "model"], sort=False)["value"].agg(["mean", "std"])
     text = pd.Series([_number(*pair) for pair in summary.to_numpy()], summary.index).unstack("model")
-    _show(text.reindex(scores["metric"].unique(), columns=scores["model"].unique()).fillna(DASH), title, also)
+    _show(text.reindex(scores["metric"].unique(), columns=scores["model"].unique()).fillna(DASH), title, also, positive)
 
 
-def _show(wide: pd.DataFrame, title: str, also: list[str]) -> None:
+def _show(wide: pd.DataFrame, title: str, also: list[str], positive: dict[str, str]) -> None:
     """Metrics in rows, models in columns, values as text: one table per target, and one for the modalities."""
     parts = [metric for metric in wide.index if metric.endswith(" alone") or " without " in metric]
-    first, tables = wide.drop(index=parts), {}
+    first = wide.drop(index=parts)
+    tables: dict[str, tuple[str, pd.DataFrame]] = {}  # by title: positive class and scores
     for name in also:
         own = [metric for metric in first.index if metric.startswith(f"{name}_")]
-        tables[f"{title}: {name}"] = first.loc[own].set_axis([metric.removeprefix(f"{name}_") for metric in own])
+        table = first.loc[own].set_axis([metric.removeprefix(f"{name}_") for metric in own])
+        tables[f"{title}: {name}"] = positive.get(name, ""), table
         first = first.drop(index=own)
-    for heading, table in {title: first, **tables}.items():
-        _print(table.loc[:, (table != DASH).any()], "metric", heading)
+    for heading, (label, table) in {title: (positive.get("", ""), first), **tables}.items():
+        named = table.set_axis([named_metric(str(metric), label) for metric in table.index])
+        _print(named.loc[:, (named != DASH).any()], "metric", heading)
     if parts:
         ours = wide.loc[parts].apply(lambda row: next((value for value in row if value != DASH), DASH), axis=1)
         _print(_by_modality(ours), "modality", f"{title}: without a modality, and with it alone")

@@ -68,7 +68,8 @@ class ImagePairData(ImageData):
         **shared: Any,
     ) -> None:
         own = card_options(path, "ImagePairData")
-        target, image = target or own.get("target"), image or own.get("image", IMAGE)
+        image = image or (IMAGE if target else own.get("image", IMAGE))
+        target = target or own.get("target")
         if target is None:
             raise InputError(f"{path}: give the target image, a column, an array or a folder, as --data.target")
         super().__init__(

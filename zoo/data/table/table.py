@@ -144,10 +144,9 @@ class TableData(FrameData):
         """Set the levels of the categorical columns and the origins of dates, from training rows."""
         words = modality["missing_values"]
         modality["levels"] = columns.levels(frame, training, modality["levels"], self.ordered, words, self.path)
-        incomplete = np.isnan(self.values(training, modality)[torch.arange(len(training))].numpy()).any(0)
-        modality["incomplete"] = [
-            n for n, lacks in zip(modality["features"], incomplete, strict=True) if lacks and n not in modality["levels"]
-        ]
+        lacking = np.isnan(self.values(training, modality)[torch.arange(len(training))].numpy()).any(0)
+        incomplete = [name for name, lacks in zip(modality["features"], lacking, strict=True) if lacks]
+        modality["incomplete"] = [name for name in incomplete if name not in modality["levels"]]
         for name, how in modality["dates"].items():
             days = days_since(training[name], how, self.path)
             if np.isfinite(days).any():

@@ -6,6 +6,7 @@ import torch
 from ...data import Data
 from ...models import Model
 from ...spec import Target
+from ...training.tasks.classes import positive_class
 from ..evaluation import Evaluation, evaluates, raw_predictions
 from .figures import Draw, target_figures
 from .modalities import combination_figure, subset_scores
@@ -44,7 +45,8 @@ def evaluate_targets(model: Model, data: Data, present: list[str]) -> Evaluation
         title = f"modalities measured in {len(measured)} samples"
         figures["modalities"] = lambda name: combination_figure(measured, f"{name}: {title}")
     table = pd.DataFrame(scores, columns=["model", "split", "metric", "value"])
-    return Evaluation(predictions, table, [name for name in heads if name], figures)
+    positive = {name: positive_class(head.target) for name, head in heads.items()}
+    return Evaluation(predictions, table, [name for name in heads if name], figures, positive)
 
 
 def _figures(predictions: pd.DataFrame, target: Target, extra: str) -> dict[str, Draw]:

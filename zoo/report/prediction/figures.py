@@ -10,7 +10,7 @@ from sklearn.metrics import confusion_matrix, roc_auc_score, roc_curve
 from ...figure import Figure
 from ...spec import Target
 from ...training.tasks import Task, nearest, task_of
-from ...training.tasks.classes import Classes
+from ...training.tasks.classes import Classes, named_metric, positive_class
 from ...training.tasks.regression import Regression
 from ..style import CLASS_COLOURS, COLOURS, legend_outside, new_figure
 
@@ -56,7 +56,8 @@ FIGURES.update({Classes: class_figures, Regression: value_figures})
 
 def roc(predictions: pd.DataFrame, target: Target, title: str) -> Figure:
     """ROC curves: of each split for two classes; of each class against the rest, on the last split, for more."""
-    figure, axes = new_figure(title, "1 - specificity", "sensitivity", (6.2, 4.0))
+    sensitivity = named_metric("sensitivity", positive_class(target))
+    figure, axes = new_figure(title, "1 - specificity", sensitivity, (6.2, 4.0))
     axes.plot([0, 1], [0, 1], ":", color="#bbbbbb", label="chance")
     splits = predictions["split"].unique()
     if len(target["classes"]) == 2:
@@ -97,7 +98,8 @@ def confusion(predictions: pd.DataFrame, target: Target, title: str) -> Figure:
 
 def calibration(predictions: pd.DataFrame, target: Target, title: str) -> Figure:
     """Observed frequency against predicted probability of the positive class (of the predicted class for several)."""
-    figure, axes = new_figure(title, "predicted probability", "observed frequency", (6.2, 4.0))
+    what = " of ".join(filter(None, ("predicted probability", positive_class(target))))
+    figure, axes = new_figure(title, what, "observed frequency", (6.2, 4.0))
     axes.plot([0, 1], [0, 1], ":", color="#bbbbbb", label="perfect")
     for split, rows in predictions.groupby("split", sort=False):
         if len(target["classes"]) == 2:

@@ -181,3 +181,21 @@ class Multiclass(Classes):
     kind = "multiclass"
     noun = "one of several classes"
     losses = {"cce": categorical_cross_entropy, "focal": focal}
+
+
+OF_ONE_CLASS = ("precision", "sensitivity", "specificity", "f1", "average_precision")  # the positive one of two
+
+
+def positive_class(target: Target) -> str:
+    """The positive one of two classes; ``""`` for other targets."""
+    return target["classes"][-1] if target["kind"] == Binary.kind else ""
+
+
+def named_metric(metric: str, positive: str) -> str:
+    """A metric with the class that it is of, for tables that people read.
+
+    >>> named_metric("sensitivity", "case"), named_metric("accuracy", "case"), named_metric("f1_low", "case")
+    ('sensitivity (case)', 'accuracy', 'f1_low (case)')
+    """
+    plain = metric.removesuffix("_low").removesuffix("_high")
+    return f"{metric} ({positive})" if positive and plain in OF_ONE_CLASS else metric
