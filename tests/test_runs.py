@@ -309,8 +309,20 @@ def test_python_api(here: Path) -> None:
     assert list(run.model.predict(run.data.frame()).columns) == ["probability_neg", "probability_pos", "prediction"]
 
 
-COMMANDS = ["list", "show", "fit", "validate", "test", "predict", "crossval", "explore", "explain", "synthesise"]
-COMMANDS += ["export", "new"]
+COMMANDS = [
+    "list",
+    "show",
+    "check",
+    "fit",
+    "validate",
+    "test",
+    "predict",
+    "crossval",
+    "explore",
+    "explain",
+    "synthesise",
+]
+COMMANDS += ["export", "new", "check"]
 WITHOUT_TORCH = """
 import sys
 from zoo.cli import main
@@ -338,7 +350,7 @@ def test_fit_help_lists_the_options_of_trainer_and_early_stopping(capsys: pytest
         main(["fit", "--help"])
     assert not stop.value.code
     shown = capsys.readouterr().out
-    assert shown.startswith("usage: zoo fit NAME_OR_RUN")
+    assert shown.startswith("usage: zoo fit FILE_OR_NAME")
     assert {"--trainer.max_epochs", "--early_stopping.patience", "--ckpt_path"} <= set(shown.split())
 
 
@@ -393,7 +405,9 @@ def test_hints_follow_a_class_chosen_on_the_command_line(here: Path, zoo_fails: 
 
 def test_list_names_every_recipe(capsys: pytest.CaptureFixture[str]) -> None:
     main(["list"])
-    lines = capsys.readouterr().out.splitlines()
+    shown, _, own = capsys.readouterr().out.partition("\n\n")
+    assert [line.split()[0] for line in own.splitlines()[1:]] == files.generic_recipes()
+    lines = shown.splitlines()
     assert [line.split()[0] for line in lines[1:]] == files.recipes()
     assert {line.split()[0]: line.split()[-1] for line in lines[1:]} == {
         name: "untrained" if is_untrained(name) else "yes" if is_shipped(name) else "no" for name in files.recipes()

@@ -212,21 +212,29 @@ def head(path: Path, sheet: str | None = None) -> dict[str, list[str]]:
     Raises:
         InputError: The file cannot be read.
     """
+    try:
+        names, cells = _first_cells(path, sheet)
+    except InputError:
+        raise
+    except (ValueError, OSError, EOFError) as error:
+        raise InputError(f"{path}: cannot be read: {' '.join(str(error).split())[:200]}") from None
+    return {
+        name or f"column {at + 1}": [str(cell).strip() for cell in column if cell is not None]
+        for at, (name, column) in enumerate(zip(names, cells, strict=True))
+    }
+
+
+def _first_cells(path: Path, sheet: str | None) -> tuple[list[str], list[list[Any]]]:
     from ..tables import text, workbook
 
     suffix = plain_suffix(path)
     if suffix in (".xlsx", ".xlsm", ".ods"):
         names, columns = workbook.read_sheet(path, sheet)
-        cells = [column[:HEAD].to_pylist() for column in columns]
-    elif suffix in (".parquet", ".pq", ".feather", ".arrow"):
-        names, cells = _head_of_arrow(path, suffix)
-    else:
-        shape = text.shape_of(path)
-        names, cells = shape.names, [list(column) for column in text.first_rows(path, shape, HEAD)]
-    return {
-        name or f"column {at + 1}": [str(cell).strip() for cell in column if cell is not None]
-        for at, (name, column) in enumerate(zip(names, cells, strict=True))
-    }
+        return names, [column[:HEAD].to_pylist() for column in columns]
+    if suffix in (".parquet", ".pq", ".feather", ".arrow"):
+        return _head_of_arrow(path, suffix)
+    shape = text.shape_of(path)
+    return shape.names, [list(column) for column in text.first_rows(path, shape, HEAD)]
 
 
 def _head_of_arrow(path: Path, suffix: str) -> tuple[list[str], list[list[Any]]]:
@@ -464,9 +472,11 @@ def check_request(words: list[str]) -> None:
     file = Path(str(path))
     if module != "TableData" or str(path) in files.datasets() or plain_suffix(file) not in TABLES:
         return
-    problems, columns = [], list(head(file, given.get("data.sheet")))
-    if "data.path" in given and file.stat().st_size == 0:
-        return
+    try:
+        columns = list(head(file, given.get("data.sheet")))
+    except InputError:
+        return  # the data module says what is wrong with the file
+    problems = []
     for role in COLUMNS:
         if (text := given.get(f"data.{role}", "null")) != "null":
             problems += [

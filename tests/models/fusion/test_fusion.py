@@ -215,6 +215,7 @@ def test_a_run_is_exported_and_loaded_again(here, cheap_report):
 
 
 def test_a_branch_reads_what_the_encoding_of_its_modality_gives(cohort, frame):
+    frame.loc[::3, ["age", "dose"]] = np.nan
     frame.assign(patient=[f"p{number}" for number in range(len(frame))]).to_csv("table.csv", index=False)
     tables = {"rna": "rna.csv", "clinic": {"path": "table.csv", "kind": "table", "features": ["age", "dose"]}}
     data = MultiOmicsData("samples.csv", tables, target="group")

@@ -13,7 +13,7 @@ from ...encode.image_file import read_image
 from ...errors import InputError, suggest
 from ...spec import Modality, Target
 from ..base import IS_TEST, Batch
-from ..frame import FrameData, card_options
+from ..frame import FrameData
 from .augment import Flip
 from .files import FILE, IMAGE, IMAGE_KEYS, MASK, MASK_KEYS, channels_first, common_shape
 from .image import ImageData
@@ -34,8 +34,8 @@ class ImagePairData(ImageData):
 
     Args:
         path: A file, a folder, or the name of a data set with a card.
-        target: Target image: a column, an array, or a folder. Default: that in the card of the data set.
-        image: Input image: a column, or an array; by default that in the card of the data set, or ``image``.
+        target: Target image: a column, an array, or a folder.
+        image: Input image: a column, or an array; ``image`` by default.
         size: Height and width (or depth, height and width) to which all images are scaled. By default all images must
             have the same size.
         skip_unreadable: Leave out pairs whose input cannot be read, in place of an error.
@@ -55,8 +55,8 @@ class ImagePairData(ImageData):
     def __init__(
         self,
         path: str,
-        target: str | None = None,
-        image: str | None = None,
+        target: str,
+        image: str = IMAGE,
         size: list[int] | None = None,
         skip_unreadable: bool = False,
         flip: Flip = "none",
@@ -67,11 +67,6 @@ class ImagePairData(ImageData):
         test_path: str | None = None,
         **shared: Any,
     ) -> None:
-        own = card_options(path, "ImagePairData")
-        image = image or (IMAGE if target else own.get("image", IMAGE))
-        target = target or own.get("target")
-        if target is None:
-            raise InputError(f"{path}: give the target image, a column, an array or a folder, as --data.target")
         super().__init__(
             path,
             target,
