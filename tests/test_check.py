@@ -45,6 +45,7 @@ def test_a_table_is_shown_as_training_reads_it(table: str, capsys: pytest.Captur
 
 def test_all_problems_are_told_at_once_with_the_option_that_settles_each(frame: pd.DataFrame, here: Path) -> None:
     frame["visit"] = "03/04/2024"
+    frame["notes"] = [f"seen by {n}" for n in range(80)]
     frame["ca"] = np.where(np.arange(80) % 9, "1", "unclear")
     frame["Sex"] = np.where(frame["sex"] == "f", "F", "f")
     frame.to_csv("bad.csv", index=False)
@@ -52,11 +53,12 @@ def test_all_problems_are_told_at_once_with_the_option_that_settles_each(frame: 
     problems = "\n".join(report.problems)
     assert "no column 'outcom' (given as target); did you mean outcome?" in problems
     assert "no column 'family' (given as group)" in problems
-    assert "give it as --id patient" in problems
+    assert "leave it out: --exclude [notes]" in problems
+    assert ("samples", "named by column 'patient'") in report.facts
     assert "--dates '{visit: \"%d/%m/%Y\"}'" in problems
     assert "--missing '{ca: [\"unclear\"]}'" in problems
     assert any("differ in case" in doubt for doubt in report.doubts)
-    solved = {"dates": '{visit: "%d/%m/%Y"}', "missing": '{ca: ["unclear"]}', "id": "patient", "target": "outcome"}
+    solved = {"dates": '{visit: "%d/%m/%Y"}', "missing": '{ca: ["unclear"]}', "exclude": "notes", "target": "outcome"}
     report = check("bad.csv", solved)
     assert not report.problems
     assert ("missing", "9 values in 1 column: ca 9") in report.facts
@@ -64,9 +66,9 @@ def test_all_problems_are_told_at_once_with_the_option_that_settles_each(frame: 
 
 def test_problems_have_status_2(table: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
-        main(["check", table, "--target", "outcome"])
+        main(["check", table, "--target", "outcom"])
     assert stop.value.code == 2
-    assert "--id patient" in capsys.readouterr().out
+    assert "did you mean outcome?" in capsys.readouterr().out
 
 
 def test_without_a_target_columns_are_named_but_none_is_chosen(table: str) -> None:
@@ -92,7 +94,7 @@ def test_neither_check_nor_mistakes_import_torch(table: str, here: Path) -> None
     done = zoo_process(TIMED.format(words=words), here)
     assert done.returncode == 0, done.stderr
     lines = [line for line in done.stdout.splitlines() if line.startswith(("error:", "status"))]
-    assert lines.count("status 2") == len(words) - 4  # the first lacks --id
+    assert lines.count("status 2") == len(words) - 5
     assert "did you mean table.csv?" in done.stderr
     assert "no column 'outcom' (given as target); did you mean outcome?" in done.stderr
     assert "did you mean mlp?" in done.stderr

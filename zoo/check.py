@@ -15,12 +15,13 @@ from rich.text import Text
 
 from . import files
 from .data.datasets import IS_TEST, SOURCES, read_dataset
-from .data.intake import LISTS, Intake, intake, missing_file, names_of, plain_suffix, plain_yaml
+from .data.intake import LISTS, Intake, intake, names_of, plain_suffix, plain_yaml
 from .errors import InputError, suggest
-from .tables.columns import Types, check_ids, leaks, types_of
+from .tables.columns import Types, check_ids, leaks, names_samples, types_of
 from .tables.reading import BOOKS, read_table, suffix_of
 from .tables.target import detect
 from .tables.text import UNNAMED
+from .tables.times import is_name as is_time
 from .tables.values import as_text
 
 MOST = 6  # names, classes or levels that are listed in a line
@@ -142,12 +143,12 @@ def _examine(found: Intake, options: Mapping[str, str], report: Report) -> None:
         records = sum(1 for _ in path.glob("*.hea"))
         report.facts.append(("records", f"{records} WFDB records, cut into heartbeats by their annotations"))
     elif found.data == "SequenceData" and (path.is_dir() or plain_suffix(path) not in _tables()):
-        _fasta(path, report)
+        _fasta(path, options, report)
     elif found.data == "IntervalData":
         if "genome" not in options:
             report.problems.append("a BED file needs the genome that it refers to: --genome genome.fa")
-    elif plain_suffix(path) in (".ts", ".arff", ".npy", ".npz") or (found.data == "SeriesData" and _no_header(path)):
-        _series(path, options, report)
+    elif found.data == "SeriesData" and (frame := _series_of(path, options)) is not None:
+        _series(frame, options, report)
     elif plain_suffix(path) == ".h5ad":
         _h5ad(path, options, report)
     elif plain_suffix(path) == ".h5mu":
@@ -220,8 +221,12 @@ def _table(
         if name not in frame:
             problems.append(f"no column {name!r} (given as {role}); {suggest(name, map(str, frame.columns))}")
     roles = {role: name for role, name in roles.items() if name in frame}
-    if "id" not in roles and frame.columns[:1].tolist() == [UNNAMED]:
-        roles["id"] = UNNAMED
+    if "id" not in roles and len(frame.columns):
+        first = str(frame.columns[0])
+        named_otherwise = {name for _, name in named}
+        of_table = found.data == "TableData" and first not in named_otherwise and names_samples(frame[first], first)
+        if first == UNNAMED or of_table:
+            roles["id"] = first
     if key := roles.get("id"):
         report.facts.append(("samples", f"named by column {key!r}"))
         _try(problems, check_ids, frame[key], found.path)
@@ -237,6 +242,7 @@ def _table(
         problems += types.problems
         report.doubts += types.doubts
         _features(rest, types, report)
+        _doubt_records(frame, roles, report)
         if not types.features and not types.problems:
             problems.append("there is no feature column")
     elif not arrays:
@@ -294,6 +300,20 @@ def _features(frame: pd.DataFrame, types: Types, report: Report) -> None:
     for reason in dict.fromkeys(types.left_out.values()):
         names = [name for name, why in types.left_out.items() if why == reason]
         report.facts.append(("left out", f"{_listed(names)}: {reason}"))
+
+
+def _doubt_records(frame: pd.DataFrame, roles: Mapping[str, str], report: Report) -> None:
+    """Doubt on a table in which several rows may be time points of one series."""
+    times = [str(name) for name in frame.columns[:MOST] if is_time(str(name)) and name not in roles.values()]
+    for record in map(str, frame.columns[:MOST]):
+        count = frame[record].nunique()
+        for time in times:
+            if time != record and 2 <= count <= len(frame) // 3 and not frame.duplicated([record, time]).any():
+                report.doubts.append(
+                    f"each of {count} values of {record!r} has several rows that differ in {time!r}; if the rows are "
+                    f"time points of series: --record {record} --time {time}"
+                )
+                return
 
 
 def _missing(frame: pd.DataFrame, words: Mapping[str, Collection[Any]], report: Report) -> None:
@@ -359,25 +379,25 @@ def _hint(frame: pd.DataFrame, roles: Mapping[str, str], report: Report) -> None
     report.facts.append(("target", f"none given: a model without a target is trained; --target COLUMN names one{hint}"))
 
 
-def _fasta(path: Path, report: Report) -> None:
-    from .data.sequence.fasta import read_fasta
+def _fasta(path: Path, options: Mapping[str, str], report: Report) -> None:
+    from .data.sequence.fasta import NO_LABEL, read_fasta
 
-    frame = read_fasta(path)
+    frame = read_fasta(path, options.get("label"))
     lengths = frame["sequence"].str.len()
     same = lengths.min() == lengths.max()
     report.title += f", {_count(len(frame), 'record')}"
     report.facts.append(("lengths", f"all {lengths.min()}" if same else f"{lengths.min()} to {lengths.max()}"))
     letters = sorted(set().union(*map(set, frame["sequence"].str.upper().unique())))
     report.facts.append(("letters", " ".join(letters)))
-    if not same:
+    if not same and "length" not in options:
         report.problems.append(
             f"sequences differ in length ({lengths.min()} to {lengths.max()}); --length {int(lengths.median())} pads "
             "and crops them about the centre"
         )
     if "label" in frame:
-        _target(frame, {"target": "label"}, {}, {}, Types(), report)
-    else:
-        report.facts.append(("target", "no label in the headers (>name|label); --negatives shuffled makes negatives"))
+        _target(frame, {"target": "label"}, options, {}, Types(), report)
+    elif options.get("target_kind") != "none" and options.get("negatives") != "shuffled":
+        report.problems.append(str(frame.attrs.get(NO_LABEL, "the headers have no label (>name|label)")))
 
 
 def _images(path: Path, report: Report) -> None:
@@ -425,21 +445,18 @@ def _sizes(paths: Sequence[Path], report: Report) -> None:
         report.problems.append("images differ in size; --size '[64, 64]' scales all")
 
 
-def _no_header(path: Path) -> bool:
-    from .data.series.tables import read_unnamed
-
-    return read_unnamed(path) is not None
-
-
-def _series(path: Path, options: Mapping[str, str], report: Report) -> None:
-    from .data.series.files import LABEL, SERIES, read_series
+def _series_of(path: Path, options: Mapping[str, str]) -> pd.DataFrame | None:
+    """Series of an archive or of a table without a header; None for other tables."""
+    from .data.series.files import read_series
     from .data.series.tables import read_unnamed
 
     frame = read_series(path)
-    if frame is None:
-        frame = read_unnamed(path)
-    if frame is None:
-        raise InputError(missing_file(str(path)))
+    return read_unnamed(path, plain_yaml(options.get("missing", "{}")) or {}) if frame is None else frame
+
+
+def _series(frame: pd.DataFrame, options: Mapping[str, str], report: Report) -> None:
+    from .data.series.files import LABEL, SERIES
+
     shapes = pd.Series([one.shape for one in frame[SERIES]])
     lengths = shapes.str[1]
     report.title += f", {len(frame):,} series"

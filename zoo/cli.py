@@ -43,6 +43,12 @@ CHECKED = {
     "sheet": "sheet of a workbook",
 }
 
+# Further options of the data that `zoo check` takes note of.
+OF_A_KIND = """
+    covariates genes_in_rows genome image label layer length masks modalities most_variable negatives record
+    samples_path sampling_rate sequence size skip_unreadable time time_format
+"""
+
 
 def main(args: list[str] | None = None) -> None:
     """Run the command line. A user error ends with a one-line message and exit status 2."""
@@ -171,6 +177,8 @@ def _parser() -> tuple[_Parser, dict[str, _Parser]]:
     check.add_argument("file", metavar="FILE", help="table, FASTA, series, .h5ad, .h5mu, folder of images, data set")
     for name, text in CHECKED.items():
         check.add_argument(f"--{name}", metavar="VALUE", help=text)
+    for name in OF_A_KIND.split():
+        check.add_argument(f"--{name}", help=argparse.SUPPRESS)
     add("fit", "FILE_OR_NAME", "train; results are written to runs/NAME/1, 2, ...; test rows are not used")
     add("validate", "NAME_OR_RUN", "score the training and validation rows")
     add("test", "NAME_OR_RUN", "score all rows including the test rows, beside baselines")

@@ -37,8 +37,7 @@ def recipe_table() -> str:
         shipped = "yes" if card else "untrained" if recipe.get("untrained") else "no"
         rows.append((name, model, data, task, score, size, shipped))
     generic = [(name, files.read_yaml(files.config(name))["model"]["class_path"]) for name in files.generic_recipes()]
-    own = [("for your own file:", "model"), *generic]
-    return f"{_aligned(rows)}\n\n{_aligned(own)}"
+    return f"{_aligned(rows)}\n\n{_aligned([('for your own file:', 'model'), *generic])}"
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> str:

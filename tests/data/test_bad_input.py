@@ -92,7 +92,7 @@ def test_bad_file(case: str, here: Path, zoo_fails: Callable[..., str]) -> None:
     name, content, words = RAW[case]
     if content is not None:
         Path(name).write_bytes(content)
-    assert words in zoo_fails(*FIT, f"--data.path={name}")
+    assert words in zoo_fails(*FIT[:-1], f"--data.path={name}")  # these files have no sample names
     assert not Path("runs").exists()
 
 

@@ -14,9 +14,10 @@ import yaml
 
 from .. import files
 from ..errors import InputError, suggest
+from .sequence.fasta import SUFFIXES as FASTA
 
-FASTA = (".fa", ".fasta", ".fna", ".ffn", ".fas")
-TABLES = (".csv", ".tsv", ".txt", ".tab", ".xlsx", ".xlsm", ".ods", ".parquet", ".pq", ".feather", ".arrow")
+TEXT = (".csv", ".tsv", ".txt", ".tab")
+TABLES = (*TEXT, ".xlsx", ".xlsm", ".ods", ".parquet", ".pq", ".feather", ".arrow")
 SUFFIXES = (
     *TABLES, *FASTA, *files.PICTURES, *files.TIFF, *files.NIFTI,
     ".gct", ".bed", ".ts", ".arff", ".npy", ".npz", ".h5ad", ".h5mu",
@@ -27,6 +28,7 @@ TOP = ("config", "model", "data", "trainer", "early_stopping", "seed_everything"
 TELLING = {
     "record": "SeriesData",
     "time": "SeriesData",
+    "time_format": "SeriesData",
     "sampling_rate": "SeriesData",
     "genes_in_rows": "ExpressionData",
     "samples_path": "ExpressionData",
@@ -121,6 +123,8 @@ def intake(path: str, options: Mapping[str, str] | None = None) -> Intake:
         return Intake(path, _data_of_card(path))
     if not (file := Path(path)).exists():
         raise InputError(missing_file(path))
+    from ..tables.text import headerless
+
     chosen = next((TELLING[name] for name in given if name in TELLING), None)
     if file.is_dir():
         return _folder(file)
@@ -140,8 +144,8 @@ def intake(path: str, options: Mapping[str, str] | None = None) -> Intake:
         return Intake(path, "ExpressionData", {"genes_in_rows": "true"})
     if suffix not in TABLES:
         raise InputError(f"{path}: unknown kind of file {suffix or '(no suffix)'}; known: {', '.join(SUFFIXES)}")
-    if chosen is None and _no_header(file, suffix):
-        return Intake(path, "SeriesData")
+    if chosen is None and suffix in TEXT and headerless(file) is not None:
+        return Intake(path, "SeriesData")  # as in the UCR archive
     found = kind_of_table(head(file, given.get("sheet")), file)
     return Intake(path, chosen, found.options if found.data == chosen else {}) if chosen else found
 
@@ -284,21 +288,6 @@ def kind_of_table(columns: Mapping[str, list[str]], path: Path) -> Intake:
         if rows >= 0.8 * len(first) and genes < 0.5 * len(names):
             return Intake(str(path), "ExpressionData", {"genes_in_rows": "true"})
     return Intake(str(path), "TableData")
-
-
-def _no_header(path: Path, suffix: str) -> bool:
-    """Whether many numbers stand in place of a header, as in the UCR archive; 0, 1, 2, ... are names of columns."""
-    from ..tables.numbers import is_number
-    from ..tables.text import opened
-
-    if suffix not in (".csv", ".tsv", ".txt", ".tab"):
-        return False
-    with opened(path) as file:
-        line = file.readline(1 << 22).decode("utf-8-sig", errors="replace")
-    cells = [cell for cell in re.split(r"[\s,;]+", line.strip()) if cell]
-    if len(cells) < 8 or not all(is_number(cell) for cell in cells):
-        return False
-    return [float(cell) for cell in cells[1:]] != [float(cells[1]) + step for step in range(len(cells) - 1)]
 
 
 def is_gene(name: str) -> bool:

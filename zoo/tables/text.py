@@ -352,14 +352,8 @@ def _last_row_end(text: bytes) -> int:
 
 def first_rows(path: Path, shape: Shape, count: int) -> list[list[str | None]]:
     """The first cells of each column; little of a large file is read, and rows further down are not checked."""
-    for block in (1 << 18, 1 << 25, 1 << 30):
-        try:
-            batch = next(read_batches(path, shape, block), None)
-            break
-        except _TooLongRowError:
-            continue
-    cells: list[list[str | None]] = [column[:count].to_pylist() for column in batch.columns] if batch else []
-    return cells or [[] for _ in shape.names]
+    table = next(read_batches(path, shape, 1 << 18), None)
+    return [column[:count].to_pylist() for column in table.columns] if table else [[] for _ in shape.names]
 
 
 def read_all(path: Path, shape: Shape) -> pa.Table:

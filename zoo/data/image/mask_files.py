@@ -11,8 +11,9 @@ import torch
 
 from ... import files
 from ...encode.image import nearest
-from ...encode.image_file import NIFTI, TIFF, write_mask
+from ...encode.image_file import write_mask
 from ...errors import InputError
+from ...files import NIFTI, TIFF
 from ...spec import Target
 from .files import IMAGE, Origin
 from .image import ImageData
