@@ -116,6 +116,7 @@ def check(path: str, options: Mapping[str, str]) -> Report:
         # After a file, the options of its data need no prefix.
         plain = [line.removeprefix(f"{path}: ").replace("--data.", "--") for line in lines]
         lines[:] = dict.fromkeys(plain)
+    report.facts = [(key, text.replace("--data.", "--")) for key, text in report.facts]
     if path not in files.datasets():
         from .data.intake import expand
 
@@ -224,8 +225,8 @@ def _table(
     if "id" not in roles and len(frame.columns):
         first = str(frame.columns[0])
         named_otherwise = {name for _, name in named}
-        of_table = found.data == "TableData" and first not in named_otherwise and names_samples(frame[first], first)
-        if first == UNNAMED or of_table:
+        names = found.data == "MultiOmicsData" or (found.data == "TableData" and names_samples(frame[first], first))
+        if first == UNNAMED or (names and first not in named_otherwise):
             roles["id"] = first
     if key := roles.get("id"):
         report.facts.append(("samples", f"named by column {key!r}"))
@@ -242,7 +243,7 @@ def _table(
         problems += types.problems
         report.doubts += types.doubts
         _features(rest, types, report)
-        _doubt_records(frame, roles, report)
+        _doubt_records(frame, {*roles.values()}, types, report)
         if not types.features and not types.problems:
             problems.append("there is no feature column")
     elif not arrays:
@@ -302,10 +303,11 @@ def _features(frame: pd.DataFrame, types: Types, report: Report) -> None:
         report.facts.append(("left out", f"{_listed(names)}: {reason}"))
 
 
-def _doubt_records(frame: pd.DataFrame, roles: Mapping[str, str], report: Report) -> None:
+def _doubt_records(frame: pd.DataFrame, taken: Collection[str], types: Types, report: Report) -> None:
     """Doubt on a table in which several rows may be time points of one series."""
-    times = [str(name) for name in frame.columns[:MOST] if is_time(str(name)) and name not in roles.values()]
-    for record in map(str, frame.columns[:MOST]):
+    first = [str(name) for name in frame.columns[:MOST] if name not in taken]
+    times = [name for name in first if is_time(name) or name in types.dates]
+    for record in first:
         count = frame[record].nunique()
         for time in times:
             if time != record and 2 <= count <= len(frame) // 3 and not frame.duplicated([record, time]).any():

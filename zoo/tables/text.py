@@ -24,6 +24,7 @@ LINES = 200  # most lines of the sample that are compared
 USUAL = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
 NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars", " ": "spaces"}
 ENCODINGS = ["cp1252", "cp1250", "cp1251", "cp1253", "shift_jis", "gb18030", "big5", "euc_kr"]
+csv.field_size_limit(1 << 30)  # a line of many columns is one field where another separator is tried
 UNNAMED = "sample"  # name of a first column without a header, as R and pandas write row names
 
 
