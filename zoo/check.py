@@ -247,11 +247,11 @@ def _table(
         if not types.features and not types.problems:
             problems.append("there is no feature column")
     elif not arrays:
-        numeric = [str(name) for name in rest if pd.api.types.is_numeric_dtype(rest[name])]
+        numeric = [str(name) for name, kind in rest.dtypes.items() if pd.api.types.is_numeric_dtype(kind)]
         genes = found.data == "ExpressionData"
         what = "genes" if genes else "numbers"
         report.facts.append((what, _listed(numeric)))
-        if other := [str(name) for name in rest if name not in set(numeric)]:
+        if other := [str(name) for name, kind in rest.dtypes.items() if not pd.api.types.is_numeric_dtype(kind)]:
             report.facts.append(("text", _listed(other)))
         frame = frame.drop(columns=[name for name in numeric if genes and name not in roles.values()])
     _missing(rest, lists["missing"], report)
@@ -287,9 +287,10 @@ def _features(frame: pd.DataFrame, types: Types, report: Report) -> None:
     """Features by type, and what was left out."""
     categories, dates = set(types.categories), set(types.dates)
     others = [name for name in types.features if name not in categories and name not in dates]
-    numbers = [name for name in others if pd.api.types.is_numeric_dtype(frame[name])]
+    kinds = {str(name): pd.api.types.is_numeric_dtype(kind) for name, kind in frame.dtypes.items()}
+    numbers = [name for name in others if kinds[name]]
     report.facts.append(("numbers", _listed(numbers)))
-    if text := [name for name in others if name not in set(numbers)]:
+    if text := [name for name in others if not kinds[name]]:
         report.facts.append(("text", _listed(text)))
     if types.categories:
         told = [f"{n} ({_levels(as_text(frame[n]).value_counts().to_dict())})" for n in types.categories[:MOST]]

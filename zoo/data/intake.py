@@ -275,7 +275,8 @@ def kind_of_table(columns: Mapping[str, list[str]], path: Path) -> Intake:
     if names[:6] == FEATURE_COUNTS:
         return Intake(str(path), "ExpressionData", {"genes_in_rows": "true"})
     numeric = [name for name, cells in columns.items() if cells and all(map(is_number, cells))]
-    others = [name for name in names if name not in set(numeric)]
+    numbers = set(numeric)
+    others = [name for name in names if name not in numbers]
     times = [name for name in numeric if TIME_POINT.fullmatch(name)]
     if len(times) >= 16 and len(times) >= 0.9 * len(numeric):
         return Intake(str(path), "SeriesData")
@@ -358,7 +359,7 @@ def expand(words: list[str]) -> Request:
     config = before or _pop_config(options)
     long = [*config, *module, "--data.path", path, *reading, *options]
     if before:
-        said = f"{path}: {found.what}, recipe {before[1]}; the same in full: zoo fit {shlex.join(long)}"
+        said = f"{path}: {found.what}, recipe {before[1]}; the same in full: {shlex.join(long)}"
     stem = Path(path).resolve().name if Path(path).is_dir() else Path(path).name.split(".")[0]
     return Request(long, stem or "run", said)
 
