@@ -112,8 +112,9 @@ def kinds(here: Path, frame: pd.DataFrame, series: np.ndarray, pixels: np.ndarra
     Path("my.fa").write_text("".join(f">s{n}|{'ab'[n % 2]}\n{'ACGTACGTAC'}\n" for n in range(20)))
     pd.DataFrame({"dna": ["ACGTACGTAC"] * 8, "y": list("abababab")}).to_csv("dna.csv", index=False)
     pd.DataFrame({"file": ["photos/left/00.png"] * 8, "y": list("abababab")}).to_csv("paths.csv", index=False)
-    counts = np.random.default_rng(0).poisson(5, (30, 60))
-    genes = pd.DataFrame(counts, [f"s{n}" for n in range(30)], [f"TP{n}" for n in range(60)])
+    rng = np.random.default_rng(0)
+    names = [f"ENSG{number:011}" for number in range(60)]
+    genes = pd.DataFrame(rng.poisson(5, (30, 60)), [f"s{n}" for n in range(30)], names)
     genes.to_csv("genes.csv")
     genes.iloc[:10].T.to_csv("genes_in_rows.csv")
     return {

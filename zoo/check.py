@@ -152,6 +152,8 @@ def _examine(found: Intake, options: Mapping[str, str], report: Report) -> None:
         _series(frame, options, report)
     elif plain_suffix(path) == ".h5ad":
         _h5ad(path, options, report)
+    elif found.data == "ExpressionData" and (path.is_dir() or plain_suffix(path) in (".h5", ".mtx")):
+        report.facts.append(("matrix", "counts of 10x Genomics"))
     elif plain_suffix(path) == ".h5mu":
         _h5mu(path, options, report)
     else:

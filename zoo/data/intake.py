@@ -20,7 +20,7 @@ TEXT = (".csv", ".tsv", ".txt", ".tab")
 TABLES = (*TEXT, ".xlsx", ".xlsm", ".ods", ".parquet", ".pq", ".feather", ".arrow")
 SUFFIXES = (
     *TABLES, *FASTA, *files.PICTURES, *files.TIFF, *files.NIFTI,
-    ".gct", ".bed", ".ts", ".arff", ".npy", ".npz", ".h5ad", ".h5mu",
+    ".gct", ".bed", ".ts", ".arff", ".npy", ".npz", ".h5ad", ".h5", ".mtx", ".h5mu",
 )  # fmt: skip
 # Options of the command line that are not those of a group.
 TOP = ("config", "model", "data", "trainer", "early_stopping", "seed_everything", "ckpt_path", "output", "print_config")
@@ -65,7 +65,6 @@ RECIPES = {
 HEAD = 50  # rows from which the kind of a table is told
 DNA = re.compile(r"[ACGTUN]{8,}", re.IGNORECASE)
 TIME_POINT = re.compile(r"t?_?(\d+(\.\d+)?)|time_?(\d+(\.\d+)?)", re.IGNORECASE)
-GENE = re.compile(r"ENS[A-Z]*[GTP]\d{6,}(\.\d+)?|[A-Z][A-Za-z]{1,6}[0-9]{0,5}[A-Za-z]{0,2}(-[A-Za-z0-9]{1,5})?")
 FEATURE_COUNTS = ["Geneid", "Chr", "Start", "End", "Strand", "Length"]
 
 
@@ -137,7 +136,7 @@ def intake(path: str, options: Mapping[str, str] | None = None) -> Intake:
     if suffix == ".npz":
         return _arrays(file)
     simple = {".bed": "IntervalData", ".ts": "SeriesData", ".arff": "SeriesData", ".npy": "SeriesData"}
-    simple |= {".h5ad": "ExpressionData", ".h5mu": "MultiOmicsData"}
+    simple |= {".h5ad": "ExpressionData", ".h5": "ExpressionData", ".mtx": "ExpressionData", ".h5mu": "MultiOmicsData"}
     if suffix in simple:
         return Intake(path, simple[suffix])
     if suffix == ".gct":
@@ -173,6 +172,8 @@ def _data_of_card(name: str) -> str:
 
 def _folder(path: Path) -> Intake:
     suffixes = {p.name.lower() for p in path.rglob("*") if p.is_file() and not p.name.startswith(".")}
+    if any(name.startswith("matrix.mtx") for name in suffixes):
+        return Intake(str(path), "ExpressionData")
     images = [name for name in suffixes if name.endswith((*files.PICTURES, *files.TIFF, *files.NIFTI))]
     if images:
         volumes = all(name.endswith(files.NIFTI) for name in images)
@@ -263,6 +264,9 @@ def kind_of_table(columns: Mapping[str, list[str]], path: Path) -> Intake:
         columns: From `head`.
         path: The file.
     """
+    import pandas as pd
+
+    from ..tables.genes import OF_GENES, look_like_genes, spelled
     from ..tables.numbers import is_number
 
     names = list(columns)
@@ -280,24 +284,13 @@ def kind_of_table(columns: Mapping[str, list[str]], path: Path) -> Intake:
     times = [name for name in numeric if TIME_POINT.fullmatch(name)]
     if len(times) >= 16 and len(times) >= 0.9 * len(numeric):
         return Intake(str(path), "SeriesData")
-    genes = sum(is_gene(name) for name in names)
-    if len(numeric) >= 50 and genes >= 0.8 * len(names):
+    if len(numeric) >= 50 and len(numeric) >= 0.8 * len(names) and look_like_genes(pd.Index(names)):
         return Intake(str(path), "ExpressionData")
-    first = columns[names[0]]
-    if len(others) == 1 and others[0] == names[0] and len(first) >= 20 and len(numeric) >= 3:
-        rows = sum(is_gene(cell) for cell in first)
-        if rows >= 0.8 * len(first) and genes < 0.5 * len(names):
-            return Intake(str(path), "ExpressionData", {"genes_in_rows": "true"})
+    rows = pd.Index(columns[names[0]])
+    by_header = OF_GENES.fullmatch(spelled(names[0])) is not None
+    if others == names[:1] and len(numeric) >= 3 and len(rows) >= 20 and (by_header or look_like_genes(rows)):
+        return Intake(str(path), "ExpressionData", {"genes_in_rows": "true"})
     return Intake(str(path), "TableData")
-
-
-def is_gene(name: str) -> bool:
-    """Whether a name looks like that of a gene: ``ENSG00000141510``, ``TP53``, ``Trp53``, ``HLA-A``.
-
-    >>> [is_gene(name) for name in ("TP53", "Cd8a", "age", "V12", "feature_3")]
-    [True, True, False, False, False]
-    """
-    return GENE.fullmatch(name) is not None and re.fullmatch(r"[A-Za-z]?\d+", name) is None
 
 
 @dataclass

@@ -109,7 +109,8 @@ def changed_by_spreadsheets(genes: pd.Index) -> list[str]:
     return found if len(found) < 0.5 * len(genes) else []  # a table of dates is no table of genes
 
 
-def _look_like_genes(names: pd.Index) -> bool:
+def look_like_genes(names: pd.Index) -> bool:
+    """Whether most names are those of genes: identifiers of databases, or symbols with different beginnings."""
     text = names[:FEW].to_series()
     if len(text) < 4:
         return False
@@ -167,8 +168,8 @@ def genes_are_in_rows(
             log.info("%s: genes are in rows: %d of its columns are annotated samples", source, across)
         return across > down
     text = not pd.api.types.is_numeric_dtype(frame.dtypes.iloc[0])
-    across_genes, across_samples = _look_like_genes(columns), _look_like_samples(columns)
-    down_genes, down_samples = text and _look_like_genes(rows), _look_like_samples(rows)
+    across_genes, across_samples = look_like_genes(columns), _look_like_samples(columns)
+    down_genes, down_samples = text and look_like_genes(rows), _look_like_samples(rows)
     gct = first == "name" and len(columns) > 0 and spelled(columns[0]) == "description"
     by_header = gct or (OF_GENES.fullmatch(first) is not None and (down_genes or not across_genes))
     identified = text and len(rows) > 3 and rows[:FEW].str.fullmatch(IDENTIFIER, case=False).mean() >= SHARE
