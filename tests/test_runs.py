@@ -130,7 +130,7 @@ main({args!r})
 """
 RESUMABLE = ["fit", "--config", "mlp_pima", "--trainer.max_epochs=6", "--trainer.accelerator=cpu"]
 RESUMABLE += ["--model.normalisation=batch", "--model.schedule=reduce_on_plateau", "--model.schedule_epochs=1"]
-RESUMABLE += ["--model.lr=0.03"]  # high enough for a plateau
+RESUMABLE += ["--model.lr=0.2"]  # high enough for a plateau
 
 
 def test_killed_run_resumes_to_the_same_weights(here: Path) -> None:
