@@ -15,13 +15,13 @@ MOST_CLASSES = 10  # different integers up to which they are classes
 CLUSTERS = 50  # different integers that may name clusters
 Describe = Callable[[pd.DataFrame, str, str | None, str, str | None], Target]
 POSITIVE = """
-    case cases disease diseased yes y pos positive true t event events bound binding mutant mutated mut treated
+    case cases disease diseased yes y ja oui pos positive true t event events bound binding mutant mutated mut treated
     treatment drug dead deceased died death relapse relapsed recurrence recurred progression progressed tumor tumour
     cancer malignant carcinoma affected patient patients sick ill infected infection abnormal responder responders
     response present detected active knockout ko stimulated exposed perturbed hit positives enhancer promoter
 """
 NEGATIVE = """
-    control controls ctrl ctl healthy normal no n neg negative 0 false f free unbound wt wildtype wild vehicle
+    control controls ctrl ctl healthy gesund normal no n nein neg negative 0 false f free unbound wt wildtype wild vehicle
     untreated placebo dmso mock alive living censored benign none unaffected uninfected absent undetected inactive
     background reference unstimulated unexposed unperturbed baseline not non without negatives nonresponder
     unmutated
