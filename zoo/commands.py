@@ -8,10 +8,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
+from rich.console import Console
+from rich.progress import Progress
 
 from . import files, weights
-from .data import Data, ImageData
+from .data import Data, ImageData, TableData
+from .data.frame import FrameData
 from .data.image.mask_files import WRITTEN, MaskFiles, is_folder
+from .encode import sample_names
+from .encode.table import raw_values
 from .errors import InputError, check_range
 from .models import Model, Supervised
 from .parsing import CLI
@@ -19,6 +25,10 @@ from .report import Evaluation, evaluate
 from .report.tables import show_crossval
 from .runs import fit_fold, quieten, run_of, title_of, write_report
 from .spec import modality_of
+from .tables import UNNAMED
+from .tables.contract import Seen
+from .tables.streaming import NotPlainError, is_long, read_parts
+from .tables.writing import SUFFIXES, check_suffix, write_table, writing
 from .training.tasks import task_of
 
 log = logging.getLogger("zoo")
@@ -51,9 +61,12 @@ def test(args: list[str]) -> Evaluation:
 def predict(args: list[str]) -> pd.DataFrame:
     """Predict every sample of ``--data.path``; write the predictions to ``--output``, or print them as CSV.
 
-    ``--output`` is a table (.csv, .tsv, .parquet); for predicted masks or images, an ``.npz`` with ``masks`` or
+    ``--output`` is a table (see `zoo.tables.writing`); for predicted masks or images, an ``.npz`` with ``masks`` or
     ``images``, and ``names``. Masks of image files may also be written to a folder, or that of one image to a file:
-    in the format, size, position and values that lie on the image.
+    in the format, size, position and values that lie on the image. A long text file is read and predicted in parts.
+
+    Returns:
+        The predictions; without rows if the file was predicted in parts.
     """
     quieten()
     cli = CLI(args)
@@ -62,26 +75,26 @@ def predict(args: list[str]) -> pd.DataFrame:
     drawn = task_of(model.target).array
     if drawn == "mask" and cli.output and (is_folder(cli.output) or cli.output.lower().endswith(WRITTEN)):
         return _predict_masks(model, cli.make_data(), cli.output)
-    kinds = [*([] if drawn == "image" else [".csv", ".tsv", ".parquet"]), *([".npz"] if drawn else [])]
-    kinds += [*WRITTEN, "a folder"] if drawn == "mask" else []
-    if (output or drawn == "image") and (output is None or output.suffix not in kinds):
-        raise InputError(
-            f"--output {output or 'is missing'}: use {', '.join(kinds[:-1])} or {kinds[-1]}".replace("use  or", "use")
-        )
-    predictions = model.predict(cli.make_data().frame())
+    if output or drawn == "image":
+        kinds = (*(() if drawn == "image" else SUFFIXES), *((".npz",) if drawn else ()))
+        check_suffix(output, kinds, ("a folder", *WRITTEN) if drawn == "mask" else ())
+    data = cli.make_data().conform(model.spec, external=True)
+    assert isinstance(data, FrameData)
+    if output and isinstance(data, TableData) and not data.card and is_long(Path(data.path)):
+        try:
+            return _predict_parts(model, data, output)
+        except NotPlainError:
+            log.info("%s: not all numbers are plain ones, so it is read as a whole", data.path)
+    predictions = model.predict(data.frame(), data.force)
     arrays = predictions.pop(drawn) if drawn in predictions else None
-    if output is None:
-        predictions.to_csv(sys.stdout)
-        return predictions
-    with files.replacing(output) as path:
-        if output.suffix == ".npz" and arrays is not None:
-            names = arrays.index.map(str).to_numpy(dtype=str)
+    if output and output.suffix == ".npz" and arrays is not None:
+        names = arrays.index.map(str).to_numpy(dtype=str)
+        with files.replacing(output) as path:
             np.savez_compressed(path, **{f"{drawn}s": np.stack(list(arrays)), "names": names})
-        elif output.suffix == ".parquet":
-            predictions.to_parquet(path)
-        else:
-            predictions.to_csv(path, sep="\t" if output.suffix == ".tsv" else ",")
-    log.info("%d predictions written to %s", len(predictions), output)
+    else:
+        write_table(predictions, output)
+    if output:
+        log.info("%d predictions written to %s", len(predictions), output)
     return predictions
 
 
@@ -93,6 +106,32 @@ def _predict_masks(model: Model, data: Data, output: str) -> pd.DataFrame:
     values = written.write(list(predictions.pop("mask")), model.target)
     log.info("masks of %d images written to %s: %s", len(written.targets), output, values)
     return predictions
+
+
+def _predict_parts(model: Model, data: TableData, output: Path) -> pd.DataFrame:
+    """Read, predict and write a text file in parts, with a progress bar; the first rows of the predictions.
+
+    Raises:
+        NotPlainError: The file must be read as a whole.
+    """
+    path, modality, count = Path(data.path), modality_of(model.spec), 0
+    seen = Seen(modality)
+    names = [name for name in (data.id, model.spec["id"], UNNAMED) if name]
+    with writing(output) as append, Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task(f"{path.name}", total=path.stat().st_size)
+        for frame, size in read_parts(path, modality, names, model.rows_at_once):
+            if (name := data.id or UNNAMED) in frame:
+                frame = frame.set_index(frame[name].map(str).rename(name))
+            values = raw_values(frame, modality, data.path)
+            seen.add(frame, values)
+            predictions = model.predict_raw(torch.from_numpy(values), sample_names(frame, model.spec["id"]))
+            append(predictions)
+            count += len(predictions)
+            bar.advance(task, size)
+        if not data.force:
+            seen.report(data.path)
+    log.info("%d predictions written to %s", count, output)
+    return predictions.head(0)
 
 
 def crossval(args: list[str], folds: int, repeats: int, show: bool = True) -> pd.DataFrame:

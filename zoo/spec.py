@@ -24,6 +24,8 @@ class Modality(TypedDict):
             that of their text, ``""`` for ISO 8601.
         missing_values: Values that encode a missing value, by column (0 if insulin was not measured, or words).
         incomplete: Numeric columns with missing values in training rows; all columns where it is not stated.
+        ranges: For tables: smallest and largest value of each column of numbers or dates in training rows; without
+            them, new data are not compared with the training data.
         units: Unit of each column, where known.
         dtypes: For tables: type of each column in the file including the target, such as ``"int64"``.
         resize: Sequences of other lengths are padded with N or cropped about their centre, shorter series are padded
@@ -48,6 +50,7 @@ class Modality(TypedDict):
     dates: NotRequired[dict[str, "DateColumn"]]
     missing_values: NotRequired[dict[str, list[float | str]]]
     incomplete: NotRequired[list[str]]
+    ranges: NotRequired[dict[str, list[float]]]
     units: NotRequired[dict[str, str]]
     dtypes: NotRequired[dict[str, str]]
     resize: NotRequired[bool]

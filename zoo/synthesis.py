@@ -16,9 +16,10 @@ from .models.gans.generative import Generative
 from .report.synthetic.page import check_suffix, write_report
 from .report.synthetic.scores import against_data
 from .spec import modality_of
+from .tables.writing import SUFFIXES, write_table
+from .tables.writing import check_suffix as check_output
 
 log = logging.getLogger("zoo")
-TABLES = (".csv", ".tsv", ".parquet")
 
 
 def check_request(model: Model, n: int, output: Path, report: Path | None) -> Generative:
@@ -33,9 +34,7 @@ def check_request(model: Model, n: int, output: Path, report: Path | None) -> Ge
     check_range("--n", n, 1)
     kind = modality_of(model.spec)["kind"]
     arrays = KINDS.of(kind).arrays
-    suffixes = (".npz",) if arrays else TABLES
-    if output.suffix not in suffixes:
-        raise InputError(f"--output {output}: use {' or '.join(suffixes)}")
+    check_output(output, (".npz",) if arrays else SUFFIXES)
     if report is not None and arrays:
         raise InputError(f"--report is for tables; use zoo test for generated {kind} samples")
     if report is not None:
@@ -78,7 +77,7 @@ def synthesise(
         model: A trained model.
         data: Training data, for a report; its test rows, or else its validation rows, are the hold-out rows.
         n: Number of samples.
-        output: .csv, .tsv or .parquet for tables; for images and series an .npz that the data modules read.
+        output: A table (see `zoo.tables.writing`); for images and series an .npz that the data modules read.
         report: .html or .png, or None.
         seed: Random seed.
         conditions: Class of the samples, such as ``{"diabetes": "pos"}``.
@@ -97,14 +96,13 @@ def synthesise(
     if report is not None and data is not None:
         split = next((name for name in ("test", "validation") if len(data.dataset.rows(name))), "")
         found = against_data({type(model).__name__: samples}, data, split, conditions, seed)
-    with files.replacing(output) as path:
-        _write(samples, path, model)
+    _write(samples, output, model)
     if report is not None and found is not None:
         write_report(
             found, ", ".join([title, *(f"{name} = {value}" for name, value in (conditions or {}).items())]), report
         )
         log.info("%d synthetic samples written to %s, a report on quality and privacy to %s", n, output, report)
-    elif output.suffix in TABLES:
+    elif output.suffix != ".npz":
         log.info("%d synthetic samples written to %s; check them with --report FILE.html before sharing", n, output)
     else:
         log.info("%d synthetic samples written to %s; check the model with zoo test before sharing", n, output)
@@ -112,15 +110,10 @@ def synthesise(
 
 
 def _write(samples: pd.DataFrame, path: Path, model: Generative) -> None:
-    match path.suffix:
-        case ".npz":
-            names = KINDS.of(modality_of(model.spec)["kind"]).arrays or ()
-            columns = [
-                np.stack(list(samples.iloc[:, 0])),
-                *(samples[c].to_numpy(dtype=str) for c in samples.columns[1:2]),
-            ]
-            np.savez_compressed(path, allow_pickle=False, **dict(zip(names, columns, strict=False)))
-        case ".parquet":
-            samples.to_parquet(path)
-        case suffix:
-            samples.to_csv(path, sep="\t" if suffix == ".tsv" else ",", index=False)
+    if path.suffix != ".npz":
+        write_table(samples, path, index=False)
+        return
+    names = KINDS.of(modality_of(model.spec)["kind"]).arrays or ()
+    columns = [np.stack(list(samples.iloc[:, 0])), *(samples[c].to_numpy(dtype=str) for c in samples.columns[1:2])]
+    with files.replacing(path) as temporary:
+        np.savez_compressed(temporary, allow_pickle=False, **dict(zip(names, columns, strict=False)))

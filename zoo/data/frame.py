@@ -18,6 +18,7 @@ from ..errors import InputError, check_choice, suggest
 from ..registry import Registry
 from ..spec import Modality, Spec, Target, modality_of
 from ..tables.columns import check_ids
+from ..tables.contract import levels_of_text, unchecked
 from ..tables.reading import BOOKS, read_table, suffix_of
 from ..tables.target import detect
 from ..tables.text import UNNAMED
@@ -52,6 +53,7 @@ class FrameData(Data):
         id: Column of unique sample names. Default: a first column without a header, else rows are numbered from 1.
         missing: Values that mean a missing value, numbers or words, by column: ``{insulin: [0], sex: [unknown]}``.
         exclude: Columns of the table that are not used.
+        force: Predict new data even if all values of a column lie far outside those of the training data.
         sheet: Name of a sheet, if the file is a workbook with several.
         test_path: Separate file of test samples; ``fractions`` then apply to training and validation only.
         unlabelled: ``"drop"`` or ``"keep"`` samples with a missing target; autoencoders are trained on them too.
@@ -86,10 +88,11 @@ class FrameData(Data):
         missing: dict[str, list[str]] | None = None,
         exclude: list[str] | None = None,
         sheet: str | None = None,
+        force: bool = False,
         **shared: Any,
     ) -> None:
         super().__init__(**shared)
-        self.exclude, self.sheet = exclude or [], sheet
+        self.exclude, self.sheet, self.force = exclude or [], sheet, force
         check_choice("unlabelled", unlabelled, ["drop", "keep"])
         self.path, self.test_path, self.unlabelled = path, test_path, unlabelled
         self.card = files.card(path) if path in files.datasets() else {}
@@ -123,7 +126,7 @@ class FrameData(Data):
 
     def values(self, frame: pd.DataFrame, modality: Modality) -> Source:
         """Raw values of the samples."""
-        return to_tensor(frame, modality, self.path)
+        return to_tensor(frame, unchecked(modality) if self.force else modality, self.path)
 
     def find_target(self, frame: pd.DataFrame) -> Target:
         """Description of the target, from the arguments and the values of its column."""
@@ -152,11 +155,15 @@ class FrameData(Data):
         return self.read_table(path)
 
     def read_table(self, path: Path) -> pd.DataFrame:
-        """The table in a file, by the options of this data module; names of samples and groups stay text."""
-        frame = read_table(
-            path, self.text_columns(), self.missing_values, self.sheet if suffix_of(path) in BOOKS else None
+        """The table in a file; names of samples and groups stay text, and a trained model decides on its columns."""
+        names, missing = self.text_columns(), self.missing_values
+        if self.trained:
+            modality = modality_of(self.trained)
+            names = [*names, *levels_of_text(modality)]
+            missing = {**missing, **modality.get("missing_values", {})}
+        return self.without_excluded(
+            read_table(path, names, missing, self.sheet if suffix_of(path) in BOOKS else None)
         )
-        return self.without_excluded(frame)
 
     def text_columns(self) -> list[str]:
         """Columns that stay text: names of samples, groups and splits."""
@@ -244,6 +251,7 @@ class FrameData(Data):
         frame = self._frame()
         if name := self._id(frame):
             frame.index = pd.Index(frame[name].map(str), name=name)
+        frame.attrs["source"] = self.path  # for errors of a model
         return frame
 
     def target_columns(self) -> list[str]:

@@ -11,6 +11,7 @@ from torch import Tensor
 from ..errors import InputError, check_choice, suggest
 from ..spec import DateColumn, Modality
 from ..tables import dates
+from ..tables.contract import Seen
 from ..tables.numbers import is_number, missing_word
 from ..tables.values import as_text, level_codes, numbers
 from .base import Encoder
@@ -24,7 +25,8 @@ def check_features(frame: pd.DataFrame, features: list[str], source: str) -> Non
     if absent := [name for name in features if name not in frame.columns]:
         raise InputError(
             f"{source} lacks {len(absent)} of {len(features)} features, first {absent[0]!r}; "
-            f"{suggest(absent[0], map(str, frame.columns))}"
+            f"{suggest(absent[0], map(str, frame.columns))}; needed: {', '.join(features[:12])}"
+            f"{', ...' if len(features) > 12 else ''}"
         )
 
 
@@ -43,8 +45,19 @@ def table_to_tensor(frame: pd.DataFrame, modality: Modality, source: str = "the 
         A category is the index of its level; an unknown level is ``len(levels)``, or NaN if the levels are ordered.
 
     Raises:
-        InputError: A column is missing, or a value is not a number or infinite.
+        InputError: A column is missing, a value is not a number or infinite, or all values of a column lie far outside
+            those of the training data (see `Seen`).
     """
+    values = raw_values(frame, modality, source)
+    if "ranges" in modality:
+        seen = Seen(modality)
+        seen.add(frame, values)
+        seen.report(source)
+    return torch.from_numpy(values)
+
+
+def raw_values(frame: pd.DataFrame, modality: Modality, source: str) -> np.ndarray:
+    """As `table_to_tensor`, as an array and without a comparison with the training data."""
     features, levels = modality["features"], modality.get("levels", {})
     missing, times = modality.get("missing_values", {}), modality.get("dates", {})
     check_features(frame, features, source)
@@ -71,14 +84,16 @@ def table_to_tensor(frame: pd.DataFrame, modality: Modality, source: str = "the 
         if name in place and name not in levels and codes_of_missing:
             column = values[:, place[name]]
             column[np.isin(column, np.asarray(codes_of_missing, dtype=np.float32))] = np.nan
-    return torch.from_numpy(values)
+    return values
 
 
 def days_since(column: pd.Series, how: DateColumn, source: str) -> np.ndarray:
-    """Days since the origin of a column of dates, float64; text is read in the format of the training data, or ISO.
+    """Days since the origin of a column of dates, float64.
+
+    Text is read in the format of the training data, else as ISO 8601, else in the only format that fits all its dates.
 
     Raises:
-        InputError: A text is no date of this format.
+        InputError: A text is no date of any of these formats, or several formats fit.
     """
     if pd.api.types.is_datetime64_any_dtype(column):
         days: np.ndarray = dates.days(column)
@@ -90,11 +105,16 @@ def days_since(column: pd.Series, how: DateColumn, source: str) -> np.ndarray:
             days = np.where(bad, dates.days(text, "%Y-%m-%d"), days)
             bad &= np.isnan(days)
         if bad.any():
-            row = int(bad.argmax())
-            raise InputError(
-                f"{source}: column {column.name!r}, row {text.index[row]}: {text.iloc[row]!r} is no date of the format "
-                f"{how['format'] or '%Y-%m-%d'}"
-            )
+            row, form = int(bad.argmax()), how["format"] or "%Y-%m-%d"
+            others = dates.formats(text.dropna())
+            if len(others) != 1:
+                several = f"; {' or '.join(others)} fit: write dates as {form}" if others else ""
+                raise InputError(
+                    f"{source}: column {column.name!r}, row {text.index[row]}: {text.iloc[row]!r} is no date of the "
+                    f"format {form}{several}"
+                )
+            log.info("%s: dates of column %r are read as %s, not %s", source, column.name, others[0], form)
+            days = dates.days(text, others[0])
     since: np.ndarray = days - dates.days(pd.Series([how["origin"]]), "%Y-%m-%d")[0]
     return since
 

@@ -17,6 +17,7 @@ from ..encode import Encoder, encoder, sample_names, to_tensor
 from ..errors import InputError, check_choice, check_range, suggest
 from ..registry import JOINT, ONE, check_kind
 from ..spec import Spec, modality_of
+from ..tables.contract import unchecked
 from ..training.optimisers import OptimizerName, ScheduleName, optimizer, schedule
 from ..training.tasks import TASKS, TargetHead
 from ..training.tasks.survival import Survival
@@ -207,13 +208,15 @@ class Model(LightningModule):
         return max(1, min(MOST_ROWS, MOST_VALUES // self.encode.out_features))
 
     @torch.inference_mode()
-    def predict(self, frame: RawSamples) -> pd.DataFrame:
+    def predict(self, frame: RawSamples, force: bool = False) -> pd.DataFrame:
         """Predictions for the samples of a raw table, or for raw sequences, series or images.
 
         Args:
             frame: One sample per row; columns are matched by name in any order, additional columns are ignored. A model
                 of sequences, series or images also takes a list or an array of them, a model of expression an AnnData,
                 and a model of several modalities a dict with one or more of these by name.
+            force: Predict even if all values of a column lie far outside those of the training data, or are levels
+                never seen.
 
         Returns:
             One row per sample, named by the id column of the training table if there is one, else by the index.
@@ -225,7 +228,11 @@ class Model(LightningModule):
         Raises:
             InputError: A feature of the model is missing, or a value is invalid.
         """
-        x, index = self.raw(frame)
+        return self.predict_raw(*self.raw(frame, force))
+
+    @torch.inference_mode()
+    def predict_raw(self, x: Any, index: pd.Index) -> pd.DataFrame:
+        """Predictions for raw values as from `raw`; see `predict`."""
         training, _ = self.training, self.eval()
         parts = torch.arange(len(x)).split(self.rows_at_once)
         tables = [
@@ -258,16 +265,20 @@ class Model(LightningModule):
         curves = head.task.curve(head, risk.to(self.device), torch.tensor(columns, device=self.device))
         return pd.DataFrame(curves.cpu().numpy(), self.raw(frame)[1], columns)
 
-    def raw(self, frame: RawSamples) -> tuple[Any, pd.Index]:
-        """Raw values of a user's samples, as a tensor or an object that reads one batch at a time, and their names."""
-        modality = modality_of(self.spec)
+    def raw(self, frame: RawSamples, force: bool = False) -> tuple[Any, pd.Index]:
+        """Raw values of a user's samples, as a tensor or an object that reads one batch at a time, and their names.
+
+        Unless ``force``, values far outside those of the training data are refused (see `zoo.tables.contract`).
+        """
+        modality = unchecked(modality_of(self.spec)) if force else modality_of(self.spec)
         if not isinstance(frame, pd.DataFrame | AnnData | dict):
             frame = pd.DataFrame({modality["features"][0]: list(frame)}, index=pd.RangeIndex(1, len(frame) + 1))
         if isinstance(frame, dict):
             from ..encode.joint import by_name
 
             frame = by_name(frame, self.spec["id"])
-        return to_tensor(frame, modality), sample_names(frame, self.spec["id"])
+        source = frame.attrs.get("source", "the table") if isinstance(frame, pd.DataFrame) else "the data"
+        return to_tensor(frame, modality, source), sample_names(frame, self.spec["id"])
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Raw predictions of a batch."""

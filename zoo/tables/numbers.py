@@ -75,6 +75,13 @@ def trimmed(column: pa.Array) -> pa.Array:
     return pc.if_else(pc.equal(column, ""), None, column)
 
 
+def is_word(column: pa.Array, words: Iterable[str]) -> pa.Array:
+    """Where trimmed text is one of `MISSING`, or of the words that the user lists for this column."""
+    found = pc.is_in(pc.utf8_lower(column), pa.array(sorted(MISSING)))
+    listed = [str(word) for word in words]
+    return pc.or_kleene(found, pc.is_in(column, pa.array(listed))) if listed else found
+
+
 def without_missing(column: pa.Array, words: Iterable[str]) -> tuple[np.ndarray, Counter[str]] | None:
     """Numbers of a column that also has words for missing values, and how often each occurs; None if it has other text.
 
@@ -82,15 +89,12 @@ def without_missing(column: pa.Array, words: Iterable[str]) -> tuple[np.ndarray,
         column: Trimmed text.
         words: Words that the user lists for this column.
     """
-    lower = pc.utf8_lower(column)
-    is_word = pc.is_in(lower, pa.array(sorted(MISSING)))
-    if listed := [str(word) for word in words]:
-        is_word = pc.or_kleene(is_word, pc.is_in(column, pa.array(listed)))
-    count = pc.sum(is_word).as_py() or 0
+    missing = is_word(column, words)
+    count = pc.sum(missing).as_py() or 0
     if not count or count + column.null_count == len(column):
         return None  # a column of words only is not one of numbers
-    values = cast(pc.if_else(is_word, None, column))
+    values = cast(pc.if_else(missing, None, column))
     if values is None:
         return None
-    taken = pc.value_counts(column.filter(is_word)).to_pylist()
+    taken = pc.value_counts(column.filter(missing)).to_pylist()
     return values, Counter({entry["values"]: entry["counts"] for entry in taken})

@@ -285,7 +285,7 @@ def _read_h5ad(path: Path) -> pd.DataFrame:
 
 def as_table(adata: "AnnData") -> pd.DataFrame:
     """A table of the columns of ``obs`` and the features of ``X``; the names of the features are in ``attrs``."""
-    values = adata.to_df()
+    values = adata.to_df() if adata.X is not None else pd.DataFrame(index=adata.obs_names)
     obs = normalised(adata.obs.loc[:, ~adata.obs.columns.isin(values.columns)], "obs")
     frame = pd.concat([obs, values], axis=1).reset_index(names=UNNAMED)
     frame.attrs["features"] = list(map(str, values.columns))

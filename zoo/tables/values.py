@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 from ..errors import InputError
-from .numbers import CODE, NUMBER, is_number, missing_word
+from .numbers import CODE, NUMBER, is_number, missing_word, plain
 
-TRUE, FALSE = ("true", "t", "1"), ("false", "f", "0")
+TRUTH = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
 
 
 def natural_order(value: str) -> tuple[int, float, str]:
@@ -49,7 +49,8 @@ def is_code(text: str) -> bool:
 def level_codes(column: pd.Series, known: list[str], missing: Collection[Any] = ()) -> tuple[np.ndarray, pd.Series]:
     """Positions of the values of a column among known levels.
 
-    ``1``, ``1.0``, ``"1"`` and a pandas category are the same level, and so are ``True`` and ``TRUE``; ``01`` is not 1.
+    ``1``, ``1.0``, ``"1"`` and a pandas category are the same level, and so are ``True``, ``TRUE`` and ``1`` if the
+    known levels are true and false; ``01`` is not 1.
 
     Args:
         column: Values of any type.
@@ -64,22 +65,27 @@ def level_codes(column: pd.Series, known: list[str], missing: Collection[Any] = 
     if words := {_of_any(word) for word in missing}:
         text = text.where(~text.isin(words), np.nan)
     place: dict[str, int] = {level: code for code, level in enumerate(known)}
-    other = {value: code for level, code in place.items() for value in _spellings(level)}
+    spelling = _truth if known and all(level.lower() in ("true", "false") for level in known) else _number
+    other = {spelling(level): code for level, code in place.items()}
     codes = {}
     for value in text.dropna().unique():
         code = place.get(value)
         if code is None:
-            code = next((other[spelling] for spelling in _spellings(value) if spelling in other), len(known))
+            same = spelling(value)
+            code = len(known) if same is None else other.get(same, len(known))
         codes[value] = float(code)
     found = text.map(codes).to_numpy(dtype=np.float32, na_value=np.nan)
     return found, text[found == len(known)]
 
 
-def _spellings(level: str) -> list[Any]:
-    """What other spellings of the same level have in common: the value of a number, the truth of a boolean."""
-    if NUMBER.fullmatch(level) and not is_code(level):
-        return [float(level)]
-    return [level.lower()] if level.lower() in ("true", "false") else []
+def _number(level: str) -> float | None:
+    """Value of a level that is a number, which other spellings share."""
+    return float(level) if NUMBER.fullmatch(level) and not is_code(level) else None
+
+
+def _truth(level: str) -> bool | None:
+    """Meaning of a level of true and false, which other spellings share."""
+    return TRUTH.get(level.lower().removesuffix(".0"))
 
 
 def numbers(frame: pd.DataFrame, source: str, missing: Mapping[str, Collection[Any]] | None = None) -> np.ndarray:
@@ -130,7 +136,10 @@ def _parsed(column: pd.Series, source: str, words: Collection[Any]) -> np.ndarra
     text = as_text(column)
     listed = {_of_any(word) for word in words}
     values = {}
-    for value in text.dropna().unique():
+    different = text.dropna().unique()
+    # Where one value is no number at all, others may have remained text with decimal commas: it is named first.
+    different = sorted(different, key=lambda value: plain(value, True) is not None or plain(value, False) is not None)
+    for value in different:
         if value in listed or missing_word(value):
             values[value] = np.nan
         elif value.lower() in ("true", "false"):

@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from ...encode.table import TableEncoder, days_since
+from ...encode.table import TableEncoder, days_since, raw_values
 from ...errors import InputError
 from ...spec import DateColumn, Modality, modality_of
 from ...tables import UNNAMED
@@ -141,7 +141,7 @@ class TableData(FrameData):
         return pd.util.hash_pandas_object(features.astype(text), index=False)
 
     def complete(self, modality: Modality, frame: pd.DataFrame, training: pd.DataFrame) -> None:
-        """Set the levels of the categorical columns and the origins of dates, from training rows."""
+        """Set levels of categories, origins of dates and ranges of numbers, from training rows."""
         words = modality["missing_values"]
         modality["levels"] = columns.levels(frame, training, modality["levels"], self.ordered, words, self.path)
         lacking = np.isnan(self.values(training, modality)[torch.arange(len(training))].numpy()).any(0)
@@ -151,6 +151,14 @@ class TableData(FrameData):
             days = days_since(training[name], how, self.path)
             if np.isfinite(days).any():
                 how["origin"] = str(np.datetime64("1970-01-01") + int(np.floor(np.nanmin(days))))
+        values = raw_values(training, modality, self.path).astype(float)
+        numeric = [at for at, name in enumerate(modality["features"]) if name not in modality["levels"]]
+        numeric = [at for at in numeric if not np.isnan(values[:, at]).all()]
+        low, high = np.nanmin(values[:, numeric], 0).tolist(), np.nanmax(values[:, numeric], 0).tolist()
+        names = [modality["features"][at] for at in numeric]
+        modality["ranges"] = {
+            name: [float(f"{a:.7g}"), float(f"{b:.7g}")] for name, a, b in zip(names, low, high, strict=True)
+        }
 
     def with_smote(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Training rows after SMOTE."""
