@@ -1,6 +1,5 @@
 """Values of new files are read as those of the training file were, whatever their format, types and spellings."""
 
-import gzip
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +9,11 @@ import pytest
 import torch
 
 from zoo import commands
+from zoo.cli import main
 from zoo.data import TableData
 from zoo.errors import InputError
-from zoo.models import MLP
-from zoo.tables import read_table
+from zoo.models import MLP, Model
+from zoo.tables import read_table, streaming
 from zoo.tables.writing import SUFFIXES, write_table, writing
 
 MISSING = {"stage": ["?"]}
@@ -208,3 +208,71 @@ def test_a_file_appears_only_once_it_is_complete(here: Path) -> None:
 def test_an_unknown_kind_of_file_is_refused(here: Path) -> None:
     with pytest.raises(InputError, match=r"--output out.doc: use .csv, .tsv, .*\.h5ad"):
         write_table(pd.DataFrame({"a": [1]}), Path("out.doc"))
+
+
+def predicted(*options: str) -> bytes | None:
+    """What ``zoo predict`` writes for ``new.csv``; None if it was not read in parts."""
+    empty = commands.predict(["--config=runs/mine/1", "--data.path=new.csv", "--output=out.csv", *options]).empty
+    return Path("out.csv").read_bytes() if empty else None
+
+
+@pytest.fixture
+def long(files: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> pd.DataFrame:
+    """The rows of a long file for a trained run."""
+    write_recipe()
+    monkeypatch.setattr(streaming, "BLOCK", 20_000)
+    monkeypatch.setattr(Model, "rows_at_once", 64)
+    return pd.concat([files] * 50).assign(patient=[f"{number:05d}" for number in range(1500)])
+
+
+def write_recipe() -> None:
+    """A run of two epochs on ``train.csv``."""
+    recipe = """
+        model: {class_path: MLP, init_args: {hidden: [8]}}
+        data:
+          class_path: TableData
+          init_args: {path: train.csv, target: outcome, id: patient, categorical: [arm], missing: {stage: ["?"]}}
+        trainer: {max_epochs: 2}
+    """
+    Path("mine.yaml").write_text(recipe, encoding="utf-8")
+    main(["fit", "--config=mine.yaml"])
+
+
+LONG = {
+    "plain": lambda new: new,
+    "german": lambda new: german(new).assign(visit=new["visit"]),
+    "words": lambda new: new.assign(visits=new["visits"].replace("", "NA"), dose=new["dose"] + " "),
+    "empty rows": lambda new: pd.concat([new.head(700), new.head(2) * 0, new.tail(800)]),
+}
+
+
+@pytest.mark.parametrize("case", LONG)
+def test_a_long_file_read_in_parts_gives_the_same_predictions(
+    long: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, cheap_baselines: None, case: str
+) -> None:
+    LONG[case](long).to_csv("new.csv", index=False, sep=";" if case == "german" else ",")
+    assert predicted() is None
+    whole = Path("out.csv").read_bytes()
+    monkeypatch.setattr(streaming, "LONG", 0)
+    assert predicted() == whole
+    assert whole.count(b"\n") == 1501
+
+
+def test_a_long_file_that_is_not_plain_is_read_as_a_whole(
+    long: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, zoo_fails: Any
+) -> None:
+    monkeypatch.setattr(streaming, "LONG", 0)
+    long.iloc[1400, long.columns.get_loc("dose")] = "1,250.00"
+    long.to_csv("new.csv", index=False)
+    assert predicted() is None
+    assert len(pd.read_csv("out.csv")) == 1500
+    Path("out.csv").unlink()
+    long.iloc[1400, long.columns.get_loc("dose")] = "12 mg"
+    long.to_csv("new.csv", index=False)
+    told = zoo_fails("predict", "--config=runs/mine/1", "--data.path=new.csv", "--output=out.csv")
+    assert "new.csv: column 'dose', row 01400: '12 mg' is not a number" in told
+    long.assign(dose="1000000000").to_csv("new.csv", index=False)
+    told = zoo_fails("predict", "--config=runs/mine/1", "--data.path=new.csv", "--output=out.csv")
+    assert "column 'dose': all 1500 values" in told
+    assert not Path("out.csv").exists()
+    assert predicted("--data.force=true")

@@ -125,7 +125,7 @@ REFUSED = {
     "two values": (["--condition", "diabetes=pos", "--condition", "diabetes=neg"], "given twice"),
     "no rows": (["--n", "0"], "--n must be at least 1, not 0"),
     "no number": (["--n", "many"], "'many'"),
-    "unknown table": (["--output", "made.xlsx"], "made.xlsx: use .csv or .tsv or .parquet"),
+    "unknown table": (["--output", "made.doc"], "made.doc: use .csv, .tsv, "),
     "unknown report": (["--report", "report.pdf"], "report.pdf: use .html or .png"),
     "unknown option": (["--reprt", "report.html"], "--reprt"),
     "too few to compare": (["--n", "2", "--report", "report.html"], "at least 4 Stub rows"),

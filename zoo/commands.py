@@ -84,7 +84,7 @@ def predict(args: list[str]) -> pd.DataFrame:
         try:
             return _predict_parts(model, data, output)
         except NotPlainError:
-            log.info("%s: not all numbers are plain ones, so it is read as a whole", data.path)
+            log.info("%s: some values are not plain numbers, so the file is read as a whole", data.path)
     predictions = model.predict(data.frame(), data.force)
     arrays = predictions.pop(drawn) if drawn in predictions else None
     if output and output.suffix == ".npz" and arrays is not None:

@@ -27,7 +27,8 @@ class Modality(TypedDict):
         ranges: For tables: smallest and largest value of each column of numbers or dates in training rows; without
             them, new data are not compared with the training data.
         units: Unit of each column, where known.
-        dtypes: For tables: type of each column in the file including the target, such as ``"int64"``.
+        dtypes: For tables: type of each column in the file including the target, in the order of the file, such as
+            ``"int64"``; ``"Int64"`` for whole numbers with missing values, ``"bool"`` for True and False.
         resize: Sequences of other lengths are padded with N or cropped about their centre, shorter series are padded
             with missing values at their end, images of other sizes are scaled.
         interpolate: Missing values inside a series are interpolated linearly.
@@ -68,10 +69,12 @@ class DateColumn(TypedDict):
     Attributes:
         format: Format of its text as in ``strptime``, or ``""``.
         origin: The date of day 0, in ISO 8601.
+        padded: False if days and months of one digit are written without a zero.
     """
 
     format: str
     origin: str
+    padded: NotRequired[bool]
 
 
 class Target(TypedDict):

@@ -123,7 +123,7 @@ OPTIONS: dict[str, tuple[list[str], str]] = {
     "export without --to": (["export", "runs/mlp_pima/7"], "--to"),
     "one fold": (["crossval", "--config", "mlp_pima", "--folds", "1"], "folds must be at least 2"),
     "folds as text": (["crossval", "--config", "mlp_pima", "--folds", "many"], "--folds"),
-    "unknown output": (["predict", "--config", "mlp_pima", "--output", "a.xls"], ".csv, .tsv or .parquet"),
+    "unknown output": (["predict", "--config", "mlp_pima", "--output", "a.xls"], "a.xls: use .csv, .tsv, "),
     "show": (["show", "mlp_pma"], "did you mean mlp_pima"),
 }
 

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
+from ..spec import DateColumn
+
 FORMATS = (
     "%Y-%m-%d",
     "%Y/%m/%d",
@@ -30,6 +32,9 @@ LIKELY = re.compile(
     r"(\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|\d{1,2}[ -][A-Za-z]{3,9}[ -]\d{2,4}|[A-Za-z]{3,9} \d{1,2}, \d{4})\b.*"
 )
 DAY = 86_400.0  # seconds
+PADDING = re.compile(r"^0(?=\d)|(?<=[-/. ])0(?=\d[-/., ])")
+AT_END = re.compile(r"(?<=[-/.])0(?=\d(?:$|[ T]))")
+UNPADDED = re.compile(r"^\d[-/. ]|[-/. ]\d[-/., ]|[-/.]\d(?:$|T)")
 
 
 def formats(texts: Iterable[str]) -> list[str]:
@@ -56,6 +61,29 @@ def formats(texts: Iterable[str]) -> list[str]:
 def parse(texts: pd.Series, kind: str) -> pd.Series:
     """Dates of text in this format (datetime64, in UTC if a zone is stated), NaT where it does not fit."""
     return pd.to_datetime(texts, format=kind, errors="coerce", utc="%z" in kind or kind.endswith("Z") or None)
+
+
+def written(days: np.ndarray, how: DateColumn) -> pd.Series:
+    """Dates of a column as in the training file, from days since its origin; datetime64 if they had no format.
+
+    >>> written(np.array([1.0, np.nan]), {"format": "%d/%m/%Y", "origin": "2020-01-31", "padded": False}).tolist()
+    ['1/2/2020', nan]
+    """
+    since = pd.Series(pd.to_timedelta(days, unit="D")).dt.round("s")
+    times = pd.Timestamp(how["origin"]) + since
+    if not how["format"]:
+        return times
+    text = times.dt.strftime(how["format"].replace("%f", "000").replace("%z", "+0000")).astype(object)
+    if not how.get("padded", True):
+        text = text.str.replace(PADDING, "", regex=True)
+        if how["format"].startswith("%Y"):  # the day is last, not the year
+            text = text.str.replace(AT_END, "", regex=True)
+    return text.where(times.notna(), np.nan)
+
+
+def are_padded(texts: pd.Series, form: str) -> bool:
+    """Whether days and months of text in this format have two digits."""
+    return not texts.str.contains(UNPADDED, regex=True).any() if "%d" in form or "%m" in form else True
 
 
 def days(column: pd.Series, kind: str | None = None) -> np.ndarray:

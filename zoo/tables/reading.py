@@ -28,6 +28,13 @@ KINDS = ".csv, .tsv, .txt (also .gz), .xlsx, .ods, .parquet, .feather or .h5ad"
 Words = Mapping[str, Collection[Any]]
 
 
+class Names(tuple[str, ...]):
+    """Names of columns in the ``attrs`` of a table, which pandas copies with every column."""
+
+    def __deepcopy__(self, memo: Any) -> "Names":
+        return self
+
+
 def suffix_of(path: Path) -> str:
     """Suffix of a file in lower case, without that of a compression."""
     return next((s.lower() for s in reversed(path.suffixes) if s.lower() not in (".gz", ".bgz")), "")
@@ -56,8 +63,9 @@ def read_table(
         first: Whether a first column with this header holds names, which stay text.
 
     Returns:
-        The table; rows are numbered from 0. For ``.h5ad`` the annotation of samples stands beside the features, which
-        ``attrs["features"]`` lists.
+        The table; rows are numbered from 0. ``attrs["whole"]`` names the float64 columns that hold whole numbers and
+        missing values. For ``.h5ad`` the annotation of samples stands beside the features, which ``attrs["features"]``
+        lists.
 
     Raises:
         InputError: The file is missing, damaged, without rows, has repeated column names or rows of unequal length.
@@ -162,6 +170,7 @@ def typed(
     """A table from columns of text; those that hold numbers only become numbers (see `read_table`)."""
     arrays, empty = _without_empty_rows([_array(column) for column in columns])
     result: dict[str, Any] = {}
+    whole: set[str] = set()  # whole numbers with missing values
     taken: dict[str, Counter[str]] = {}  # words taken for missing values
     blanks: list[str] = []
     odd: dict[str, tuple[pa.Array, list[str]]] = {}  # columns that may be numbers in another convention
@@ -170,6 +179,8 @@ def typed(
         if not stays and (values := numbers.cast(array)) is not None:
             if name or array.null_count < len(array):
                 result[name] = values
+                if array.null_count and _are_whole(values, array):
+                    whole.add(name)
             continue
         cells = numbers.trimmed(array)
         if pc.any(pc.not_equal(cells, array)).as_py():
@@ -180,6 +191,8 @@ def typed(
                 continue
             if found := numbers.without_missing(cells, missing.get(name, ())):
                 result[name], taken[name] = found
+                if _are_whole(found[0], cells):
+                    whole.add(name)
                 continue
             if different := variants(cells):
                 odd[name] = cells, different
@@ -200,7 +213,15 @@ def typed(
         total: Counter[str] = sum(taken.values(), Counter())
         what = ", ".join(f"{word!r} ({count})" for word, count in total.most_common(5))
         log.info("%s: taken as missing in columns of numbers: %s; in %s", source, what, listing(list(taken)))
-    return pd.DataFrame(result, copy=False)
+    frame = pd.DataFrame(result)  # copied into one block for each type: thousands of blocks are slow
+    frame.attrs["whole"] = Names(sorted(whole))
+    return frame
+
+
+def _are_whole(values: np.ndarray, cells: pa.Array) -> bool:
+    """Whether values are whole numbers, written without a decimal point; NaN where they are missing."""
+    present = values[~np.isnan(values)]
+    return bool(len(present) and (present % 1 == 0).all() and not pc.any(pc.match_substring(cells, ".")).as_py())
 
 
 def _array(column: Any) -> pa.Array:
@@ -251,6 +272,7 @@ def normalised(
     frame = frame.set_axis(frame.columns.map(str), axis=1)
     check_names(list(frame.columns), source)
     columns: dict[str, Any] = {}
+    whole: set[str] = set()
     for name, column in frame.items():
         kind = column.dtype
         if isinstance(kind, pd.CategoricalDtype):
@@ -258,13 +280,17 @@ def normalised(
         elif pd.api.types.is_bool_dtype(kind):
             columns[name] = column.astype(object).map(str, na_action="ignore").where(column.notna(), np.nan)
         elif pd.api.types.is_numeric_dtype(kind):
-            whole = pd.api.types.is_integer_dtype(kind) and column.notna().all()
-            columns[name] = column.to_numpy("int64" if whole else "float64", na_value=0 if whole else np.nan)
+            filled = pd.api.types.is_integer_dtype(kind) and column.notna().all()
+            columns[name] = column.to_numpy("int64" if filled else "float64", na_value=0 if filled else np.nan)
+            if pd.api.types.is_integer_dtype(kind) and not filled:
+                whole.add(str(name))
         elif kind.kind == "O" or pd.api.types.is_string_dtype(kind):
             columns[name] = _text_or_numbers(column, str(name), source, text, missing or {})
         else:
             columns[name] = column
-    return pd.DataFrame(columns, index=frame.index)
+    result = pd.DataFrame(columns, index=frame.index)
+    result.attrs["whole"] = Names(sorted(whole))
+    return result
 
 
 def _text_or_numbers(column: pd.Series, name: str, source: str, text: Collection[str], missing: Words) -> Any:

@@ -17,7 +17,7 @@ from .reading import TEXT, as_objects, check_names, suffix_of
 from .text import TooLongRowError, read_batches, shape_of
 
 LONG = 50_000_000  # bytes from which a file is read in parts
-BLOCK = 1 << 24  # bytes that are parsed at a time
+BLOCK = 1 << 23  # bytes that are parsed at a time
 
 
 class NotPlainError(Exception):

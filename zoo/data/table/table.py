@@ -12,9 +12,10 @@ from torch import Tensor
 from ...encode.table import TableEncoder, days_since, raw_values
 from ...errors import InputError
 from ...spec import DateColumn, Modality, modality_of
-from ...tables import UNNAMED
+from ...tables import UNNAMED, dates
 from ...tables.columns import leaks, names_samples, types_of
 from ...tables.numbers import is_number
+from ...tables.values import as_text
 from .. import columns
 from ..balance import smote
 from ..base import IS_TEST
@@ -124,14 +125,14 @@ class TableData(FrameData):
             covariates=self.covariates,
             levels={name: [] for name in [*types.categories, *self.ordered] if name in kept},
             ordered=[name for name in self.ordered if name in kept],
-            dates={name: DateColumn(format=form, origin="1970-01-01") for name, form in types.dates.items()},
+            dates={name: _dates(frame[name], form) for name, form in types.dates.items()},
             missing_values={
                 name: [float(word) if is_number(word) else word for word in words]
                 for name, words in self.missing_values.items()
                 if name in kept
             },
             units={name: self.units[name] for name in features if name in self.units},
-            dtypes={name: str(kind) for name, kind in frame[[*features, *known]].dtypes.items()},
+            dtypes=_types(frame, {*features, *known}, types.categories),
         )
 
     def duplicates(self, frame: pd.DataFrame, modality: Modality) -> pd.Series:
@@ -173,3 +174,22 @@ class TableData(FrameData):
     def baseline_features(self, rows: Tensor) -> dict[str, np.ndarray]:
         """Imputed, standardised, one-hot columns."""
         return {"": self._standardised(self.dataset.x[rows]).numpy()}
+
+
+def _types(frame: pd.DataFrame, names: set[str], categories: list[str]) -> dict[str, str]:
+    """Types of the columns in the file, as in `Modality`."""
+    types = {str(name): str(kind) for name, kind in frame.dtypes.items() if name in names}
+    types |= {name: "Int64" for name in frame.attrs.get("whole", ()) if name in types and types[name] == "float64"}
+    for name in [name for name in categories if types[name] == "object"]:
+        if set(frame[name].dropna()) <= {"True", "False"}:
+            types[name] = "bool"
+    return types
+
+
+def _dates(column: pd.Series, form: str) -> DateColumn:
+    """How the dates of a column are written; the origin follows from training rows."""
+    return DateColumn(
+        format=form,
+        origin="1970-01-01",
+        padded=dates.are_padded(as_text(column).dropna(), form),
+    )

@@ -12,6 +12,7 @@ from ...encode.quantile import QuantileEncoder, interpolate
 from ...encode.table import TableEncoder
 from ...errors import InputError, check_range, suggest
 from ...spec import Modality, modality_of
+from ...tables import dates
 from ..base import Batch
 from ..layers import dense_layers
 from .generative import Generative, Projection
@@ -431,6 +432,8 @@ class TabularGAN(Generative):
             frame = frame.astype(dict.fromkeys(decimals, float)).round(decimals)
         if labels is not None:
             frame[self.target["name"]] = [self.target["classes"][code] for code in labels.tolist()]
+        for name, how in modality.get("dates", {}).items():
+            frame[name] = dates.written(frame[name].to_numpy(dtype=float), how).to_numpy()
         return as_typed(frame, modality.get("dtypes", {}))
 
 
@@ -441,7 +444,17 @@ def _with_targets(modality: Modality, targets: list[str]) -> Modality:
 
 
 def as_typed(frame: pd.DataFrame, types: dict[str, str]) -> pd.DataFrame:
-    """Columns in their original types; integer columns with missing values stay floats."""
-    kinds = {n: k for n, k in types.items() if n in frame and (k.startswith("float") or frame[n].notna().all())}
-    words = [n for n, kind in kinds.items() if kind == "bool" and not pd.api.types.is_numeric_dtype(frame[n])]
-    return frame.assign(**{name: frame[name] == "True" for name in words}).astype(kinds)
+    """Columns in their original types and order; columns of integers or booleans with missing values keep these."""
+    columns: dict[str, Any] = {}
+    for name in dict.fromkeys([*(name for name in types if name in frame), *frame]):
+        column, kind = frame[name], types.get(name)
+        complete = column.notna().all()
+        if kind in ("Int64", "int64") and not (complete and kind == "int64"):
+            columns[name] = column.astype(float).round().astype("Int64")
+        elif kind == "bool" and complete and not pd.api.types.is_numeric_dtype(column):
+            columns[name] = column == "True"
+        elif kind is not None and kind != "category" and (kind.startswith("float") or complete):
+            columns[name] = column.astype(kind)
+        else:
+            columns[name] = column
+    return pd.DataFrame(columns, frame.index)

@@ -9,10 +9,11 @@ import pandas as pd
 
 from ...data import Data
 from ...encode import from_tensor
+from ...encode.table import days_since
 from ...errors import InputError
 from ...figure import Figure
 from ...models.gans.generative import Generative
-from ...spec import Target, modality_of
+from ...spec import Modality, Target, modality_of
 from ...training.tasks import task_of
 from ..evaluation import Evaluation, evaluates, raw_predictions, with_truth
 from .columns import Columns
@@ -117,6 +118,12 @@ def real_rows(data: Data, split: str) -> pd.DataFrame:
     return frame.assign(**{target["name"]: truth["target"]}) if "target" in truth else frame
 
 
+def with_days(made: pd.DataFrame, modality: Modality) -> pd.DataFrame:
+    """Synthetic rows with dates as days, like the rows of `real_rows`."""
+    times = {name: how for name, how in modality.get("dates", {}).items() if name in made}
+    return made.assign(**{name: days_since(made[name], how, "synthetic rows") for name, how in times.items()})
+
+
 def against_data(
     tables: dict[str, pd.DataFrame], data: Data, split: str, conditions: dict[str, Any] | None = None, seed: int = 0
 ) -> Comparison:
@@ -133,6 +140,7 @@ def against_data(
         InputError: There are no training rows or no hold-out rows.
     """
     target, modality = data.spec["target"], modality_of(data.spec)
+    tables = {name: with_days(made, modality) for name, made in tables.items()}
     train, holdout = (real_rows(data, part) for part in ("train", split))
     if not len(train):
         raise InputError("synthetic rows are compared with the training rows, and these data have none")
