@@ -83,8 +83,8 @@ def predict(args: list[str]) -> pd.DataFrame:
     if output and isinstance(data, TableData) and not data.card and is_long(Path(data.path)):
         try:
             return _predict_parts(model, data, output)
-        except NotPlainError:
-            log.info("%s: some values are not plain numbers, so the file is read as a whole", data.path)
+        except NotPlainError as reason:
+            log.info("%s is read as a whole: %s", data.path, reason)
     predictions = model.predict(data.frame(), data.force)
     arrays = predictions.pop(drawn) if drawn in predictions else None
     if output and output.suffix == ".npz" and arrays is not None:

@@ -221,7 +221,8 @@ class FrameData(Data):
         index = pd.Index(frame[name].map(str) if name else frame.index.map(str), name=name or "row")
         renamed = {} if self.split == "split" else {"split": "split (of the table)"}  # a feature may have this name
         # Series, images and masks are stored only once, as tensors.
-        arrays = [c for c in frame if isinstance(frame[c].iloc[0], np.ndarray)]
+        objects = frame.columns[frame.dtypes == object]
+        arrays = [c for c in objects if isinstance(frame[c].iloc[0], np.ndarray)]
         samples = frame.drop(columns=[IS_TEST, *arrays], errors="ignore").rename(columns=renamed)
         samples = samples.assign(split=split).set_axis(index)
         spec = self.trained or Spec(modalities=modality.get("parts", {self.kind: modality}), target=target, id=name)

@@ -1,6 +1,7 @@
 """Tables: imputation and standardisation of numbers and ranks, one-hot encoding of categories."""
 
 import logging
+from collections import Counter
 from typing import Literal
 
 import numpy as np
@@ -197,7 +198,8 @@ class TableEncoder(Encoder):
         check_choice("categories", categories, ("one-hot", "full-rank"))
         self.modality, self.missing_indicator, self.full_rank = modality, missing_indicator, categories == "full-rank"
         features, levels = modality["features"], modality.get("levels", {})
-        nominal = {name: known for name, known in levels.items() if name not in modality.get("ordered", [])}
+        ordered = set(modality.get("ordered", []))
+        nominal = {name: known for name, known in levels.items() if name not in ordered}
         place = {name: number for number, name in enumerate(features)}
         numeric = [name for name in features if name not in nominal]
         columns = [
@@ -219,8 +221,11 @@ class TableEncoder(Encoder):
         self.register_buffer("order", torch.tensor(order, dtype=torch.long), False)
         self.register_buffer("of", torch.tensor(of, dtype=torch.long)[order], False)
         content = [of[i] for i in order[: len(order) - self.covariates]]
-        nominal_at = {place[name] for name in nominal}
-        self.levels_of = {content.index(i): content.count(i) for i in dict.fromkeys(content) if i in nominal_at}
+        nominal_at, first = {place[name] for name in nominal}, {}
+        for position, i in enumerate(content):
+            first.setdefault(i, position)
+        counts = Counter(content)
+        self.levels_of = {position: counts[i] for i, position in first.items() if i in nominal_at}
         # Not saved, since they follow from the modality.
         self.register_buffer("numeric", torch.tensor([place[n] for n in numeric], dtype=torch.long), False)
         self.register_buffer("flagged", torch.tensor([place[n] for n in flagged], dtype=torch.long), False)

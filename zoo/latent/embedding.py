@@ -13,7 +13,7 @@ from ..encode.kmer import KmerEmbedding, kmer_names
 from ..errors import InputError
 from ..models import Model, Supervised
 from ..spec import Spec, Target, modality_of
-from ..tables.values import as_text, numbers
+from ..tables.values import as_text, numbers, without
 from ..training.tasks import task_of
 from .probe import run
 
@@ -145,7 +145,7 @@ def _writable(samples: pd.DataFrame, missing_values: dict[str, list[float | str]
         if len(column) and isinstance(column.iloc[0], np.ndarray):  # series and images of a raw table
             continue
         if stand_ins := missing_values.get(str(name)):
-            column = column.mask(column.isin(stand_ins))
+            column = column.mask(without(as_text(column), stand_ins).isna())
         columns[str(name).replace("/", "_")] = _plain(column).array
     return pd.DataFrame(columns, index=make_index_unique(samples.index.map(str).rename(None)))
 

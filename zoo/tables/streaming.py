@@ -17,11 +17,12 @@ from .reading import TEXT, as_objects, check_names, suffix_of
 from .text import TooLongRowError, read_batches, shape_of
 
 LONG = 50_000_000  # bytes from which a file is read in parts
+MOST_COLUMNS = 1000  # of more, a part would hold few rows
 BLOCK = 1 << 23  # bytes that are parsed at a time
 
 
 class NotPlainError(Exception):
-    """A part of the file can only be understood together with all others."""
+    """The file must be read as a whole, for the reason that the message states."""
 
 
 def is_long(path: Path) -> bool:
@@ -45,11 +46,13 @@ def read_parts(path: Path, modality: Modality, names: list[str], rows: int) -> I
         Rows, numbered from 1 like those of the whole file; and the bytes that they take approximately.
 
     Raises:
-        NotPlainError: A value needs the whole file to be understood, or cannot be understood.
+        NotPlainError: A value needs the whole file to be understood, or cannot be understood, or the table is wide.
         InputError: As `zoo.tables.read_table`.
     """
     shape = shape_of(path)
     check_names([name for name in shape.names if name], str(path))
+    if len(shape.names) > MOST_COLUMNS:
+        raise NotPlainError(f"it has {len(shape.names)} columns")
     place = {name: at for at, name in enumerate(shape.names)}
     times = modality.get("dates", {})
     text = {*names, *levels_of_text(modality), *times}
@@ -66,11 +69,11 @@ def read_parts(path: Path, modality: Modality, names: list[str], rows: int) -> I
             columns: dict[str, Any] = {
                 name: as_objects(numbers.trimmed(batch.column(place[name])))
                 if name in text
-                else _numbers(batch.column(place[name]), comma, missing.get(name, ()))
+                else _numbers(batch.column(place[name]), name, comma, missing.get(name, ()))
                 for name in wanted
             }
             for name in times:
-                _check_dates(pd.Series(columns[name]), times[name]["format"])
+                _check_dates(pd.Series(columns[name], name=name), times[name]["format"])
             frame = pd.DataFrame(columns, pd.RangeIndex(count + 1, count + len(batch) + 1, name="row"))
             count, size = count + len(batch), size + batch.nbytes - 3 * batch.num_columns * len(batch)
             waiting.append(frame)
@@ -80,7 +83,7 @@ def read_parts(path: Path, modality: Modality, names: list[str], rows: int) -> I
                 yield frame.iloc[:kept], size
                 waiting, size = [frame.iloc[kept:]], 0.0
     except TooLongRowError:
-        raise NotPlainError from None
+        raise NotPlainError("a row is very long") from None
     if waiting and len(frame := pd.concat(waiting)):
         yield frame, size
 
@@ -100,12 +103,12 @@ def _decimal_comma(batch: pa.RecordBatch, separator: str) -> bool:
     return bool(has_decimal_comma((text.strip() for text in texts if numbers.plain(text, True) is not None), separator))
 
 
-def _numbers(column: pa.Array, comma: bool, words: Any) -> Any:
+def _numbers(column: pa.Array, name: str, comma: bool, words: Any) -> Any:
     """Numbers of a column, NaN where they are missing."""
     cells = column
     if comma:
         if pc.any(pc.match_substring(column, ".")).as_py():
-            raise NotPlainError
+            raise NotPlainError(f"column {name!r} has points beside decimal commas")
         cells = pc.replace_substring(column, ",", ".")
     values = numbers.cast(cells)
     if values is None:
@@ -114,11 +117,11 @@ def _numbers(column: pa.Array, comma: bool, words: Any) -> Any:
     if values is None:
         values = numbers.cast(pc.if_else(numbers.is_word(cells, words), None, cells))
     if values is None:
-        raise NotPlainError
+        raise NotPlainError(f"column {name!r} has values that are not plain numbers")
     return values
 
 
 def _check_dates(texts: pd.Series, form: str) -> None:
-    present = texts[texts.notna() & ~texts.map(numbers.missing_word, na_action="ignore").fillna(True).astype(bool)]
+    present = texts[texts.map(numbers.missing_word, na_action="ignore") == False]  # noqa: E712 (NaN where missing)
     if np.isnan(dates.days(present, form)).any():
-        raise NotPlainError
+        raise NotPlainError(f"column {texts.name!r} has dates of another format")

@@ -61,9 +61,7 @@ def level_codes(column: pd.Series, known: list[str], missing: Collection[Any] = 
         float32 ``shape=(rows,)``: the position, ``len(known)`` for an unknown level, NaN where missing; and the unknown
         levels as text, indexed by row.
     """
-    text = as_text(column)
-    if words := {_of_any(word) for word in missing}:
-        text = text.where(~text.isin(words), np.nan)
+    text = without(as_text(column), missing)
     place: dict[str, int] = {level: code for code, level in enumerate(known)}
     spelling = _truth if known and all(level.lower() in ("true", "false") for level in known) else _number
     other = {spelling(level): code for level, code in place.items()}
@@ -76,6 +74,11 @@ def level_codes(column: pd.Series, known: list[str], missing: Collection[Any] = 
         codes[value] = float(code)
     found = text.map(codes).to_numpy(dtype=np.float32, na_value=np.nan)
     return found, text[found == len(known)]
+
+
+def without(text: pd.Series, missing: Collection[Any]) -> pd.Series:
+    """Text as from `as_text`, NaN where it is one of the values that mean a missing value."""
+    return text.mask(text.isin({_of_any(word) for word in missing}), np.nan) if len(missing) else text
 
 
 def _number(level: str) -> float | None:

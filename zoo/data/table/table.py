@@ -138,8 +138,11 @@ class TableData(FrameData):
     def duplicates(self, frame: pd.DataFrame, modality: Modality) -> pd.Series:
         """A hash of the features."""
         features = frame[modality["features"]]
-        text = {name: str for name, kind in features.dtypes.items() if not pd.api.types.is_numeric_dtype(kind)}
-        return pd.util.hash_pandas_object(features.astype(text), index=False)
+        numeric = [pd.api.types.is_numeric_dtype(kind) for kind in features.dtypes]
+        values = features.loc[:, numeric].to_numpy(np.float64, na_value=np.nan) + 0.0  # so that -0.0 equals 0.0
+        hashed = pd.DataFrame({0: [hash(row.tobytes()) for row in values]}, features.index)
+        text = features.loc[:, [not number for number in numeric]].astype(str)
+        return pd.util.hash_pandas_object(pd.concat([hashed, text], axis=1), index=False)
 
     def complete(self, modality: Modality, frame: pd.DataFrame, training: pd.DataFrame) -> None:
         """Set levels of categories, origins of dates and ranges of numbers, from training rows."""
