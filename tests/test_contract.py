@@ -188,7 +188,7 @@ def test_a_missing_feature_is_named_with_those_of_the_model(files: pd.DataFrame)
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_written_tables_keep_names_and_text(here: Path, suffix: str) -> None:
     index = pd.Index(["0001", "0002", "=1"], name="patient")
-    table = pd.DataFrame({"prediction": ["01", None, "a"], "risk": np.float32([0.1, 0.25, np.nan])}, index)
+    table = pd.DataFrame({"prediction": ["01", None, "a"], "risk": np.array([0.1, 0.25, np.nan], np.float32)}, index)
     write_table(table, Path(f"out{suffix}"))
     found = read_table(Path(f"out{suffix}"), ["patient", "sample", "prediction"])
     assert found.iloc[:, 0].tolist() == ["0001", "0002", "=1"]
@@ -199,9 +199,13 @@ def test_written_tables_keep_names_and_text(here: Path, suffix: str) -> None:
 
 
 def test_a_file_appears_only_once_it_is_complete(here: Path) -> None:
-    with pytest.raises(RuntimeError), writing(Path("out.csv")) as append:
-        append(pd.DataFrame({"a": [1]}))
-        raise RuntimeError
+    def fails_after_a_part() -> None:
+        with writing(Path("out.csv")) as append:
+            append(pd.DataFrame({"a": [1]}))
+            raise InputError("no more")
+
+    with pytest.raises(InputError):
+        fails_after_a_part()
     assert not list(Path().iterdir())
 
 

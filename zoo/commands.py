@@ -116,11 +116,13 @@ def _predict_parts(model: Model, data: TableData, output: Path) -> pd.DataFrame:
     """
     path, modality, count = Path(data.path), modality_of(model.spec), 0
     seen = Seen(modality)
-    names = [name for name in (data.id, model.spec["id"], UNNAMED) if name]
+    names = [name for name in (data.id, UNNAMED, model.spec["id"]) if name]
     with writing(output) as append, Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task(f"{path.name}", total=path.stat().st_size)
         for frame, size in read_parts(path, modality, names, model.rows_at_once):
-            if (name := data.id or UNNAMED) in frame:
+            if data.id:
+                data.check_column(frame, data.id, "id")
+            if name := next((name for name in names if name in frame), None):
                 frame = frame.set_index(frame[name].map(str).rename(name))
             values = raw_values(frame, modality, data.path)
             seen.add(frame, values)

@@ -160,10 +160,9 @@ class FrameData(Data):
         if self.trained:
             modality = modality_of(self.trained)
             names = [*names, *levels_of_text(modality)]
-            missing = {**missing, **modality.get("missing_values", {})}
-        return self.without_excluded(
-            read_table(path, names, missing, self.sheet if suffix_of(path) in BOOKS else None)
-        )
+            known = modality.get("missing_values", {}).items()  # numbers among them are recognised by `raw_values`
+            missing = {**missing, **{n: [word for word in words if isinstance(word, str)] for n, words in known}}
+        return self.without_excluded(read_table(path, names, missing, self.sheet if suffix_of(path) in BOOKS else None))
 
     def text_columns(self) -> list[str]:
         """Columns that stay text: names of samples, groups and splits."""
@@ -221,7 +220,7 @@ class FrameData(Data):
         index = pd.Index(frame[name].map(str) if name else frame.index.map(str), name=name or "row")
         renamed = {} if self.split == "split" else {"split": "split (of the table)"}  # a feature may have this name
         # Series, images and masks are stored only once, as tensors.
-        objects = frame.columns[frame.dtypes == object]
+        objects = frame.columns[[kind.kind == "O" for kind in frame.dtypes]]
         arrays = [c for c in objects if isinstance(frame[c].iloc[0], np.ndarray)]
         samples = frame.drop(columns=[IS_TEST, *arrays], errors="ignore").rename(columns=renamed)
         samples = samples.assign(split=split).set_axis(index)

@@ -188,6 +188,8 @@ def typed(
         if not stays:
             if (values := numbers.cast(cells)) is not None:
                 result[name] = values
+                if cells.null_count and _are_whole(values, cells):
+                    whole.add(name)
                 continue
             if found := numbers.without_missing(cells, missing.get(name, ())):
                 result[name], taken[name] = found
@@ -221,7 +223,9 @@ def typed(
 def _are_whole(values: np.ndarray, cells: pa.Array) -> bool:
     """Whether values are whole numbers, written without a decimal point; NaN where they are missing."""
     present = values[~np.isnan(values)]
-    return bool(len(present) and (present % 1 == 0).all() and not pc.any(pc.match_substring(cells, ".")).as_py())
+    return bool(
+        len(present) and (present % 1 == 0).all() and not pc.any(pc.match_substring_regex(cells, r"\d\.|\.\d")).as_py()
+    )
 
 
 def _array(column: Any) -> pa.Array:

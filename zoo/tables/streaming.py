@@ -14,7 +14,7 @@ from . import dates, numbers
 from .contract import levels_of_text
 from .conventions import has_decimal_comma
 from .reading import TEXT, as_objects, check_names, suffix_of
-from .text import TooLongRowError, read_batches, shape_of
+from .text import UNNAMED, read_batches, shape_of
 
 LONG = 50_000_000  # bytes from which a file is read in parts
 MOST_COLUMNS = 1000  # of more, a part would hold few rows
@@ -39,7 +39,8 @@ def read_parts(path: Path, modality: Modality, names: list[str], rows: int) -> I
     Args:
         path: The file.
         modality: Description of the table that the model takes.
-        names: Columns of names, which stay text; those that the file lacks are left out.
+        names: Columns of names, which stay text; those that the file lacks are left out, and so is `UNNAMED` unless it
+            is the first.
         rows: Each part but the last has a multiple of this number of rows.
 
     Yields:
@@ -54,6 +55,7 @@ def read_parts(path: Path, modality: Modality, names: list[str], rows: int) -> I
     if len(shape.names) > MOST_COLUMNS:
         raise NotPlainError(f"it has {len(shape.names)} columns")
     place = {name: at for at, name in enumerate(shape.names)}
+    names = [name for name in names if name != UNNAMED or shape.names[0] == UNNAMED]
     times = modality.get("dates", {})
     text = {*names, *levels_of_text(modality), *times}
     wanted = [name for name in dict.fromkeys([*names, *modality["features"]]) if name in place]
@@ -61,29 +63,27 @@ def read_parts(path: Path, modality: Modality, names: list[str], rows: int) -> I
     comma: bool | None = None
     waiting: list[pd.DataFrame] = []
     count, size = 0, 0.0
-    try:
-        for batch in read_batches(path, shape, BLOCK):
-            batch = _without_empty_rows(batch)
-            if comma is None:
-                comma = _decimal_comma(batch, shape.separator)
-            columns: dict[str, Any] = {
-                name: as_objects(numbers.trimmed(batch.column(place[name])))
-                if name in text
-                else _numbers(batch.column(place[name]), name, comma, missing.get(name, ()))
-                for name in wanted
-            }
-            for name in times:
-                _check_dates(pd.Series(columns[name], name=name), times[name]["format"])
-            frame = pd.DataFrame(columns, pd.RangeIndex(count + 1, count + len(batch) + 1, name="row"))
-            count, size = count + len(batch), size + batch.nbytes - 3 * batch.num_columns * len(batch)
-            waiting.append(frame)
-            if (held := sum(map(len, waiting))) >= rows:
-                frame = pd.concat(waiting)
-                kept = held - held % rows
-                yield frame.iloc[:kept], size
-                waiting, size = [frame.iloc[kept:]], 0.0
-    except TooLongRowError:
-        raise NotPlainError("a row is very long") from None
+    for block in read_batches(path, shape, BLOCK):
+        if not len(block):
+            continue
+        batch = _without_empty_rows(block.combine_chunks().to_batches()[0])
+        if comma is None:
+            comma = _decimal_comma(batch, shape.separator)
+        columns: dict[str, Any] = {
+            name: as_objects(numbers.trimmed(batch.column(place[name])))
+            if name in text
+            else _numbers(batch.column(place[name]), name, comma, missing.get(name, ()))
+            for name in wanted
+        }
+        for name in times:
+            _check_dates(pd.Series(columns[name], name=name), times[name]["format"])
+        waiting.append(pd.DataFrame(columns, pd.RangeIndex(count + 1, count + len(batch) + 1, name="row")))
+        count, size = count + len(batch), size + batch.nbytes - 3 * batch.num_columns * len(batch)
+        if (held := sum(map(len, waiting))) >= rows:
+            frame = pd.concat(waiting)
+            kept = held - held % rows
+            yield frame.iloc[:kept], size
+            waiting, size = [frame.iloc[kept:]], 0.0
     if waiting and len(frame := pd.concat(waiting)):
         yield frame, size
 

@@ -20,7 +20,7 @@ Append: TypeAlias = Callable[[pd.DataFrame], None]
 
 
 def check_suffix(path: Path | None, suffixes: tuple[str, ...], others: tuple[str, ...] = ()) -> None:
-    """Raise an `InputError` unless the name of an output file ends in one of these; ``others`` are named beside them."""
+    """Raise an `InputError` unless the name of an output file ends in one of these; ``others`` are named too."""
     if path is None or not path.name.lower().endswith(suffixes):
         *most, last = [*suffixes, *others]
         known = f"{', '.join(most)} or {last}" if most else last
