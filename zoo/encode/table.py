@@ -221,7 +221,8 @@ class TableEncoder(Encoder):
         self.register_buffer("order", torch.tensor(order, dtype=torch.long), False)
         self.register_buffer("of", torch.tensor(of, dtype=torch.long)[order], False)
         content = [of[i] for i in order[: len(order) - self.covariates]]
-        nominal_at, first = {place[name] for name in nominal}, {}
+        nominal_at = {place[name] for name in nominal}
+        first: dict[int, int] = {}
         for position, i in enumerate(content):
             first.setdefault(i, position)
         counts = Counter(content)
