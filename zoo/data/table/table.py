@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from torch import Tensor
 
 from ...encode.table import TableEncoder, days_since, raw_values
@@ -148,20 +147,20 @@ class TableData(FrameData):
         """Set levels of categories, origins of dates and ranges of numbers, from training rows."""
         words = modality["missing_values"]
         modality["levels"] = columns.levels(frame, training, modality["levels"], self.ordered, words, self.path)
-        lacking = np.isnan(self.values(training, modality)[torch.arange(len(training))].numpy()).any(0)
-        incomplete = [name for name, lacks in zip(modality["features"], lacking, strict=True) if lacks]
-        modality["incomplete"] = [name for name in incomplete if name not in modality["levels"]]
         for name, how in modality["dates"].items():
             days = days_since(training[name], how, self.path)
             if np.isfinite(days).any():
                 how["origin"] = str(np.datetime64("1970-01-01") + int(np.floor(np.nanmin(days))))
         values = raw_values(training, modality, self.path).astype(float)
-        numeric = [at for at, name in enumerate(modality["features"]) if name not in modality["levels"]]
-        numeric = [at for at in numeric if not np.isnan(values[:, at]).all()]
-        low, high = np.nanmin(values[:, numeric], 0).tolist(), np.nanmax(values[:, numeric], 0).tolist()
-        names = [modality["features"][at] for at in numeric]
+        missing = np.isnan(values)
+        names = [(at, name) for at, name in enumerate(modality["features"]) if name not in modality["levels"]]
+        modality["incomplete"] = [name for at, name in names if missing[:, at].any()]
+        with_values = [(at, name) for at, name in names if not missing[:, at].all()]
+        known = values[:, [at for at, _ in with_values]]
+        limits = zip(np.nanmin(known, 0).tolist(), np.nanmax(known, 0).tolist(), strict=True)
         modality["ranges"] = {
-            name: [float(f"{a:.7g}"), float(f"{b:.7g}")] for name, a, b in zip(names, low, high, strict=True)
+            name: [float(f"{low:.7g}"), float(f"{high:.7g}")]
+            for (_, name), (low, high) in zip(with_values, limits, strict=True)
         }
 
     def with_smote(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
