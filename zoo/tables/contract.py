@@ -32,7 +32,8 @@ class Seen:
         self.modality, count = modality, len(modality["features"])
         self.levels = {n: known for n, known in modality.get("levels", {}).items() if known}
         self.low, self.high = np.full(count, np.inf), np.full(count, -np.inf)
-        self.present, self.rows = np.zeros(count, int), 0
+        self.present, self.near, self.rows = np.zeros(count, int), np.zeros(count, int), 0
+        self.bounds = _bounds(modality)
         self.unknown: dict[str, Counter[str]] = {name: Counter() for name in self.levels}
 
     def add(self, frame: pd.DataFrame, values: np.ndarray) -> None:
@@ -47,6 +48,7 @@ class Seen:
         filled = ~np.isnan(values)
         self.rows += len(values)
         self.present += filled.sum(0)
+        self.near += ((values >= self.bounds[0]) & (values <= self.bounds[1])).sum(0)
         self.low = np.fmin(self.low, np.where(filled, values, np.inf).min(0))
         self.high = np.fmax(self.high, np.where(filled, values, -np.inf).max(0))
         place = {name: at for at, name in enumerate(self.modality["features"])} if self.levels else {}
@@ -90,11 +92,8 @@ class Seen:
         at = [place[name] for name in names]
         known = np.array([ranges[name] for name in names])
         low, high, least, most = known[:, 0], known[:, 1], self.low[at], self.high[at]
-        span = np.where(high > low, high - low, np.maximum(np.abs(high), 1))
-        outside = (most < low - span) | (least > high + span)
-        outside |= (low > 0) & ((most < low / FACTOR) | (least > high * FACTOR))
         units, found = self.modality.get("units", {}), []
-        for number in np.flatnonzero(outside):
+        for number in np.flatnonzero(self.near[at] == 0):
             name = names[number]
             if name in self.modality.get("dates", {}):
                 log.warning("%s: all dates of column %r lie far outside those of the training data", source, name)
@@ -106,6 +105,22 @@ class Seen:
                 "unit"
             )
         return found
+
+
+def _bounds(modality: Modality) -> tuple[np.ndarray, np.ndarray]:
+    """Limits of the values that may come from the same measurement, ``shape=(features,)`` each.
+
+    They are the range of training widened by its width on both sides, and for positive numbers at most `FACTOR`-fold.
+    """
+    ranges = modality.get("ranges", {})
+    low, high = np.array([ranges.get(name, [-np.inf, np.inf]) for name in modality["features"]]).T
+    with np.errstate(invalid="ignore"):
+        span = np.where(high > low, high - low, np.maximum(np.abs(high), 1))
+        below, above = low - span, high + span
+    positive = low > 0
+    return np.where(positive, np.maximum(below, low / FACTOR), below), np.where(
+        positive, np.minimum(above, high * FACTOR), above
+    )
 
 
 def unchecked(modality: Modality) -> Modality:

@@ -21,9 +21,9 @@ POSITIVE = """
     response present detected active knockout ko stimulated exposed perturbed hit positives enhancer promoter
 """
 NEGATIVE = """
-    control controls ctrl ctl healthy gesund normal no n nein neg negative 0 false f free unbound wt wildtype wild vehicle
-    untreated placebo dmso mock alive living censored benign none unaffected uninfected absent undetected inactive
-    background reference unstimulated unexposed unperturbed baseline not non without negatives nonresponder
+    control controls ctrl ctl healthy gesund normal no n nein neg negative 0 false f free unbound wt wildtype wild
+    vehicle untreated placebo dmso mock alive living censored benign none unaffected uninfected absent undetected
+    inactive background reference unstimulated unexposed unperturbed baseline not non without negatives nonresponder
     unmutated
 """
 POSITIVE_WORDS, NEGATIVE_WORDS = frozenset(POSITIVE.split()), frozenset(NEGATIVE.split())
