@@ -186,8 +186,8 @@ def _parser() -> tuple[_Parser, dict[str, _Parser]]:
         "predict",
         "NAME_OR_RUN FILE [--output FILE]",
         "predict every sample of a file",
-        "--output is a table (.csv, .tsv, .xlsx, .ods, .parquet, .feather, .h5ad), .npz for masks and images, or a folder "
-        "for masks that lie on the images; without it, CSV is printed.",
+        "--output is a table (.csv, .tsv, .xlsx, .ods, .parquet, .feather, .h5ad), .npz for masks and images, or a "
+        "folder for masks that lie on the images; without it, CSV is printed.",
     )
     crossval = add(
         "crossval", "FILE_OR_NAME [--folds 5] [--repeats 3]", "cross-validate, with baselines on the same folds"
