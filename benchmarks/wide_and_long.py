@@ -8,6 +8,7 @@ Run: ``python benchmarks/wide_and_long.py``
 
 import csv
 import os
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -34,10 +35,11 @@ def write(path: Path, rows: int, columns: int) -> Iterator[int]:
                 yield row + 1
 
 
-def run(*words: str) -> tuple[float, float]:
-    """CPU seconds and peak memory in GB of one command."""
-    process = os.spawnv(os.P_NOWAIT, sys.executable, [sys.executable, "-m", "zoo", *words])
-    _, status, used = os.wait4(process, 0)
+def run(folder: Path, *words: str) -> tuple[float, float]:
+    """CPU seconds and peak memory in GB of one command in a folder."""
+    with subprocess.Popen([sys.executable, "-m", "zoo", *words], cwd=folder, stdout=subprocess.DEVNULL) as process:
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
     if status:
         raise SystemExit(f"zoo {' '.join(words)} failed")
     return used.ru_utime + used.ru_stime, used.ru_maxrss / 1e6
@@ -51,20 +53,20 @@ def show(what: str, found: tuple[float, float]) -> None:
 def main() -> None:
     """Print time and memory of each command."""
     smoke(globals(), short=False, WIDE=(40, 50), LONG=(300, 4), SAMPLE=100)
-    with tempfile.TemporaryDirectory() as folder:
-        os.chdir(folder)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
         options = ["--data.target=y", "--data.id=id", "--trainer.max_epochs=2"]
-        for _ in write(Path("wide.csv"), *WIDE):
+        for _ in write(folder / "wide.csv", *WIDE):
             pass
         size = " x ".join(f"{number:,}" for number in WIDE)
-        show(f"{size}: fit, 2 epochs", run("fit", "--config=mlp_pima", "--data.path=wide.csv", *options))
-        told = run("predict", "--config=runs/mlp_pima/1", "--data.path=wide.csv", "--output=p.csv")
+        show(f"{size}: fit, 2 epochs", run(folder, "fit", "--config=mlp_pima", "--data.path=wide.csv", *options))
+        told = run(folder, "predict", "--config=runs/mlp_pima/1", "--data.path=wide.csv", "--output=p.csv")
         show(f"{size}: predict", told)
-        for count in write(Path("long.csv"), *LONG):
+        for count in write(folder / "long.csv", *LONG):
             if count == SAMPLE:
-                Path("sample.csv").write_bytes(Path("long.csv").read_bytes())
-        run("fit", "--config=mlp_pima", "--data.path=sample.csv", *options)
-        told = run("predict", "--config=runs/mlp_pima/2", "--data.path=long.csv", "--output=p.csv")
+                (folder / "sample.csv").write_bytes((folder / "long.csv").read_bytes())
+        run(folder, "fit", "--config=mlp_pima", "--data.path=sample.csv", *options)
+        told = run(folder, "predict", "--config=runs/mlp_pima/2", "--data.path=long.csv", "--output=p.csv")
         show(f"{' x '.join(f'{number:,}' for number in LONG)}: predict", told)
 
 
