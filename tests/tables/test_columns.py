@@ -39,9 +39,10 @@ def spec_of(table: pd.DataFrame, **options: object) -> tuple[dict, dict]:
 LEFT_OUT: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], str]] = {
     # why: (change of the table, words of the log)
     "row names of pandas": (lambda t: t.assign(**{"Unnamed: 0": RANDOM.permutation(3 * N)[:N]}), "it numbers the rows"),
-    "shuffled counter": (lambda t: t.assign(nr=RANDOM.permutation(N)), "column 'nr' left out: it numbers the rows"),
-    "counter from 1": (lambda t: t.assign(nr=range(1, N + 1)), "it numbers the rows"),
+    "shuffled counter": (lambda t: t.assign(rank=RANDOM.permutation(N)), "column 'rank' left out: it numbers the rows"),
+    "counter from 1": (lambda t: t.assign(place=range(101, 101 + N)), "it numbers the rows"),
     "identifier": (lambda t: t.assign(patient_id=RANDOM.permutation(10**6)[:N]), "it identifies the samples"),
+    "repeated identifier": (lambda t: t.assign(patient=[f"P{i // 2}" for i in range(N)]), "give it as --data.group"),
     "empty": (lambda t: t.assign(crp=None), "column 'crp' left out: no value"),
     "words for missing only": (lambda t: t.assign(crp="NA"), "column 'crp' left out: no value"),
     "names of samples": (
@@ -76,6 +77,14 @@ DOUBTS: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], str]] = {
             lambda f: f.assign(glucose=f["glucose"].replace(41, -999))
         ),
         "column 'glucose': -999 occurs 2 times, far from all other values (40 to 98)",
+    ),
+    "invisible differences": (
+        lambda t: t.assign(sex=["m", "m\u200b", "f"] * (N // 3)),
+        "differ in case or blanks only",
+    ),
+    "a summary below": (
+        lambda t: t.assign(site=[*["A", "B", "C"] * (N // 3 - 1), "A", "B", "Total"]),
+        "the row with 'Total' looks like a summary of the others",
     ),
     "leak of a number": (
         lambda t: t.assign(score=(t["y"] == "case") + RANDOM.random(N) / 10),
@@ -120,6 +129,40 @@ def test_all_problems_are_listed_at_once(table: pd.DataFrame, here: Path) -> Non
     assert modality["features"] == ["age", "weight", "egfr", "when"]
 
 
+PROBLEMS = {
+    # what is wrong: (cells of a column, words of the error)
+    "units": ([f"{i} kg" for i in range(N)], "holds numbers with a unit such as '0 kg'; remove the unit"),
+    "mixed dates": (
+        ["2020-01-03", "3/4/2020", "2020-02-05"] * (N // 3),
+        "'3/4/2020' are no dates of the format of the others",
+    ),
+    "date beyond time": (
+        [*["2020-01-03", "2021-01-03"] * (N // 2 - 1), "2022-01-01", "9999-12-31"],
+        "'9999-12-31' are no",
+    ),
+    "two digits of a year": (["11.03.30", "12.04.85"] * (N // 2), "the year of '11.03.30' may be 20 or 19"),
+    "clock times": (["08:15", "9:30"] * (N // 2), "holds times of day such as"),
+    "names": ([f"Jane Doe {i}" for i in range(N)], "text column 'z' has 60 different values"),
+}
+
+
+@pytest.mark.parametrize("what", PROBLEMS)
+def test_problems(what: str, table: pd.DataFrame, here: Path) -> None:
+    cells, words = PROBLEMS[what]
+    for at in (0, 2):  # a first column is not mistaken for names of the samples
+        changed = table.copy()
+        changed.insert(at, "z", cells)
+        with pytest.raises(InputError) as error:
+            spec_of(changed)
+        assert words in str(error.value)
+
+
+def test_whole_numbers_that_are_dates(table: pd.DataFrame, here: Path) -> None:
+    table["visit"] = pd.date_range("2020-02-28", periods=N).strftime("%Y%m%d").astype(int)
+    modality, _ = spec_of(table)
+    assert modality["dates"]["visit"]["format"] == "%Y%m%d"
+
+
 def test_codes_and_booleans_are_categories(table: pd.DataFrame, here: Path) -> None:
     modality, _ = spec_of(table.assign(code=["01", "02", "10"] * (N // 3), flag=[True, False, None] * (N // 3)))
     assert modality["levels"] == {"code": ["01", "02", "10"], "flag": ["False", "True"]}
@@ -133,7 +176,7 @@ def test_dates_are_days_since_the_first_training_date(form: str, table: pd.DataF
     data = TableData("t.csv", "y")
     modality, training = modality_of(data.spec), (data.samples["split"] == "train").to_numpy()
     origin = dates[training & (np.arange(N) != 5)].min()
-    assert modality["dates"] == {"visit": {"format": form, "origin": str(origin.date())}}
+    assert modality["dates"] == {"visit": {"format": form, "origin": str(origin.date()), "padded": True}}
     days = data.dataset.x[:, modality["features"].index("visit")]
     expected = (dates - origin).dt.days.where(np.arange(N) != 5).to_numpy(dtype=np.float32)
     torch.testing.assert_close(days, torch.from_numpy(expected), equal_nan=True)
@@ -160,7 +203,9 @@ POSITIVE = [
     ("case", "control"), ("drug", "vehicle"), ("1", "0"), ("yes", "no"), ("true", "false"), ("AD", "healthy"),
     ("mutant", "wild type"), ("bound", "unbound"), ("event", "censored"), ("treated", "untreated"), ("CKD", "notckd"),
     ("Tumor", "Normal"), ("malignant", "benign"), ("2", "1"), ("M", "B"), ("pos", "neg"), ("diseased", "Control group"),
-    ("responder", "non-responder"), ("Dead", "Alive"), ("KO", "WT"), ("b", "a"),
+    ("responder", "non-responder"),
+    ("non-survivor", "survivor"), ("ER+", "ER-"), ("+", "-"), ("high risk", "low risk"),
+    ("Dead", "Alive"), ("KO", "WT"), ("b", "a"),
 ]  # fmt: skip
 
 
@@ -190,6 +235,9 @@ EVENTS: list[tuple[str, list[object], list[str]]] = [
     ("OS_STATUS", ["0:LIVING", "1:DECEASED"], ["0:LIVING", "1:DECEASED"]),
     ("censored", [1, 0], ["1", "0"]),
     ("is_censored", ["True", "False"], ["True", "False"]),
+    ("censored", ["Yes", "No"], ["Yes", "No"]),
+    ("survived", [1, 0], ["1", "0"]),
+    ("status", ["uncensored", "censored"], ["censored", "uncensored"]),
     ("status", ["Alive", "Dead"], ["Alive", "Dead"]),
     ("status", ["censored", "event"], ["censored", "event"]),
 ]
@@ -199,6 +247,17 @@ EVENTS: list[tuple[str, list[object], list[str]]] = [
 def test_codes_of_an_event(name: str, values: list[object], levels: list[str]) -> None:
     frame = pd.DataFrame({"days": range(20), name: values * 10})
     assert detect(frame, "days", event=name)["event_levels"] == levels
+
+
+def test_doubts_on_targets(caplog: pytest.LogCaptureFixture) -> None:
+    detect(pd.DataFrame({"y": ["?", "case", "control"] * 10}), "y")
+    assert "'?' is a class; if it means a missing value" in caplog.text
+    detect(pd.DataFrame({"os_time": np.arange(30) + 0.5, "os_event": [0, 1] * 15}), "os_time")
+    assert (
+        "may be a survival time; if 'os_event' states whether the event occurred: --data.event os_event" in caplog.text
+    )
+    with pytest.raises(InputError, match="most values are numbers, but not 'pending'"):
+        detect(pd.DataFrame({"y": [*map(str, range(30)), "pending"]}), "y")
 
 
 def test_unclear_events_are_asked_about() -> None:

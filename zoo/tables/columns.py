@@ -2,6 +2,7 @@
 
 import logging
 import re
+import unicodedata
 import warnings
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -23,9 +24,22 @@ INFINITE = ("inf", "-inf", "infinity", "-infinity")
 NAMES_SAMPLES = "it identifies the samples; give it as --data.id, or list it in --data.features if it is a feature"
 IDENTIFIER = re.compile(
     r"(.*[ _.-])?(id|ids|mrn|barcode|accession|identifier|uuid)([ _.-]?(no|nr|num|number))?|.*[a-z]ID"
-    r"|(sample|patient|subject|case|record|donor|participant|individual)([ _.-]?(no|nr|num|number|code|name))?",
+    r"|(sample|patient|subject|case|record|donor|participant|individual)([ _.-]?(no|nr|num|number|code|name))?"
+    r"|index|level_0|row|no\.?|#|(.*[ _.-])?nr\.?",
     re.IGNORECASE,
 )
+NAME = re.compile(r"[A-Za-z][\w.:|/-]*\d[\w.:|/-]*|0\d+")  # P001, TCGA-OR-A5J1, AAACCTG-1, 0017
+UNIT = re.compile(
+    r"[<>≤≥~]?\s*[+-]?\d+([.,]\d+)?\s*(k?g|mg|[µμu]g|ng|[ckm]?m|m?l|dl|[mµμn]?mol|iu|years?|yrs?|months?|weeks?|days?|"
+    r"hours?|hrs?|h|min|minutes?|sec|s|mmhg|bpm|°?c|€|eur|usd)(/\w+)?",
+    re.IGNORECASE,
+)
+CLOCK = re.compile(r"\d{1,2}:\d{2}(:\d{2})?( ?[ap]m)?", re.IGNORECASE)
+SUMMARIES = {"total", "totals", "sum", "mean", "average", "avg", "sd", "std", "median", "count", "summe", "mittelwert"}
+RELATED = (
+    "it identifies several rows each; if these are related, give it as --data.group, else list it as --data.features"
+)
+MANY = 10  # different values from which a repeated identifier is no category
 STAND_INS = (-9, -99, -999, -9999, 99, 999, 9999)  # numbers that often stand for a missing value
 
 
@@ -82,7 +96,7 @@ def types_of(
         missing: Values that mean a missing value, by column.
         dates: Formats of dates, by column, such as ``"%d/%m/%Y"``.
     """
-    types = Types()
+    types, dates_or_none = Types(), dates or {}
     numeric = {str(name) for name, kind in frame.dtypes.items() if pd.api.types.is_numeric_dtype(kind)}
     numbering, empty = counters(frame, numeric), set(frame.columns[frame.isna().all()])
     empty |= {name for name, kind in frame.dtypes.items() if kind.kind == "O" and _only_missing(frame[name])}
@@ -91,8 +105,9 @@ def types_of(
         if name in empty and not chosen:
             types.left_out[name] = "no value"
             continue
-        if not chosen and name not in categorical and name in numeric and _is_identifier(frame[name], name):
-            types.left_out[name] = NAMES_SAMPLES
+        named = not chosen and name not in (*categorical, *ordered) and IDENTIFIER.fullmatch(name) is not None
+        if named and (reason := _identifies(frame[name], name in numeric)):
+            types.left_out[name] = reason
             continue
         if name in numbering and not chosen and name not in categorical:
             types.left_out[name] = NUMBERS_ROWS
@@ -101,8 +116,10 @@ def types_of(
         if name in numeric:
             if name in categorical or name in ordered:
                 types.categories.append(name)
+            elif name in dates_or_none or _are_dates(frame[name]):
+                types.dates[name] = dates_or_none.get(name, "%Y%m%d")
         else:
-            _type_of(frame[name], name, types, categorical, ordered, words, (missing or {}), dates or {})
+            _type_of(frame[name], name, types, categorical, ordered, words, (missing or {}), dates_or_none)
     _stand_ins(frame, types, missing or {})
     return types
 
@@ -154,13 +171,21 @@ def _type_of(
                 f"--data.categorical [{name}]"
             )
         return
-    if found := in_text.formats(value for value in present if not missing_word(value)):
-        if len(found) > 1:
+    filled = [value for value in present if not missing_word(value)]
+    if found := in_text.formats(filled):
+        if late := in_text.later_than_today(filled, found[0]):
+            types.problems.append(
+                f"column {name!r}: the year of {late!r} may be 20 or 19 and these digits; write years with four digits"
+            )
+        elif len(found) > 1:
             types.problems.append(
                 f"column {name!r}: dates such as {present[0]} may have the day or the month first; give the format: "
                 f'--data.dates \'{{{name}: "{found[0]}"}}\' or "{found[1]}"'
             )
         types.dates[name] = found[0]
+        return
+    if problem := _almost(filled, counts, name):
+        types.problems.append(problem)
         return
     if len(counts) > max(FEW, int(counts.sum()) // 2):
         types.problems.append(
@@ -172,13 +197,57 @@ def _type_of(
     _doubt_levels(counts, name, types, missing)
 
 
+def _almost(present: list[str], counts: pd.Series, name: str) -> str:
+    """Problem of a column of text of which most values are dates, clock times, or numbers with a unit; else empty."""
+    total = counts[present].sum()
+    kept = f"or state that it holds categories: --data.categorical [{name}]"
+    if counts[[value for value in present if in_text.LIKELY.fullmatch(value)]].sum() > 0.5 * total:
+        odd = in_text.odd_ones(present)
+        quoted = ", ".join(f'"{value}"' for value in odd[:4])
+        return (
+            f"column {name!r}: {', '.join(map(repr, odd[:4]))}{', ...' if len(odd) > 4 else ''} are no dates of the "
+            f"format of the others; correct them, state that they are missing: "
+            f"--data.missing '{{{name}: [{quoted}]}}', {kept}"
+        )
+    if counts[[value for value in present if CLOCK.fullmatch(value)]].sum() > 0.5 * total:
+        return f"column {name!r} holds times of day such as {present[0]}; convert them to hours (8.25), {kept}"
+    with_unit = [value for value in present if UNIT.fullmatch(value)]
+    if counts[with_unit].sum() > 0.5 * total and len(present) > MANY:
+        return f"column {name!r} holds numbers with a unit such as {with_unit[0]!r}; remove the unit, {kept}"
+    return ""
+
+
+def _are_dates(column: pd.Series) -> bool:
+    """Whether a column of whole numbers holds dates such as 20240131."""
+    if column.dtype.kind != "i" or len(column) < 5 or column.min() < 19000101 or column.max() > 21001231:
+        return False
+    return bool(in_text.parse(pd.Series(column.unique()).map(str), "%Y%m%d").notna().all())
+
+
+def alike(levels: pd.Index) -> pd.Series:
+    """Spelling of levels in which case, blanks, signs between words and invisible characters do not matter."""
+    plain = [
+        "".join(sign for sign in unicodedata.normalize("NFKC", level) if unicodedata.category(sign) != "Cf").lower()
+        for level in levels
+    ]
+    return pd.Series(plain, levels, dtype=object).str.replace(r"[\s_-]+", " ", regex=True)
+
+
 def _doubt_levels(counts: pd.Series, name: str, types: Types, missing: Mapping[str, Collection[Any]]) -> None:
     """Doubts on levels that are alike or may mean a missing value."""
-    plain = pd.Series(counts.index.str.lower().str.replace(r"[\s_-]+", " ", regex=True), counts.index)
+    plain = alike(counts.index)
     for value in plain[plain.duplicated()].unique():
-        alike = " and ".join(f"{level!r} ({counts[level]})" for level in plain.index[plain == value])
+        same = " and ".join(f"{level!r} ({counts[level]})" for level in plain.index[plain == value])
         types.doubts.append(
-            f"column {name!r}: the levels {alike} differ in case or blanks only; correct them if they are one"
+            f"column {name!r}: the levels {same} differ in case or blanks only; correct them if they are one"
+        )
+    if summary := [level for level in counts.index if level.lower() in SUMMARIES and counts[level] == 1]:
+        types.doubts.append(
+            f"column {name!r}: the row with {summary[0]!r} looks like a summary of the others; remove it"
+        )
+    if with_unit := [level for level in counts.index if UNIT.fullmatch(level)][:1]:
+        types.doubts.append(
+            f"column {name!r}: {with_unit[0]!r} is taken as a level; if it is a number, remove the unit"
         )
     unsure = [level for level in counts.index if level.lower() in MISSING and name not in missing]
     if unsure:
@@ -193,14 +262,19 @@ def _doubt_levels(counts: pd.Series, name: str, types: Types, missing: Mapping[s
 def counters(frame: pd.DataFrame, numeric: Collection[str]) -> set[str]:
     """Columns that number the rows, in order or shuffled; also row names that pandas wrote (``Unnamed: 0``)."""
     rows, found = len(frame), set()
-    for name, kind in frame.dtypes.items():
+    for name in frame.columns:
         if str(name).startswith("Unnamed: ") and name in numeric:
             found.add(str(name))
-        elif kind.kind == "i" and rows > 5:
-            values = frame[name].to_numpy()
-            low, high = values.min(), values.max()
-            if high - low == rows - 1 and low in (0, 1) and len(np.unique(values)) == rows:
-                found.add(str(name))
+    at = [number for number, kind in enumerate(frame.dtypes) if kind.kind in "if"]
+    if rows <= 5 or not at:
+        return found
+    values = frame.iloc[:, at].to_numpy(dtype=np.float64)
+    low, high = values.min(0), values.max(0)  # NaN where a value is missing
+    for number in np.flatnonzero((high - low == rows - 1) & np.isin(low % 100, (0, 1))):
+        whole = np.unique(values[:, number])
+        name = str(frame.columns[at[number]])
+        if len(whole) == rows and (whole % 1 == 0).all() and "year" not in name.lower():
+            found.add(name)
     return found
 
 
@@ -211,20 +285,25 @@ def _only_missing(column: pd.Series) -> bool:
     )
 
 
-def _is_identifier(column: pd.Series, name: str) -> bool:
-    """Whether a column of numbers has a different whole number in each of 10 or more rows, and the name of an id."""
-    if len(column) < 10 or not IDENTIFIER.fullmatch(name):
-        return False
-    return bool(column.is_unique and column.notna().all() and (column % 1 == 0).all())
+def _identifies(column: pd.Series, numeric: bool) -> str:
+    """Why a column with the name of an identifier is no feature; empty if its values are none of an identifier."""
+    present = column.dropna()
+    if len(present) < MANY or (numeric and (present % 1 != 0).any()):
+        return ""
+    different = present.nunique()
+    if different == len(column):
+        return NAMES_SAMPLES if numeric else ""  # text that is different in each row is a problem
+    return RELATED if different >= MANY and different > len(present) / 50 else ""
 
 
 def names_samples(column: pd.Series, name: str) -> bool:
     """Whether a first column of text names the samples: all different, and called an id or more than `FEW` rows."""
     if pd.api.types.is_numeric_dtype(column) or not column.is_unique or column.isna().any():
         return False
-    if in_text.formats(column.head(20)):
-        return False
-    return IDENTIFIER.fullmatch(name) is not None or len(column) > FEW
+    if IDENTIFIER.fullmatch(name):
+        return True
+    text = column.map(str)
+    return len(column) > FEW and not in_text.formats(text.head(20)) and bool(text.str.fullmatch(NAME).mean() > 0.9)
 
 
 def _stand_ins(frame: pd.DataFrame, types: Types, missing: Mapping[str, Collection[Any]]) -> None:
@@ -253,6 +332,8 @@ def check_ids(ids: pd.Series, source: str) -> None:
         raise InputError(f"{source}: row {ids.index[missing][0]} has no id in column {ids.name!r}; fill it in")
     if (doubled := ids.duplicated()).any():
         raise InputError(f"{source}: id '{ids[doubled].iloc[0]}' occurs more than once in column {ids.name!r}")
+    if (last := str(ids.iloc[-1])).lower() in SUMMARIES:
+        log.warning("%s: the last row, %s, looks like a summary of the others; remove it", source, last)
 
 
 def leaks(frame: pd.DataFrame, target: pd.Series, types: Types) -> list[str]:

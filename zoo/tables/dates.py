@@ -25,11 +25,26 @@ FORMATS = (
     "%d %B %Y",
     "%b %d, %Y",
     "%B %d, %Y",
+    "%Y-%m",
+    "%b %Y",
+    "%B %Y",
 )
-TIMES = ("%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%H:%M:%SZ", "%H:%M:%S%z", "%I:%M %p", "%I:%M:%S %p")
+TIMES = (
+    "%H:%M",
+    "%H:%M:%S",
+    "%H:%M:%S.%f",
+    "%H:%M:%SZ",
+    "%H:%M:%S.%fZ",
+    "%H:%M:%S%z",
+    "%H:%M:%S.%f%z",
+    "%I:%M %p",
+    "%I:%M:%S %p",
+)
 CLOCKS = ("", *(f" {time}" for time in TIMES), *(f"T{time}" for time in TIMES))
 LIKELY = re.compile(
-    r"(\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|\d{1,2}[ -][A-Za-z]{3,9}[ -]\d{2,4}|[A-Za-z]{3,9} \d{1,2}, \d{4})\b.*"
+    r"(\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|\d{1,2}\.?[ -][^\W\d]{3,9}[ -]\d{2,4}|[^\W\d]{3,9} \d{1,2}, \d{4}"
+    r"|(19|20)\d\d-\d\d|(jan|feb|m[aä]r|apr|ma[yi]|jun|jul|aug|sep|o[ck]t|nov|de[cz])[^\W\d]* (19|20)\d\d)\b.*",
+    re.IGNORECASE,
 )
 DAY = 86_400.0  # seconds
 PADDING = re.compile(r"^0(?=\d)|(?<=[-/. ])0(?=\d[-/., ])")
@@ -56,6 +71,24 @@ def formats(texts: Iterable[str]) -> list[str]:
             if not any(parsed.equals(known) for known in fitting.values()):
                 fitting[kind] = parsed
     return list(fitting)
+
+
+def odd_ones(texts: list[str]) -> list[str]:
+    """Texts that do not fit the format that fits most of them; at least one."""
+    different = pd.Series(texts, dtype=object)
+    fits = [parse(different, day + clock).notna() for day in FORMATS for clock in ("", " %H:%M", " %H:%M:%S")]
+    best = max(fits, key=lambda fit: int(fit.sum()))
+    found: list[str] = different[~best].tolist()
+    return found or texts[:1]
+
+
+def later_than_today(texts: Iterable[str], kind: str) -> str:
+    """The first date of a format with two digits for the year that lies in the future, or an empty text."""
+    if "%y" not in kind:
+        return ""
+    different = pd.Series(list(texts), dtype=object)
+    later = different[parse(different, kind) > pd.Timestamp.now()]
+    return str(later.iloc[0]) if len(later) else ""
 
 
 def parse(texts: pd.Series, kind: str) -> pd.Series:

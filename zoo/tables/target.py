@@ -8,6 +8,7 @@ import pandas as pd
 
 from ..errors import InputError, check_choice, need_scikit_survival
 from ..spec import Target
+from .numbers import is_number, missing_word
 from .values import as_text, natural_order, numbers
 
 log = logging.getLogger("zoo")
@@ -15,22 +16,32 @@ MOST_CLASSES = 10  # different integers up to which they are classes
 CLUSTERS = 50  # different integers that may name clusters
 Describe = Callable[[pd.DataFrame, str, str | None, str, str | None], Target]
 POSITIVE = """
-    case cases disease diseased yes y ja oui pos positive true t event events bound binding mutant mutated mut treated
-    treatment drug dead deceased died death relapse relapsed recurrence recurred progression progressed tumor tumour
-    cancer malignant carcinoma affected patient patients sick ill infected infection abnormal responder responders
-    response present detected active knockout ko stimulated exposed perturbed hit positives enhancer promoter
+    case cases disease diseased yes y ja oui pos positive true t event events bound binding mutant mutated mut
+    treated treatment drug dead deceased died death relapse relapsed recurrence recurred progression progressed
+    tumor tumour cancer malignant carcinoma affected patient patients sick ill infected infection abnormal responder
+    responders response present detected high metastatic metastasis resistant progressive failure after post fall
+    malade active knockout ko stimulated exposed perturbed hit positives enhancer promoter
 """
 NEGATIVE = """
     control controls ctrl ctl healthy gesund normal no n nein neg negative 0 false f free unbound wt wildtype wild
     vehicle untreated placebo dmso mock alive living censored benign none unaffected uninfected absent undetected
-    inactive background reference unstimulated unexposed unperturbed baseline not non without negatives nonresponder
-    unmutated
+    inactive low primary sensitive survivor survived stable success before pre kontrolle sain background reference
+    unstimulated unexposed unperturbed baseline not non without negatives nonresponder unmutated
 """
 POSITIVE_WORDS, NEGATIVE_WORDS = frozenset(POSITIVE.split()), frozenset(NEGATIVE.split())
 # Words of an event indicator that mean no event, and an event.
 CENSORED = {"0", "no", "n", "false", "f", "alive", "living", "censored", "none", "diseasefree", "progressionfree"}
-HAPPENED = {"1", "yes", "y", "true", "t", "dead", "deceased", "died", "death", "event", "recurred", "relapsed",
-            "recurredprogressed", "progressed", "progression", "relapse", "recurrence"}  # fmt: skip
+HAPPENED = {
+    "1", "yes", "y", "true", "t", "dead", "deceased", "died", "death",
+    "event", "recurred", "relapsed", "uncensored",
+    "recurredprogressed", "progressed", "progression", "relapse", "recurrence",
+}  # fmt: skip
+
+
+NO_EVENT = re.compile(r"censor|zensiert|(^|[ _.-])(alive|living|lebt|survived|survivor)($|[ _.-])")
+ANSWERS = {"0", "1", "yes", "no", "y", "n", "true", "false", "t", "f"}
+TIME = re.compile(r"(^|[ _.-])(os|pfs|dfs|rfs|efs|survival|follow[ _-]?up|futime|time[ _-]to)", re.IGNORECASE)
+EVENT = re.compile(r"(^|[ _.-])(event|status|dead|death|died|deceased|vital|censored)($|[ _.-])", re.IGNORECASE)
 
 
 def class_names(labels: pd.Series) -> pd.Series:
@@ -105,8 +116,7 @@ def _kind_of_many(column: pd.Series, name: str, count: int) -> str:
                 count,
             )
         return "multiclass"
-    dense = integers and count <= CLUSTERS and present.max() - present.min() < 1.5 * count and len(present) >= 4 * count
-    if dense and present.min() in (0, 1):
+    if integers and count <= CLUSTERS and len(present) >= 4 * count:
         log.warning(
             "target %r: %d different whole numbers (%d to %d) are taken as a quantity; if they name classes, "
             "give --data.target_kind multiclass",
@@ -126,8 +136,10 @@ def _leaning(label: str, other: str) -> int:
     """1 if a class is positive by the usual words of the field, -1 if it is the control, 0 if the words do not tell."""
     words, others = _words(label), _words(other)
     text, against = "".join(words), "".join(others)
+    if text == against and label[-1:] + other[-1:] in ("+-", "-+"):  # ER+ and ER-
+        return 1 if label.endswith("+") else -1
     if text in {f"{prefix}{against}" for prefix in ("non", "no", "not", "un", "in")}:
-        return -1
+        return 1 if against in NEGATIVE_WORDS else -1
     if any(word in NEGATIVE_WORDS for word in words) or text in NEGATIVE_WORDS:
         return -1
     return int(any(word in POSITIVE_WORDS for word in words) or text in POSITIVE_WORDS)
@@ -149,6 +161,14 @@ def _classes(frame: pd.DataFrame, name: str, positive: str | None, unit: str, ev
     present = frame[name].dropna()
     text = as_text(present)
     classes = [str(value) for value in sorted(text.unique(), key=natural_order)]
+    numeric = [value for value in classes if is_number(value)]
+    if len(classes) > MOST_CLASSES and len(numeric) >= 0.5 * len(classes) and len(numeric) < len(classes):
+        odd = [value for value in classes if value not in set(numeric)]
+        quoted = ", ".join(f'"{value}"' for value in odd[:4])
+        raise InputError(
+            f"target {name!r}: most values are numbers, but not {', '.join(map(repr, odd[:4]))}; correct them, or "
+            f"state that they are missing: --data.missing '{{{name}: [{quoted}]}}'"
+        )
     if len(classes) > max(MOST_CLASSES, len(present) // 2):
         raise InputError(
             f"target {name!r} has {len(classes)} classes for {len(present)} samples; is it a name or an id?"
@@ -176,6 +196,14 @@ def _classes(frame: pd.DataFrame, name: str, positive: str | None, unit: str, ev
                 counts[classes[0]],
                 classes[0],
             )
+    if unsure := [value for value in classes if missing_word(value)]:
+        log.warning(
+            "target %r: %s is a class; if it means a missing value: --data.missing '{%s: [\"%s\"]}'",
+            name,
+            repr(unsure[0]),
+            name,
+            unsure[0],
+        )
     similar = pd.Series(classes).str.lower().str.replace(r"\s+", " ", regex=True)
     if similar.duplicated().any():
         twice = [c for c, low in zip(classes, similar, strict=True) if low == similar[similar.duplicated()].iloc[0]]
@@ -197,6 +225,13 @@ def _binary(frame: pd.DataFrame, name: str, positive: str | None, unit: str, eve
 
 def _regression(frame: pd.DataFrame, name: str, positive: str | None, unit: str, event: str | None) -> Target:
     numbers(frame[[name]], "the table")
+    if TIME.search(name) and (events := [str(n) for n in frame if n != name and EVENT.search(str(n))]):
+        log.warning(
+            "target %r may be a survival time; if %r states whether the event occurred: --data.event %s",
+            name,
+            events[0],
+            events[0],
+        )
     return Target(kind="regression", name=name, classes=[], unit=unit)
 
 
@@ -226,12 +261,14 @@ def _survival(frame: pd.DataFrame, name: str, positive: str | None, unit: str, e
         raise InputError(
             f"event {event!r} has the values {' and '.join(levels)}; give that of the event as --data.positive"
         )
-    inverse = "censor" in event.lower() and set(levels) <= {"0", "1", "True", "False", "TRUE", "FALSE", "yes", "no"}
+    if event.lower() == "cens" and set(levels) <= {"0", "1"}:
+        raise InputError(f"event {event!r} may mark events or censoring; give the value of an event as --data.positive")
+    inverse = bool(NO_EVENT.search(event.lower())) and {level.lower() for level in levels} <= ANSWERS
     no = next((level for level in levels if meaning[level] is inverse), "")
     yes = next((level for level in levels if meaning[level] is not inverse), "")
     if inverse:
         log.warning(
-            "event %r: its name says that it marks censored samples, so %s (%d samples) is taken as the event; "
+            "event %r: its name says that it marks samples without an event, so %s (%d samples) is taken as the event; "
             "--data.positive %s reverses this",
             event,
             yes,
