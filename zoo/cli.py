@@ -6,7 +6,7 @@ import os
 import sys
 from typing import Any
 
-from . import __version__
+from . import __version__, budget
 from .errors import InputError, suggest
 
 DESCRIPTION = """\
@@ -63,6 +63,13 @@ def main(args: list[str] | None = None) -> None:
         raise SystemExit(130) from None
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # as after 'zoo list | head'
+    except (MemoryError, RuntimeError, ValueError) as error:
+        if not budget.is_shortage(error):
+            raise
+        what = " ".join(str(error).split())[:200] or "memory could not be had"
+        raise SystemExit(
+            _fail(f"out of memory: {what}; lower --data.batch_size, or the size of model or data")
+        ) from None
     except OSError as error:
         if error.errno is None:
             raise

@@ -1,23 +1,39 @@
 """Paths of packaged and user files by name, run folders, and atomic writing."""
 
+import gzip
 import hashlib
+import io
 import os
 import re
 import shutil
+import stat
 import tempfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import yaml
 
+from . import budget
 from .errors import InputError, suggest
 
 HERE = Path(__file__).parent
 # Suffixes of images and volumes.
 PICTURES, TIFF, NIFTI = (".png", ".jpg", ".jpeg", ".bmp"), (".tif", ".tiff"), (".nii", ".nii.gz")
 BEST, LAST, LAYERS = "checkpoints/best.ckpt", "checkpoints/last.ckpt", "layers.txt"
+GZIP, BYTE_ORDER_MARK = b"\x1f\x8b", b"\xef\xbb\xbf"
+# A gzip file that grows beyond both is refused. Text of biology shrinks to a tenth or a fiftieth, long runs of one
+# letter to a thousandth.
+MOST_UNPACKED, MOST_RATIO = 1 << 30, 300
+KINDS_OF_FILES = (
+    (stat.S_ISDIR, "folder"),
+    (stat.S_ISFIFO, "pipe"),
+    (stat.S_ISSOCK, "socket"),
+    (stat.S_ISCHR, "device"),
+    (stat.S_ISBLK, "device"),
+)
 
 
 class Loader(yaml.SafeLoader):
@@ -138,6 +154,109 @@ def card(name: str) -> dict[str, Any]:
     if not path.is_file():
         raise InputError(f"no data set {name!r}; {suggest(name, datasets())}")
     return {**read_yaml(path), "folder": path.parent}
+
+
+def regular(path: Path) -> Path:
+    """The path, if it is a regular file; one that does not exist is left to the caller, who knows what is near.
+
+    Raises:
+        InputError: It is a folder, a pipe or a device, of which reading could wait or never end, or a loop of links.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return path
+    except (OSError, ValueError) as error:  # a loop of links, a name that is too long, a zero byte
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{str(path)!r} cannot be read: {reason}") from None
+    if not stat.S_ISREG(mode):
+        kind = next((name for is_kind, name in KINDS_OF_FILES if is_kind(mode)), "special file")
+        raise InputError(f"{path}: not a regular file, but a {kind}; give the path of a file")
+    return path
+
+
+def opened(path: Path, held: bool = True) -> BinaryIO:
+    """A file opened for reading of bytes; gzip (of one or several members, as bgzip writes) is told by content.
+
+    Args:
+        path: The file.
+        held: The content will be held in memory; False for a reader that keeps a part of it only.
+
+    Raises:
+        InputError: Not a regular file, or larger than the memory. While reading: the gzip file is damaged, or grows
+            beyond the memory or beyond 300 times its size.
+    """
+    file = regular(path).open("rb")
+    zipped, size = file.read(len(GZIP)) == GZIP, os.fstat(file.fileno()).st_size
+    file.seek(0)
+    if zipped:
+        return io.BufferedReader(_Unpacked(path, file, size, held), 1 << 17)
+    if held:
+        try:
+            budget.check(size, str(path), "give a smaller file")
+        except InputError:
+            file.close()
+            raise
+    return file
+
+
+class _Unpacked(io.RawIOBase):
+    """The content of a gzip file, with a limit on its size."""
+
+    def __init__(self, path: Path, file: BinaryIO, size: int, held: bool) -> None:
+        self.path, self.file, self.size, self.held = path, file, size, held
+        self.content = gzip.GzipFile(fileobj=file)
+        self.checked = MOST_UNPACKED
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self.content.tell()
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        target = offset + (self.tell() if whence == io.SEEK_CUR else 0)
+        block = memoryview(bytearray(1 << 20))
+        while whence == io.SEEK_END or self.tell() < target:  # what is skipped counts as well
+            if not self.readinto(block if whence == io.SEEK_END else block[: target - self.tell()]):
+                break
+        if whence == io.SEEK_END:
+            target += self.tell()
+        with self._errors():
+            return self.content.seek(max(0, min(target, self.tell())))
+
+    def readinto(self, buffer: Any) -> int:
+        with self._errors():
+            count = self.content.readinto(buffer)
+        if (total := self.content.tell()) > self.checked:
+            self.checked = total + (1 << 26)
+            if total > MOST_RATIO * self.size:
+                raise InputError(
+                    f"{self.path}: {self.size:,} bytes of gzip grow to more than {budget.in_gb(total)}, over "
+                    f"{MOST_RATIO} times as much; if that is meant, decompress it first: gunzip -k {self.path.name}"
+                )
+            if self.held:
+                budget.check(total, f"{self.path}, decompressed,", "give a smaller file")
+        return count
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            reason = " ".join(str(error).split())
+            raise InputError(
+                f"{self.path}: cannot be read: gzip that is damaged or cut off ({reason}); copy it anew"
+            ) from None
+
+    def close(self) -> None:
+        if not self.closed:
+            self.content.close()
+            self.file.close()
+        super().close()
 
 
 @contextmanager

@@ -1,8 +1,10 @@
 """LightningCLI with short class names, recipes by name and one-line error messages."""
 
 import logging
+import math
 import re
 from argparse import SUPPRESS
+from collections.abc import Iterator
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, NoReturn
@@ -14,7 +16,7 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback, EarlyStopping
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
-from . import files
+from . import budget, files
 from .data import Data
 from .data.intake import expand
 from .errors import InputError, suggest
@@ -199,6 +201,24 @@ def check_class_paths(value: Any, path: Path) -> None:
             check_class_paths(item, path)
 
 
+def _option_of_size(init_args: dict[str, Any], spec: Spec) -> str:
+    """Advice for a model that is too large: its option with the largest number, or the size of the samples."""
+    largest = {name: max(_integers(value), default=0) for name, value in init_args.items()}
+    name = max(largest, key=lambda name: largest[name], default="")
+    shapes = [" x ".join(map(str, modality["shape"])) for modality in spec["modalities"].values()]
+    inputs = sum(math.prod(modality["shape"]) for modality in spec["modalities"].values())
+    option = f"lower --model.{name}" if name else "choose another model"
+    return option if largest.get(name, 0) > inputs else f"{option}, or the size of the samples ({', '.join(shapes)})"
+
+
+def _integers(value: Any) -> Iterator[int]:
+    if isinstance(value, int) and not isinstance(value, bool):
+        yield value
+    elif isinstance(value, list | tuple | dict):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _integers(item)
+
+
 class CLI(LightningCLI):
     """Parsed configuration; the commands create models, data and trainers from it.
 
@@ -340,6 +360,10 @@ class CLI(LightningCLI):
         return self._make_model(Spec(modalities={kind: modality}, target=target, id=""))
 
     def _make_model(self, spec: Spec) -> Model:
+        chosen = self.config.model
+        name = chosen.class_path.rpartition(".")[2]
+        option = _option_of_size(chosen.init_args.as_dict(), spec)
+        budget.check_parameters(lambda: self._make("model", {"spec": spec}), name, option)
         model = self._make("model", {"spec": spec})
         assert isinstance(model, Model)
         return model

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import os
 import sys
 import tempfile
@@ -11,11 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer, seed_everything
 from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 
-from . import files, weights
+from . import budget, files, weights
 from .data import Data
 from .errors import InputError
 from .models import Model
@@ -106,8 +108,19 @@ def train(args: list[str], show: bool = True) -> Run:
     return Run(folder, model, data, evaluation)
 
 
+def _check_batch(trainer: Trainer, model: Model, data: Data) -> None:
+    """Refuse a batch of which the outputs of all layers, and their gradients, exceed the memory of the processor."""
+    if trainer.strategy.root_device.type != "cpu":
+        return
+    with torch.random.fork_rng(devices=[]):
+        values = sum(math.prod(layer["shape"]) for layer in layer_table(model))
+    rows = min(data.batch_size, len(data.training))
+    budget.check(2 * 4 * rows * values, f"a batch of {rows:,} samples", "lower --data.batch_size")
+
+
 def _run_trainer(trainer: Trainer, model: Model, data: Data, ckpt_path: str | None, folder: Path) -> None:
     """Fit; Ctrl-C and an incompatible checkpoint end with a one-line message."""
+    _check_batch(trainer, model, data)
     try:
         trainer.fit(model, datamodule=data, ckpt_path=ckpt_path, weights_only=True)
     except (KeyboardInterrupt, SystemExit):

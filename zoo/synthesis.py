@@ -1,13 +1,14 @@
 """Synthetic samples of a trained model: written to a file, and compared with real samples in a report."""
 
 import logging
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from . import files
+from . import budget, files
 from .data import Data
 from .data.frame import KINDS
 from .errors import InputError, check_range
@@ -20,6 +21,7 @@ from .tables.writing import SUFFIXES, write_table
 from .tables.writing import check_suffix as check_output
 
 log = logging.getLogger("zoo")
+CELL = 16  # bytes of a value as it was generated, and as a number or a reference to text in the table
 
 
 def check_request(model: Model, n: int, output: Path, report: Path | None) -> Generative:
@@ -39,7 +41,17 @@ def check_request(model: Model, n: int, output: Path, report: Path | None) -> Ge
         raise InputError(f"--report is for tables; use zoo test for generated {kind} samples")
     if report is not None:
         check_suffix(report)
+    budget.check(n * bytes_of_a_sample(model), f"{n:,} samples", "lower --n, and call again with another --seed")
     return model
+
+
+def bytes_of_a_sample(model: Generative) -> int:
+    """Estimated memory that one generated sample takes until it is written.
+
+    Noise, the output of the network in parts and as a whole, raw values, and cells of a table.
+    """
+    values = sum(math.prod(modality["shape"]) for modality in model.spec["modalities"].values())
+    return 4 * (model.noise + 3 * model.encode.out_features) + CELL * (values + 1)
 
 
 def conditions_of(words: Sequence[str], model: Generative) -> dict[str, str]:

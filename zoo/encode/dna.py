@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from .. import budget
 from ..errors import InputError
 from ..spec import Modality
 from .kinds import CARDS, MISSING, READERS, WRITERS, InputLines, Missing
@@ -165,6 +166,11 @@ def sequence_to_tensor(frame: pd.DataFrame, modality: Modality, source: str = "t
     check_sequences(column, source)
     (length,) = modality["shape"]
     resize = length if modality.get("resize") else None
+    budget.check(
+        3 * len(frame) * length,  # text, padded text, and codes
+        f"{source}: {len(frame)} sequences of {length:,} bases",
+        "lower --data.length, or give a part of the samples",
+    )
     codes = dna_codes(list(column.map(str)), resize, _Names(frame.index), source)
     if len(codes) and codes.shape[1] != length:
         raise InputError(

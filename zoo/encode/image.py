@@ -1,5 +1,6 @@
 """Images: standardisation of channels, and reading of images from tables."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from .. import budget
 from ..errors import InputError, suggest
 from ..spec import Modality
 from .base import Encoder
@@ -101,6 +103,12 @@ def image_to_tensor(frame: pd.DataFrame, modality: Modality, source: str = "the 
     (column,), shape = modality["features"], tuple(modality["shape"])
     if column not in frame:
         raise InputError(f"{source}: no column {column!r} with the images; {suggest(column, map(str, frame.columns))}")
+    width = 4 if any(getattr(cell, "dtype", np.uint8) != np.uint8 for cell in frame[column].head(1)) else 1
+    budget.check(
+        (2 * width * len(frame) + 8) * math.prod(shape),  # each, then all in one tensor; one while it is scaled
+        f"{source}: {len(frame)} images of {in_words(shape)}",
+        "lower --data.size, or give a part of the samples",
+    )
     images = [
         _image(cell, shape, modality.get("resize", False), f"{source}: sample {name}")
         for name, cell in zip(frame.index, frame[column], strict=True)

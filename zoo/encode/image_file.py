@@ -1,14 +1,15 @@
 """Reading of files with one image or volume, as arrays with the channels first."""
 
+import math
 import warnings
-import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from struct import error as StructError
 from typing import Any
 
 import numpy as np
 
+from .. import budget, files
 from ..errors import InputError
 from ..files import NIFTI, PICTURES, TIFF
 
@@ -25,6 +26,7 @@ TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {  # by its value; height
     7: lambda image: image[..., ::-1, ::-1].swapaxes(-1, -2),
     8: lambda image: np.rot90(image, 1, (-2, -1)),
 }
+MOST_PACKED = 1100  # bytes that a byte of gzip can stand for (1032), and some for its header
 RAS = np.array([[0, 1], [1, 1], [2, 1]])  # orientation of nibabel: towards the right, the front and the head
 
 
@@ -53,16 +55,16 @@ def read_image(path: Path, codes: bool = False, notes: Notes | None = None) -> n
     name, done = path.name.lower(), list[str]()
     if not name.endswith(SUFFIXES):
         raise InputError(f"{path}: unknown kind of image; use {', '.join(SUFFIXES)}")
-    if not path.is_file():
+    if not files.regular(path).is_file():
         raise UnreadableImageError(f"no image file {str(path)!r}")
     try:
         if name.endswith(PICTURES):
             array = _picture(path, codes, done)
         else:
             array = _tiff(path, codes, done) if name.endswith(TIFF) else _nifti(path)
-    except InputError:
+    except (InputError, MemoryError):
         raise
-    except (OSError, EOFError, ValueError, TypeError, LookupError, SyntaxError, StructError, zlib.error) as error:
+    except Exception as error:  # Pillow, tifffile and nibabel raise anything for a damaged file
         reason = " ".join(str(error).replace(str(path), "").split())[:120] or type(error).__name__
         raise UnreadableImageError(
             f"{path}: truncated, or not an image ({reason}); replace it, or leave it out"
@@ -82,11 +84,23 @@ def palette_of(path: Path) -> np.ndarray | None:
         return np.array(file.getpalette("RGB")).reshape(-1, 3) if file.mode == "P" else None
 
 
+def _check_size(path: Path, shape: Sequence[int], itemsize: int, stored: bool = False) -> None:
+    """Refuse an image that is larger than the memory, or, if its values are stored one by one, than its file."""
+    size = math.prod(map(int, shape)) * itemsize
+    if stored and size > path.stat().st_size:
+        raise UnreadableImageError(
+            f"{path}: truncated, or not an image (shape {tuple(map(int, shape))} needs {size:,} bytes, the file has "
+            f"{path.stat().st_size:,}); replace it, or leave it out"
+        )
+    budget.check(2 * size, f"{path}: an image of shape {tuple(map(int, shape))}", "scale it down or cut it first")
+
+
 def _picture(path: Path, codes: bool, done: list[str]) -> np.ndarray:
     from PIL import Image
 
     try:
         with Image.open(path) as file:
+            _check_size(path, (file.height, file.width), 4)
             if (raw := file.tile[0].args if file.tile else "") in ("RGB;16B", "RGBA;16B", "LA;16B"):
                 array, image = _sixteen_bits(path, raw), file
             else:
@@ -174,6 +188,7 @@ def _tiff(path: Path, codes: bool, done: list[str]) -> np.ndarray:
 
     with tifffile.TiffFile(path) as file:
         series, page = file.series[0], file.series[0].keyframe
+        _check_size(path, series.shape, series.dtype.itemsize, stored=page.compression == 1)
         array, axes = series.asarray(), series.axes
         if len(file.series) > 1:
             done.append(f"only the first of {len(file.series)} series was read")
@@ -218,7 +233,8 @@ def _oriented(path: Path) -> tuple[np.ndarray, Any]:
         raise InputError(f"{path}: reading NIfTI needs nibabel: pip install 'biozoo[images]'") from None
 
     try:
-        image = nibabel.load(path)
+        image: Any = nibabel.load(path)
+        _check_nifti(path, image)
         values = np.asanyarray(nibabel.as_closest_canonical(image).dataobj)  # type: ignore[no-untyped-call]
     except nibabel.filebasedimages.ImageFileError as error:
         raise UnreadableImageError(
@@ -231,6 +247,21 @@ def _oriented(path: Path) -> tuple[np.ndarray, Any]:
     if values.ndim not in (3, 4):
         raise UnreadableImageError(f"{path}: a NIfTI file of shape {values.shape} is not one volume")
     return values if values.ndim == 4 else values[..., None], image
+
+
+def _check_nifti(path: Path, image: Any) -> None:
+    """Compare the size that a header states with that of the file, and with the memory."""
+    shape, kind = image.shape, image.header.get_data_dtype()
+    if min(shape, default=0) < 1:
+        raise UnreadableImageError(f"{path}: a NIfTI file of shape {shape} has no voxels")
+    packed = path.name.lower().endswith(".gz")
+    needed, size = math.prod(map(int, shape)) * kind.itemsize, path.stat().st_size
+    if needed > size * (MOST_PACKED if packed else 1):
+        raise UnreadableImageError(
+            f"{path}: truncated, or not an image (shape {shape} needs {needed:,} bytes, the file has {size:,}"
+            f"{' of gzip' if packed else ''}); replace it, or leave it out"
+        )
+    _check_size(path, shape, max(8, kind.itemsize))  # scaled values are of double precision
 
 
 def lies_on(mask: Path, image: Path) -> bool:

@@ -9,6 +9,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from .. import budget
 from ..errors import InputError, check_choice, suggest
 from ..spec import Modality
 from ..tables.times import rate_text
@@ -116,6 +117,11 @@ def series_to_tensor(frame: pd.DataFrame, modality: Modality, source: str = "the
     if column not in frame:
         raise InputError(f"{source}: no column {column!r} with the series; {suggest(column, map(str, frame.columns))}")
     _check_facts(frame, modality, source)
+    budget.check(
+        4 * len(frame) * channels * length,
+        f"{source}: {len(frame)} series of {length:,} time points",
+        "lower --data.length, or give a part of the samples",
+    )
     result = np.full((len(frame), channels, length), np.nan, dtype=np.float32)
     for number, (name, cell) in enumerate(zip(frame.index, frame[column], strict=True)):
         series = _series(cell, f"{source}: sample {name}")

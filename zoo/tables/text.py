@@ -2,7 +2,6 @@
 
 import codecs
 import csv
-import gzip
 import io
 import re
 import zlib
@@ -10,13 +9,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
 from ..errors import InputError
+from ..files import opened
 from .numbers import is_number, missing_word, plain
 
 SAMPLE = 1 << 20  # bytes from which the shape is detected
@@ -45,14 +44,6 @@ class Shape:
     above: int
     names: list[str]
     notes: list[str]
-
-
-def opened(path: Path) -> IO[bytes]:
-    """A file opened for reading; gzip (also in blocks, bgzip) is recognised by its content."""
-    file = path.open("rb")
-    magic = file.read(2)
-    file.seek(0)
-    return gzip.GzipFile(fileobj=file) if magic == b"\x1f\x8b" else file  # type: ignore[return-value]
 
 
 def shape_of(path: Path) -> Shape:

@@ -14,12 +14,12 @@ from scipy import sparse
 from ... import files
 from ...encode.expression_rows import as_csr, gene_values, match_genes
 from ...errors import InputError, suggest
+from ...files import opened
 from ...tables import UNNAMED, genes, read_table
 from ...tables.columns import counters
 from ...tables.ids import difference
 from ...tables.numbers import is_number, missing_word
 from ...tables.reading import listing, normalised
-from ...tables.text import opened
 from ...tables.values import as_text
 from ..datasets import assay_of, read_dataset, simulated, verified
 

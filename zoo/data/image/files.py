@@ -4,12 +4,10 @@ import hashlib
 import logging
 import math
 import sys
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
-from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -26,6 +24,7 @@ from ...files import TIFF
 from ...spec import Modality
 from ...tables import UNNAMED, read_table
 from ...tables.target import class_names
+from ..arrays import arrays_of
 from ..datasets import FILES
 from .masks import check_place, read_mask
 
@@ -101,11 +100,7 @@ def read_arrays(path: Path) -> pd.DataFrame:
     Raises:
         InputError: The file is damaged, has no images, or an array of another length.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file}
-    except (ValueError, OSError, EOFError, BadZipFile, zlib.error) as error:
-        raise InputError(f"{path}: cannot be read as npz: {' '.join(str(error).split())[:200]}") from None
+    arrays = arrays_of(path)
     official = "train_images" in arrays
     parts = {}
     for name, part in PARTS.items() if official else [("", "")]:

@@ -1,6 +1,7 @@
 """Reading and encoding of masks, which give the class of each pixel."""
 
 import logging
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ... import budget
 from ...encode.image import nearest
 from ...encode.image_file import lies_on, palette_of, read_image
 from ...errors import InputError
@@ -306,8 +308,10 @@ def mask_codes(
     return encoded
 
 
-def stacked(codes: Iterable[np.ndarray], size: Sequence[int]) -> Tensor:
+def stacked(codes: Sequence[np.ndarray], size: Sequence[int]) -> Tensor:
     """Masks scaled to one size, uint8 ``(samples, *size)``."""
+    what = f"{len(codes)} masks of {_size(size)} pixels"
+    budget.check((2 * len(codes) + 8) * math.prod(size), what, "lower --data.size, or give a part of the samples")
     return torch.stack([nearest(torch.from_numpy(code), size) for code in codes])
 
 

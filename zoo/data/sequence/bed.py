@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ...errors import InputError
-from .compressed import BYTE_ORDER_MARK, opened
+from ...files import BYTE_ORDER_MARK, opened
 from .genome import Genome
 
 REQUIRED = ["chromosome", "start", "end"]

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ...errors import InputError
-from .compressed import BYTE_ORDER_MARK, opened
+from ...files import BYTE_ORDER_MARK, opened
 
 LAST_WORD = r"[|\s]([^|\s]+)\s*$"  # of a header, after a space or a |
 SUFFIXES = {".fa", ".fasta", ".fna", ".ffn", ".fas", ".fsa", ".frn", ".faa"}

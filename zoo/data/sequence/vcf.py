@@ -8,7 +8,7 @@ from typing import BinaryIO
 import pandas as pd
 
 from ...errors import InputError
-from .compressed import BYTE_ORDER_MARK, opened
+from ...files import BYTE_ORDER_MARK, opened
 
 HEADER = ["#CHROM", "POS", "ID", "REF", "ALT"]
 COLUMNS = ["chromosome", "position", "id", "reference", "alternative"]
@@ -48,7 +48,7 @@ def read_vcf(path: Path) -> pd.DataFrame:
             separated by tabs, a position is not an integer, or an allele has other characters than letters.
     """
     try:
-        with opened(path) as file:
+        with opened(path, held=False) as file:
             above = _skip_header(file, path)
             frame = pd.read_csv(
                 file,
@@ -93,7 +93,7 @@ def _few_columns(path: Path, line: int) -> str:
 
 def _refuse_short(path: Path) -> None:
     """Raise an `InputError` that names the first line with too few columns, of a file that pandas cannot read."""
-    with opened(path) as file:
+    with opened(path, held=False) as file:
         for number, line in enumerate(file, 1):
             if line.strip() and not line.startswith((b"#", BYTE_ORDER_MARK)) and line.count(b"\t") < len(COLUMNS) - 1:
                 raise InputError(_few_columns(path, number)) from None

@@ -1,21 +1,21 @@
 """Files with one series per record: ``.ts``, ARFF, NumPy, and those of an installed package."""
 
 import importlib.util
-import zlib
 from collections.abc import Iterator
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
 
 from ... import files
 from ...errors import InputError
+from ...files import opened
 from ...tables.reading import suffix_of
 from ...tables.target import class_names
-from ...tables.text import SAMPLE, encoding_of, opened
+from ...tables.text import SAMPLE, encoding_of
+from ..arrays import arrays_of
 from ..datasets import IS_TEST, SOURCES
 
 SERIES, LABEL = "series", "label"
@@ -48,7 +48,7 @@ def read_series(path: Path) -> pd.DataFrame | None:
             rows = list((_ts if suffix == ".ts" else _arff)(lines, path))
     except InputError:
         raise
-    except (ValueError, OSError, EOFError, BadZipFile, zlib.error) as error:
+    except (ValueError, OSError) as error:
         raise InputError(f"{path}: cannot be read as {suffix[1:]}: {' '.join(str(error).split())[:200]}") from None
     if not rows:
         raise InputError(f"{path}: there are no series after @data")
@@ -128,12 +128,8 @@ def _channels(parts: list[str], where: str) -> np.ndarray:
 
 def _arrays(path: Path) -> pd.DataFrame:
     """Arrays ``X`` and ``y``, or ``X_train``, ``y_train``, ``X_test`` and ``y_test``; other arrays become columns."""
-    with opened(path) as raw:
-        file = np.load(raw, allow_pickle=False)
-        if suffix_of(path) == ".npy":
-            arrays = {"x": file}
-        else:
-            arrays = {n.lower() if n[:2].lower() in ("x", "x_", "y", "y_") else n: file[n] for n in file}
+    found = arrays_of(path)
+    arrays = {n.lower() if n[:2].lower() in ("x", "x_", "y", "y_") else n: found[n] for n in found}
     parts = []
     suffixes = ["_train", "_test"] if "x_train" in arrays else [""]
     for suffix in suffixes:

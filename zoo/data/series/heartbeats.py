@@ -1,5 +1,6 @@
 """Filtering and resampling of signals, and segmentation of WFDB records into heartbeats."""
 
+import logging
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -7,11 +8,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ... import budget, files
 from ...errors import InputError, suggest
 from .files import LABEL, SERIES
 
+log = logging.getLogger("zoo")
+MOST_RATIO = 10_000  # of the sampling rates before and after resampling
 # Classes of beats of ANSI/AAMI EC57, and the annotation symbols of PhysioNet that belong to each.
 AAMI = {"N": "NLRej", "S": "AaJS", "V": "VE", "F": "F", "Q": "/fQ"}
+COMPRESSED = {"508", "516", "524"}  # formats of WFDB signals, by FLAC
 CLASS_OF = {symbol: name for name, symbols in AAMI.items() for symbol in symbols}
 
 
@@ -43,7 +48,8 @@ def filtered(
         sections = butter(2, band, "bandpass", fs=rate, output="sos")
         result = sosfiltfilt(sections, result, padlen=min(15, series.shape[1] - 1))
     if resample is not None and resample != rate:
-        ratio = Fraction(resample / rate).limit_denominator(10_000)
+        ratio = Fraction(resample / rate).limit_denominator(MOST_RATIO)
+        budget.check(16 * result.size * float(ratio), f"series resampled to {resample:g} Hz", "lower --data.resample")
         result = resample_poly(result, ratio.numerator, ratio.denominator, axis=1, padtype="line")
         nearest = np.rint(np.arange(result.shape[1]) / float(ratio)).astype(int).clip(max=series.shape[1] - 1)
         series, known = series[:, nearest], known[:, nearest]
@@ -58,6 +64,8 @@ def check_filter(rate: float | None, band: list[float] | None, resample: float |
             raise InputError(f"{name} must be more than 0 Hz, not {value:g}")
     if band is not None and (len(band) != 2 or not 0 < band[0] < band[1]):
         raise InputError(f"band must be a low and a high frequency in Hz, both above 0, not {band}")
+    if rate and resample and not 1 / MOST_RATIO <= resample / rate <= MOST_RATIO:
+        raise InputError(f"{source}: resample {resample:g} Hz is too far from the sampling rate of {rate:g} Hz")
     if band is None and resample is None:
         return
     if rate is None:
@@ -114,12 +122,14 @@ def read_beats(
                 )
         leads = record.p_signal.T[[record.sig_name.index(lead) for lead in channels]]
         signal = filtered(leads, record.fs, band, resample).astype(np.float32)
-        start, length = -round(before * rate), round((before + after) * rate)
+        start, length, known = -round(before * rate), round((before + after) * rate), len(rows)
         for sample, symbol in zip(annotation.sample, annotation.symbol, strict=True):
             begin = round(sample * rate / record.fs) + start
             if symbol in CLASS_OF and begin >= 0 and begin + length <= signal.shape[1]:
                 beat = signal[:, begin : begin + length].copy()
                 rows.append((f"{name} {sample}", name, symbol, CLASS_OF[symbol], beat))
+        if len(rows) == known:
+            log.warning("%s: no annotation %r marks a beat within the record; it is left out", path, annotator)
     if not rows:
         raise InputError(f"{folder}: no annotation {annotator!r} marks a beat ({', '.join(CLASS_OF)})")
     frame = pd.DataFrame(rows, columns=["beat", "record", "symbol", LABEL, SERIES])
@@ -133,10 +143,49 @@ def _record(path: Path, annotator: str) -> tuple[Any, Any]:
     except ImportError:
         raise InputError("WFDB records need the package wfdb: pip install 'biozoo[signals]'") from None
     stem = str(path.with_suffix(""))
+    marks = files.regular(path.with_suffix(f".{annotator}"))
+    if marks.is_file() and not marks.stat().st_size:
+        raise InputError(f"{marks}: the file is empty; copy it anew, or move the record elsewhere")
     try:
+        _check_header(path)
         record, annotation = wfdb.rdrecord(stem), wfdb.rdann(stem, annotator)
-    except (ValueError, OSError, IndexError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: cannot be read: {' '.join(str(error).split())[:200]}") from None
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:  # wfdb raises anything for a damaged file
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise InputError(f"{path}: cannot be read: {reason}") from None
     if record.p_signal is None:
         raise InputError(f"{path}: the record has no signals")
     return record, annotation
+
+
+def _check_header(path: Path) -> None:
+    """Compare what the header of a record states with its files, all of which must be in its folder, and the memory."""
+    import wfdb
+
+    files.regular(path)
+    header: Any = wfdb.rdheader(str(path.with_suffix("")))
+    segments = getattr(header, "seg_name", None)
+    names = [name for name in segments or header.file_name or [] if name != "~"]
+    for name in dict.fromkeys(names):
+        if Path(name).name != name or name.startswith("."):
+            raise InputError(f"{path} names a file outside of its folder, {name!r}; correct the header")
+        if segments and (inner := path.with_name(f"{name}.hea")) != path:
+            _check_header(inner)
+        elif not segments:
+            files.regular(path.with_name(name))
+    length, signals = header.sig_len or 0, header.n_sig or 0
+    if min(length, signals) < 0:
+        raise InputError(f"{path}: the header states {signals} signals of {length} samples; correct it")
+    values = length * signals
+    if not segments:
+        longest = length + max((skew or 0 for skew in header.skew or []), default=0)
+        values = longest * sum(count or 1 for count in header.samps_per_frame or [1] * signals)
+        here = [path.with_name(name) for name in dict.fromkeys(names)]
+        stored = sum(file.stat().st_size for file in here if file.is_file())
+        if values > stored and not set(header.fmt or []) & COMPRESSED:  # a value has at least a byte
+            raise InputError(
+                f"{path}: the header states {signals} signals of {length:,} samples, the signal files have "
+                f"{stored:,} bytes; copy them anew, or correct the header"
+            )
+    budget.check(4 * 8 * values, str(path), "cut the record into shorter ones")
