@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 SHARE = 0.8  # of the available memory that one step may take
 NEGLIGIBLE = 1 << 26  # bytes that are granted without a look at the memory
-MOST_TENSORS = 100_000  # weights and buffers of one network
+MOST_TENSORS = 20_000  # weights and buffers of one network
 IN_TRAINING = 4  # weights, their gradients, and two moments of Adam
 # What torch, numpy and pyarrow say of memory that is not there, or of sizes beyond 64 bits, in other errors than
 # MemoryError.
@@ -142,7 +142,7 @@ def at_most(size: int, count: int) -> Iterator[None]:
         if total > size:
             raise TooLargeError(f"{total:,} bytes", total)
         if len(seen) > count:
-            raise TooLargeError(f"{len(seen):,} tensors", total)
+            raise TooLargeError(f"{count:,} tensors", total)
 
     hooks = [register_module_parameter_registration_hook(add), register_module_buffer_registration_hook(add)]
     try:
@@ -165,7 +165,7 @@ def check_parameters(build: Callable[[], "nn.Module"], what: str, option: str) -
 
     Raises:
         InputError: Weights, gradients and the moments of Adam need more memory than is available, or there are more
-            than 100,000 tensors.
+            than 20,000 tensors.
     """
     import torch
 

@@ -66,10 +66,9 @@ def main(args: list[str] | None = None) -> None:
     except (MemoryError, RuntimeError, ValueError) as error:
         if not budget.is_shortage(error):
             raise
-        what = " ".join(str(error).split())[:200] or "memory could not be had"
-        raise SystemExit(
-            _fail(f"out of memory: {what}; lower --data.batch_size, or the size of model or data")
-        ) from None
+        what = " ".join(str(error).split())[:200] or type(error).__name__
+        message = f"out of memory ({what}): lower --data.batch_size, or the size of the model or the data"
+        raise SystemExit(_fail(message)) from None
     except OSError as error:
         if error.errno is None:
             raise

@@ -26,7 +26,7 @@ BEST, LAST, LAYERS = "checkpoints/best.ckpt", "checkpoints/last.ckpt", "layers.t
 GZIP, BYTE_ORDER_MARK = b"\x1f\x8b", b"\xef\xbb\xbf"
 # A gzip file that grows beyond both is refused. Text of biology shrinks to a tenth or a fiftieth, long runs of one
 # letter to a thousandth.
-MOST_UNPACKED, MOST_RATIO = 1 << 30, 300
+MOST_UNPACKED, MOST_RATIO = 1 << 28, 200
 KINDS_OF_FILES = (
     (stat.S_ISDIR, "folder"),
     (stat.S_ISFIFO, "pipe"),
@@ -184,7 +184,7 @@ def opened(path: Path, held: bool = True) -> BinaryIO:
 
     Raises:
         InputError: Not a regular file, or larger than the memory. While reading: the gzip file is damaged, or grows
-            beyond the memory or beyond 300 times its size.
+            beyond the memory or beyond 200 times its size.
     """
     file = regular(path).open("rb")
     zipped, size = file.read(len(GZIP)) == GZIP, os.fstat(file.fileno()).st_size
@@ -206,7 +206,7 @@ class _Unpacked(io.RawIOBase):
     def __init__(self, path: Path, file: BinaryIO, size: int, held: bool) -> None:
         self.path, self.file, self.size, self.held = path, file, size, held
         self.content = gzip.GzipFile(fileobj=file)
-        self.checked = MOST_UNPACKED
+        self.checked = 1 << 24
 
     def readable(self) -> bool:
         return True
@@ -232,14 +232,14 @@ class _Unpacked(io.RawIOBase):
         with self._errors():
             count = self.content.readinto(buffer)
         if (total := self.content.tell()) > self.checked:
-            self.checked = total + (1 << 26)
-            if total > MOST_RATIO * self.size:
+            self.checked = total + (1 << 24)
+            if total > max(MOST_UNPACKED, MOST_RATIO * self.size):
                 raise InputError(
                     f"{self.path}: {self.size:,} bytes of gzip grow to more than {budget.in_gb(total)}, over "
                     f"{MOST_RATIO} times as much; if that is meant, decompress it first: gunzip -k {self.path.name}"
                 )
-            if self.held:
-                budget.check(total, f"{self.path}, decompressed,", "give a smaller file")
+            if self.held:  # in parts, and then as a whole
+                budget.check(2 * total, f"{self.path}, decompressed,", "give a smaller file")
         return count
 
     @contextmanager

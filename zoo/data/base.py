@@ -413,7 +413,7 @@ class Data(LightningDataModule):
     def _loader(self, data: Rows, sampler: Any, size: int) -> DataLoader[Batch]:
         return DataLoader(
             data,
-            batch_size=size,
+            batch_size=max(1, min(size, len(data))),
             sampler=sampler,
             collate_fn=whole_batch,  # type: ignore[arg-type]
             num_workers=self.num_workers,

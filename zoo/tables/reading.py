@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .. import files
+from .. import budget, files
 from ..errors import InputError, suggest
 from . import numbers
 from .conventions import read_variants, variants
@@ -25,6 +25,7 @@ log = logging.getLogger("zoo")
 TEXT = (".csv", ".tsv", ".txt", ".tab", ".gct")
 BOOKS = (".xlsx", ".xlsm", ".ods")
 KINDS = ".csv, .tsv, .txt (also .gz), .xlsx, .ods, .parquet, .feather or .h5ad"
+COLUMN = 7000  # bytes that a column takes while it is read, whatever its length; measured with 100,000 columns
 Words = Mapping[str, Collection[Any]]
 
 
@@ -130,6 +131,8 @@ def _read_text(
     path: Path, text: Collection[str], missing: Words, first: Callable[[str], bool] | None = None
 ) -> pd.DataFrame:
     shape = shape_of(path)
+    size, hint = COLUMN * len(shape.names), "leave out columns, or transpose a table with samples in columns"
+    budget.check(size, f"{path}: {len(shape.names):,} columns", hint)
     text = _with_first(text, shape.names, first)
     table = read_all(path, shape)
     check_names([name for name in shape.names if name], str(path))
