@@ -41,6 +41,7 @@ CHECKED = {
     "ordered": "ordered levels: '{stage: [I, II, III]}'",
     "dates": "formats of dates: '{visit: \"%%d/%%m/%%Y\"}'",
     "sheet": "sheet of a workbook",
+    "decimal": "the decimal sign of text, if the file does not tell it: ',' or '.'",
 }
 
 # Further options of the data that `zoo check` takes note of.

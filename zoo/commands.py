@@ -119,7 +119,7 @@ def _predict_parts(model: Model, data: TableData, output: Path) -> pd.DataFrame:
     names = [name for name in (data.id, UNNAMED, model.spec["id"]) if name]
     with writing(output) as append, Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task(f"{path.name}", total=path.stat().st_size)
-        for frame, size in read_parts(path, modality, names, model.rows_at_once):
+        for frame, size in read_parts(path, modality, names, model.rows_at_once, data.decimal):
             if data.id:
                 data.check_column(frame, data.id, "id")
             if name := next((name for name in names if name in frame), None):

@@ -27,6 +27,11 @@ def suggest(name: str, known: Iterable[str]) -> str:
     return f"known: {', '.join(known[:12])}{', ...' if len(known) > 12 else ''}"
 
 
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: ``"1 row"``, ``"2,000 rows"``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def check_range(name: str, value: float, low: float, high: float = float("inf")) -> None:
     """Raise an `InputError` unless ``low <= value <= high``."""
     if not low <= value <= high:

@@ -55,6 +55,7 @@ class FrameData(Data):
         exclude: Columns of the table that are not used.
         force: Predict new data even if all values of a column lie far outside those of the training data.
         sheet: Name of a sheet, if the file is a workbook with several.
+        decimal: The decimal sign of text files, a point or a comma; by default the file tells it.
         test_path: Separate file of test samples; ``fractions`` then apply to training and validation only.
         unlabelled: ``"drop"`` or ``"keep"`` samples with a missing target; autoencoders are trained on them too.
         **shared: Arguments of `Data`.
@@ -88,11 +89,12 @@ class FrameData(Data):
         missing: dict[str, list[str]] | None = None,
         exclude: list[str] | None = None,
         sheet: str | None = None,
+        decimal: Literal[".", ","] | None = None,
         force: bool = False,
         **shared: Any,
     ) -> None:
         super().__init__(**shared)
-        self.exclude, self.sheet, self.force = exclude or [], sheet, force
+        self.exclude, self.sheet, self.force, self.decimal = exclude or [], sheet, force, decimal
         check_choice("unlabelled", unlabelled, ["drop", "keep"])
         self.path, self.test_path, self.unlabelled = path, test_path, unlabelled
         self.card = files.card(path) if path in files.datasets() else {}
@@ -162,7 +164,8 @@ class FrameData(Data):
             names = [*names, *levels_of_text(modality)]
             known = modality.get("missing_values", {}).items()  # numbers among them are recognised by `raw_values`
             missing = {**missing, **{n: [word for word in words if isinstance(word, str)] for n, words in known}}
-        return self.without_excluded(read_table(path, names, missing, self.sheet if suffix_of(path) in BOOKS else None))
+        sheet = self.sheet if suffix_of(path) in BOOKS else None
+        return self.without_excluded(read_table(path, names, missing, sheet, decimal=self.decimal))
 
     def text_columns(self) -> list[str]:
         """Columns that stay text: names of samples, groups and splits."""

@@ -142,7 +142,10 @@ def intake(path: str, options: Mapping[str, str] | None = None) -> Intake:
     if suffix == ".gct":
         return Intake(path, "ExpressionData", {"genes_in_rows": "true"})
     if suffix not in TABLES:
-        raise InputError(f"{path}: unknown kind of file {suffix or '(no suffix)'}; known: {', '.join(SUFFIXES)}")
+        from ..tables.reading import hint_for
+
+        others = "other kinds are FASTA, .bed, images, .npz, series (.ts, .arff, .npy) and .h5mu"
+        raise InputError(f"{path}: unknown kind of file {suffix or '(no suffix)'}; {hint_for(suffix)}; {others}")
     if chosen is None and suffix in TEXT and headerless(file) is not None:
         return Intake(path, "SeriesData")  # as in the UCR archive
     found = kind_of_table(head(file, given.get("sheet")), file)

@@ -12,6 +12,7 @@ from ..errors import InputError
 from .numbers import BLANKS, COMMA, GROUPS, NUMBER, POINTS, missing_word, plain
 
 MOST_NOTES = 5  # columns of which an example is given
+FEWEST = 5  # different values with three digits after the point from which these may be thousands
 Cells: TypeAlias = Any  # pyarrow array of the text of a column, without blanks at the ends, null where empty
 
 
@@ -31,7 +32,7 @@ def has_decimal_comma(texts: Iterable[str], separator: str) -> bool | None:
     >>> has_decimal_comma(["1,5", "219,085"], ";"), has_decimal_comma(["1,234,567"], ";")
     (True, False)
     """
-    commas = [text for text in texts if "," in text]
+    commas = [bare(text) for text in texts if "," in text]
     if any(COMMA.fullmatch(text) and not GROUPS.fullmatch(text) for text in commas):
         return True
     if any(text.count(",") > 1 or "." in text for text in commas if GROUPS.fullmatch(text)):
@@ -40,12 +41,18 @@ def has_decimal_comma(texts: Iterable[str], separator: str) -> bool | None:
     return False if separator == "," or not commas else None
 
 
+def bare(text: str) -> str:
+    """A number without a percent sign, and with a plain minus."""
+    return text.replace("−", "-").removesuffix("%").rstrip()
+
+
 def read_variants(
     odd: Mapping[str, tuple[Cells, list[str]]],
     plain_numbers: Mapping[str, Cells],
     words: Mapping[str, Iterable[str]],
     separator: str,
     source: str,
+    decimal: str | None = None,
 ) -> tuple[dict[str, np.ndarray], dict[str, Counter[str]], list[str]]:
     """Numbers of the columns that have commas, points or blanks between digits, or percent signs.
 
@@ -55,22 +62,23 @@ def read_variants(
         words: Words that the user lists as missing, by column.
         separator: Separator of the columns.
         source: Name of the file in an error.
+        decimal: The decimal sign, a point or a comma, if the user states it.
 
     Returns:
         Values (float64, NaN where missing) of the columns that are numbers, and words taken for missing values there;
         for columns that have other text as well the text, with numbers written as 1.5; and a note for each column.
 
     Raises:
-        InputError: A comma may be a decimal comma or a thousands separator.
+        InputError: A comma or a point may be a decimal sign or a thousands separator.
     """
     listed = {name: set(map(str, words.get(name, ()))) for name in odd}
     texts = {name: [t for t in found if not missing_word(t, listed[name])] for name, (_, found) in odd.items()}
-    own = {name: has_decimal_comma(found, separator) for name, found in texts.items()}
-    decimal_points = any(
-        _has_point(cells) and not _all_match(cells, POINTS.pattern)
-        for cells in (plain_numbers.values() if any(o is not False for o in own.values()) else ())
-    )
-    whole: bool | None = True if True in own.values() else False if decimal_points else None
+    stated = None if decimal is None else decimal == ","
+    own = {name: has_decimal_comma(found, separator) if stated is None else stated for name, found in texts.items()}
+    uncertain = stated is None and (separator == ";" or any(o is not False for o in own.values()))
+    pointed = [name for name, cells in plain_numbers.items() if _has_point(cells)] if uncertain else []
+    grouped = [name for name in pointed if _all_match(plain_numbers[name], rf"{POINTS.pattern}|\d{{1,3}}")]
+    whole = stated if stated is not None else True if True in own.values() else False if pointed > grouped else None
     values, taken, notes = {}, {}, []
     for name, found in texts.items():
         commas = [text for text in found if "," in text]
@@ -79,10 +87,7 @@ def read_variants(
             continue
         comma = own[name] if own[name] is not None and commas else whole
         if commas and comma is None:
-            raise InputError(
-                f"{source}: column {name!r}: {commas[0]} may have a decimal comma or a thousands separator; write "
-                f"{commas[0].replace(',', '.')} or {commas[0].replace(',', '')}"
-            )
+            raise InputError(_unclear(name, commas[0], ",", source))
         known = {text: plain(text, bool(comma)) for text in found}
         percent = sum(text.endswith("%") for text in found)
         if percent not in (0, len(found)):
@@ -93,11 +98,13 @@ def read_variants(
         values[name], taken[name] = _looked_up(odd[name][0], known)  # type: ignore[arg-type]
         example = next(t for t in [*commas, *found] if not NUMBER.fullmatch(t) or POINTS.fullmatch(t))
         notes.append(f"column {name!r}: {example} is read as {known[example]:.10g}")
+    if whole is None and separator == ";":
+        for name in grouped:
+            if pc.count_distinct(plain_numbers[name]).as_py() >= FEWEST:
+                raise InputError(_unclear(name, plain_numbers[name].drop_null()[0].as_py(), ".", source))
     if whole:
         for name, cells in plain_numbers.items():
-            if pc.any(pc.match_substring_regex(cells, r"\.")).as_py() and _all_match(
-                cells, rf"{POINTS.pattern}|\d{{1,3}}"
-            ):
+            if _has_point(cells) and _all_match(cells, rf"{POINTS.pattern}|\d{{1,3}}"):
                 text = pc.replace_substring(cells, ".", "")
                 values[name] = pc.cast(text, pa.float64()).to_numpy(zero_copy_only=False)
                 example = cells.drop_null()[0].as_py()
@@ -107,6 +114,15 @@ def read_variants(
     if len(notes) > MOST_NOTES:
         notes = [*notes[:MOST_NOTES], f"and so in {len(notes) - MOST_NOTES} more columns"]
     return values, {name: counts for name, counts in taken.items() if counts}, notes
+
+
+def _unclear(name: str, example: str, sign: str, source: str) -> str:
+    kinds = {",": "a decimal comma or commas", ".": "a decimal point or points"}[sign]
+    other = "." if sign == "," else ","
+    return (
+        f"{source}: column {name!r}: {example} may have {kinds} between thousands; state the decimal sign: --data.decimal "
+        f"'{sign}' if it is {example.replace(sign, '.')}, --data.decimal '{other}' if it is {example.replace(sign, '')}"
+    )
 
 
 def _has_point(cells: Cells) -> bool:

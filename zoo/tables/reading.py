@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .. import budget, files
-from ..errors import InputError, suggest
+from ..errors import InputError, counted, suggest
 from . import numbers
 from .conventions import read_variants, variants
 from .text import UNNAMED, headerless, read_all, shape_of
@@ -26,6 +26,15 @@ TEXT = (".csv", ".tsv", ".txt", ".tab", ".gct")
 BOOKS = (".xlsx", ".xlsm", ".ods")
 KINDS = ".csv, .tsv, .txt (also .gz), .xlsx, .ods, .parquet, .feather or .h5ad"
 COLUMN = 7000  # bytes that a column takes while it is read, whatever its length; measured with 100,000 columns
+OTHERS = {  # what to do with files of other programs
+    "save it as .xlsx in a spreadsheet program": (".xls", ".xlsb", ".numbers"),
+    "export it as .csv, or convert it by pandas.read_stata": (".dta",),
+    "export it as .csv, or convert it by pandas.read_spss": (".sav",),
+    "export it as .csv, or convert it by pandas.read_sas": (".sas7bdat", ".xpt"),
+    "write it as .csv, in R: write.csv(x, 'x.csv')": (".rds", ".rdata", ".rda"),
+    "write it as .csv": (".json", ".mat", ".pkl", ".pickle"),
+    "unpack it, and give one of its files": (".zip", ".7z", ".rar", ".tar", ".tgz", ".bz2", ".xz"),
+}
 Words = Mapping[str, Collection[Any]]
 
 
@@ -41,12 +50,19 @@ def suffix_of(path: Path) -> str:
     return next((s.lower() for s in reversed(path.suffixes) if s.lower() not in (".gz", ".bgz")), "")
 
 
+def hint_for(suffix: str) -> str:
+    """What to do with a file of a kind that is not read."""
+    hint = next((hint for hint, suffixes in OTHERS.items() if suffix in suffixes), None)
+    return hint or f"if it is a table of text, rename it to .txt; tables are {KINDS}"
+
+
 def read_table(
     path: Path,
     text: Collection[str] = (),
     missing: Words | None = None,
     sheet: str | None = None,
     first: Callable[[str], bool] | None = None,
+    decimal: str | None = None,
 ) -> pd.DataFrame:
     """Read a table from a text file, a workbook, Parquet, Feather or ``.h5ad``.
 
@@ -62,6 +78,7 @@ def read_table(
         missing: Other words that mean a missing value, by column.
         sheet: Name of a sheet of a workbook; required if several have content.
         first: Whether a first column with this header holds names, which stay text.
+        decimal: The decimal sign of text, ``"."`` or ``","``; by default the file tells it.
 
     Returns:
         The table; rows are numbered from 0. ``attrs["whole"]`` names the float64 columns that hold whole numbers and
@@ -78,20 +95,19 @@ def read_table(
         raise InputError(f"{path}: sheet {sheet!r} is for .xlsx and .ods files")
     try:
         if suffix in TEXT:
-            frame = _read_text(path, text, missing or {}, first)
+            frame = _read_text(path, text, missing or {}, first, decimal)
         elif suffix in BOOKS:
             from .workbook import read_sheet
 
             header, columns = read_sheet(path, sheet)
             text = _with_first(text, header, first)
-            frame = typed(header, columns, str(path), text, missing or {}, "\t", [])
+            frame = typed(header, columns, str(path), text, missing or {}, "\t", [], decimal)
         elif suffix in (".parquet", ".pq", ".feather", ".arrow"):
             frame = _read_arrow(path, suffix, text, missing or {}, first)
         elif suffix == ".h5ad":
             frame = _read_h5ad(path)
         else:
-            hint = "save it as .xlsx" if suffix == ".xls" else f"use {KINDS}"
-            raise InputError(f"{path}: unknown kind of table; {hint}")
+            raise InputError(f"{path}: unknown kind of table {suffix or '(no suffix)'}; {hint_for(suffix)}")
     except InputError:
         raise
     except (ValueError, OSError, EOFError, KeyError, pa.ArrowException) as error:
@@ -128,7 +144,11 @@ def _with_first(text: Collection[str], header: list[str], first: Callable[[str],
 
 
 def _read_text(
-    path: Path, text: Collection[str], missing: Words, first: Callable[[str], bool] | None = None
+    path: Path,
+    text: Collection[str],
+    missing: Words,
+    first: Callable[[str], bool] | None,
+    decimal: str | None,
 ) -> pd.DataFrame:
     shape = shape_of(path)
     size, hint = COLUMN * len(shape.names), "leave out columns, or transpose a table with samples in columns"
@@ -136,7 +156,7 @@ def _read_text(
     text = _with_first(text, shape.names, first)
     table = read_all(path, shape)
     check_names([name for name in shape.names if name], str(path))
-    return typed(shape.names, table.columns, str(path), text, missing, shape.separator, shape.notes)
+    return typed(shape.names, table.columns, str(path), text, missing, shape.separator, shape.notes, decimal)
 
 
 def read_headerless(path: Path, missing: Words | None = None) -> pd.DataFrame | None:
@@ -169,6 +189,7 @@ def typed(
     missing: Words,
     separator: str,
     notes: list[str],
+    decimal: str | None = None,
 ) -> pd.DataFrame:
     """A table from columns of text; those that hold numbers only become numbers (see `read_table`)."""
     arrays, empty = _without_empty_rows([_array(column) for column in columns])
@@ -202,16 +223,16 @@ def typed(
             if different := variants(cells):
                 odd[name] = cells, different
         result[name] = as_objects(cells)
-    if odd:
-        numeric = {n: a for n, a in zip(names, arrays, strict=True) if result[n].dtype == np.float64}
-        values_of, words, said = read_variants(odd, numeric, missing, separator, source)
+    if odd or decimal == "," or separator == ";":
+        numeric = {n: a for n, a in zip(names, arrays, strict=True) if n in result and result[n].dtype == np.float64}
+        values_of, words, said = read_variants(odd, numeric, missing, separator, source, decimal)
         result, taken, notes = {**result, **values_of}, {**taken, **words}, [*notes, *said]
     if "" in result:
         raise InputError(f"{source}: column {names.index('') + 1} has values but no name; name it in the header")
     if blanks:
         notes = [*notes, f"blanks around values removed in {listing(blanks)}"]
     if empty:
-        notes = [*notes, f"{empty} empty rows left out"]
+        notes = [*notes, f"{counted(empty, 'empty row')} left out"]
     if notes:
         log.info("%s: %s", source, "; ".join(notes))
     if taken:

@@ -30,7 +30,7 @@ def is_long(path: Path) -> bool:
     return path.is_file() and suffix_of(path) in TEXT and path.stat().st_size > LONG
 
 
-def read_parts(path: Path, modality: Modality, names: list[str], rows: int) -> Iterator[tuple[pd.DataFrame, float]]:
+def read_parts(path: Path, modality: Modality, names: list[str], rows: int, decimal: str | None = None) -> Iterator[tuple[pd.DataFrame, float]]:
     """Rows of a text file in order, with the columns of a model.
 
     The parts together are what `zoo.tables.read_table` would return, as far as the model reads it: numbers in one
@@ -42,6 +42,7 @@ def read_parts(path: Path, modality: Modality, names: list[str], rows: int) -> I
         names: Columns of names, which stay text; those that the file lacks are left out, and so is `UNNAMED` unless it
             is the first.
         rows: Each part but the last has a multiple of this number of rows.
+        decimal: The decimal sign, if the user states it.
 
     Yields:
         Rows, numbered from 1 like those of the whole file; and the bytes that they take approximately.
@@ -60,7 +61,7 @@ def read_parts(path: Path, modality: Modality, names: list[str], rows: int) -> I
     text = {*names, *levels_of_text(modality), *times}
     wanted = [name for name in dict.fromkeys([*names, *modality["features"]]) if name in place]
     missing = modality.get("missing_values", {})
-    comma: bool | None = None
+    comma = None if decimal is None else decimal == ","
     waiting: list[pd.DataFrame] = []
     count, size = 0, 0.0
     for block in read_batches(path, shape, BLOCK):

@@ -3,7 +3,9 @@
 import codecs
 import csv
 import io
+import logging
 import re
+import unicodedata
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
-from ..errors import InputError
+from ..errors import InputError, counted
 from ..files import opened
 from .numbers import is_number, missing_word, plain
 
@@ -22,7 +24,13 @@ SAMPLE = 1 << 20  # bytes from which the shape is detected
 LINES = 200  # most lines of the sample that are compared
 USUAL = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
 NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars", " ": "spaces"}
+RARE = ("~", "^", "¦")  # separators that are tried if there is none of NAMES
+INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")  # soft hyphen, zero-width characters, marks of direction
+LATIN = ("cp1252", "cp1250", "cp850", "mac_roman")  # Western and Central European Windows, DOS, old Macintosh
+WITHIN = "µ’‘–—…·•×²³"  # signs that may stand between letters
+SOME = 50  # columns that tell whether the first line is a header
 ENCODINGS = ["cp1252", "cp1250", "cp1251", "cp1253", "shift_jis", "gb18030", "big5", "euc_kr"]
+log = logging.getLogger("zoo")
 csv.field_size_limit(1 << 30)  # a line of many columns is one field where another separator is tried
 UNNAMED = "sample"  # name of a first column without a header, as R and pandas write row names
 
@@ -37,6 +45,8 @@ class Shape:
         above: Number of lines up to and including the header.
         names: Names of the columns; ``""`` for a column without a name.
         notes: What deviates from a plain table, to be shown to the user.
+        quote: Sign about values that contain the separator.
+        escapes: A backslash before a quote makes it a part of the value.
     """
 
     encoding: str
@@ -44,6 +54,8 @@ class Shape:
     above: int
     names: list[str]
     notes: list[str]
+    quote: str = '"'
+    escapes: bool = False
 
 
 def shape_of(path: Path) -> Shape:
@@ -95,8 +107,14 @@ def _beginning(path: Path) -> tuple[str, list[str]]:
         sample = file.read(SAMPLE)
     if not sample.strip():
         raise InputError(f"{path}: the file is empty")
+    if sample.startswith(b"PK\x03\x04"):
+        excel = b"xl/" in sample or b"[Content_Types].xml" in sample[:200]
+        hint = "an Excel workbook; rename it to .xlsx" if excel else "a zip archive; unpack it"
+        raise InputError(f"{path}: this is no text, but {hint}")
     encoding = encoding_of(sample, path)
     text = sample.decode(encoding, errors="ignore").lstrip("\ufeff")
+    if re.match(r"\s*<(!doctype|html|head|body|table|\?xml)\b", text, re.IGNORECASE):
+        raise InputError(f"{path}: this is a web page or XML, not a table of text; save the table itself as .csv or .xlsx")
     if "\0" in text:
         raise InputError(f"{path}: this is not a table of text; use .csv, .tsv, .xlsx, .ods, .parquet or .h5ad")
     whole = len(sample) < SAMPLE
@@ -124,6 +142,11 @@ def encoding_of(sample: bytes, path: Path) -> str:
     words = dict.fromkeys(word for word in re.split(rb"[\s,;|\"]+", sample) if not word.isascii())
     beyond = sum(byte > 127 for word in words for byte in word)
     if beyond < 4 or beyond <= 0.6 * sum(map(len, words)):  # Latin script: many letters of each word are ASCII
+        # Few signs differ between the first two, so that one unlikely word is no evidence.
+        unlikely = {n: sum(_unlikely(word.decode(n, "replace")) for word in words) + (n == "cp1250") for n in LATIN}
+        best = min(LATIN, key=unlikely.__getitem__)
+        if best != "cp1252":
+            return best
         letters = (
             [(w.decode("cp1252", "replace"), w.decode("cp1250", "replace")) for w in words] if beyond >= 20 else []
         )
@@ -135,12 +158,41 @@ def encoding_of(sample: bytes, path: Path) -> str:
     return "cp1252" if found is None or found.encoding == "ascii" else found.encoding
 
 
-def _fields(lines: list[str], separator: str) -> list[list[str]]:
+def _unlikely(word: str) -> int:
+    """Number of signs within a word, of capitals after small letters and of letters that are not Latin.
+
+    >>> _unlikely("Größe"), _unlikely("Grš§e"), _unlikely("don’t")
+    (0, 1, 0)
+    """
+    found = 0
+    for before, sign, after in zip(f" {word}", word, f"{word[1:]} ", strict=False):
+        if sign.isascii() or sign in WITHIN:
+            continue
+        if not (sign.isalpha() and unicodedata.name(sign, "").startswith("LATIN") and sign not in "ªºƒ"):
+            found += sign == "\ufffd" or (before.isalpha() and after.isalpha())
+        else:
+            found += sign.isupper() and after.islower() and before.isalpha()
+    return found
+
+
+def _quoting(lines: list[str]) -> tuple[str, bool]:
+    """The sign that encloses values, and whether a backslash stands before those within a value."""
+    text = "\n".join(lines)
+    single = sum(re.search(r"(^|[,;\t|]) *'[^']*' *([,;\t|]|$)", line) is not None for line in lines[1:])
+    if single and single > 0.9 * (len(lines) - 1) and '"' not in text:
+        return "'", False
+    # A path ends with a backslash as well: "C:\\data\\",
+    return '"', re.search(r'[^\\]\\"(?!["\s,;\t|]|$)', text) is not None
+
+
+def _fields(lines: list[str], separator: str, quote: str = '"', escapes: bool = False) -> list[list[str]]:
     """Fields of lines; a quoted field may hold a line break."""
     if separator == " ":
         lines = [re.sub(r"\s+", " ", line).strip() for line in lines]
+    escape = "\\" if escapes else None
     try:
-        return list(csv.reader(io.StringIO("\n".join(lines)), delimiter=separator))
+        text = io.StringIO("\n".join(lines))
+        return list(csv.reader(text, delimiter=separator, quotechar=quote, escapechar=escape))
     except csv.Error as error:
         raise InputError(f"a line cannot be read: {error}") from None
 
@@ -163,23 +215,32 @@ def _layout(lines: list[str], encoding: str, notes: list[str], path: Path) -> Sh
         start, comments = start - 1, comments[:-1]  # '#SampleID' of QIIME
         body = [lines[start].lstrip("#").lstrip(), *body]
     if comments:
-        notes.append(f"{len(comments)} comment lines above the header")
+        notes.append(f"{counted(len(comments), 'comment line')} above the header")
     if not body:
         raise InputError(f"{path}: there is no header and no row")
-    separator = given or _separator(body, path)
-    title_rows = titles(_fields(body[:12], separator))
+    quote, escapes = _quoting(body)
+    separator = given or _separator(body, quote, escapes)
+    title_rows = titles(_fields(body[:12], separator, quote, escapes))
     if title_rows:
         start = [at for at in range(start, len(lines)) if lines[at].strip()][title_rows]
         body = body[title_rows:]
-        notes.append(f"{title_rows} lines with a title above the header")
+        notes.append(f"{counted(title_rows, 'line')} with a title above the header")
     if separator != USUAL.get(path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix, separator):
         notes.append(f"columns are separated by {NAMES.get(separator, repr(separator))}")
-    rows = _fields(body, separator)
+    if quote != '"':
+        notes.append("values are in single quotes")
+    rows = _fields(body, separator, quote, escapes)
     rows = rows[:-1] if len(rows) > LINES // 2 else rows  # the last may be cut in a quoted field
-    header, rows = [name.strip() for name in rows[0]], rows[1:]
+    header, rows = [spelled(name) for name in rows[0]], rows[1:]
+    rows = [row for row in rows if not (row and row[0].startswith("#") and len(row) != len(header))]
     above = start + 1 + sum("\n" in name for name in header)
     names = _names(header, rows, separator, body[0], notes, path, start + 1)
-    return Shape(encoding, separator, above, names, notes)
+    return Shape(encoding, separator, above, names, notes, quote, escapes)
+
+
+def spelled(name: str) -> str:
+    """The name of a column without invisible characters and blanks at its ends, accents as parts of their letters."""
+    return unicodedata.normalize("NFC", INVISIBLE.sub("", name)).strip()
 
 
 def titles(rows: Sequence[Sequence[str | None]]) -> int:
@@ -197,12 +258,14 @@ def _is_header(comment: str, below: str) -> bool:
     return len(names) == len(values) > 1 and any(map(is_number, values)) and not any(map(is_number, names))
 
 
-def _separator(body: list[str], path: Path) -> str:
+def _separator(body: list[str], quote: str, escapes: bool) -> str:
     """The separator by which most rows have as many fields as the header, or one more."""
     best, rank = ",", (0.0, 0, 0)
-    for place, sign in enumerate(("\t", ";", ",", "|", " ")):
+    for place, sign in enumerate(("\t", ";", ",", "|", " ", *RARE)):
+        if sign in RARE and rank[0] > 0:
+            break
         try:
-            rows = _fields(body, sign)
+            rows = _fields(body, sign, quote, escapes)
         except InputError:
             continue
         counts, width = [len(row) for row in rows], len(rows[0])
@@ -239,22 +302,62 @@ def _names(
                 "values that contain the separator, or name every column; if the first field names the row, give it "
                 "a name in the header"
             )
-    if names[0] == "":
+    if names[0] == "" and any(row and row[0].strip() for row in rows):
         names[0] = UNNAMED
-    check_header(names, f"{path}: line {number}")
+    check_header(names, rows, f"{path}: line {number}")
     return names
 
 
-def check_header(names: list[str], where: str) -> None:
-    """Raise an `InputError` if the names of the columns are values, since the file has no header.
+def check_header(names: list[str], rows: Sequence[Sequence[str | None]], where: str) -> None:
+    """Raise an `InputError` if the names of the columns are values, or stand in two lines.
 
     Names such as 0, 1, 2 or 400.1, 400.3 (times, masses) increase.
+
+    Args:
+        names: The first row.
+        rows: The first rows below it.
+        where: Place of the first row in messages.
     """
     values = [float(name) for name in names if is_number(name)]
-    if len(names) > 1 and len(values) >= 0.5 * len(names) and any(np.diff(values) <= 0):
+    few = [name for name in names[:SOME] if name]
+    below = [row for row in rows if list(row) != names]
+    repeated = {
+        name
+        for at, name in enumerate(names[:SOME])
+        if name and not is_number(name) and any(len(row) > at and (row[at] or "").strip() == name for row in below)
+    }
+    numeric = sum(map(is_number, few))
+    is_value = len(values) >= 0.5 * len(names) and any(np.diff(values) <= 0)
+    if len(names) > 1 and (is_value or (repeated and len(repeated) + numeric >= 0.5 * len(few))):
         raise InputError(
             f"{where} holds values ({', '.join(names[:4])}, ...) where names of columns are expected; add a header"
         )
+    if count := _header_lines(below):
+        shown = ", ".join(cell for cell in map(str, below[0][:4]) if cell not in ("", "None"))
+        raise InputError(
+            f"{where} is followed by {counted(count, 'line')} of text ({shown}, ...) above columns of numbers: a second "
+            "header, units, or an annotation of samples; keep one header line, and remove the other"
+        )
+
+
+def _header_lines(rows: Sequence[Sequence[str | None]]) -> int:
+    """Number of first rows that have text in all columns, two or more, which hold numbers in all later rows."""
+    count = 0
+    while count < min(4, len(rows) - 3) and not any(map(is_number, filter(None, rows[count]))):
+        count += 1
+    if not count:
+        return 0
+    later = rows[count:]
+    words = 0
+    for at in range(len(rows[count])):
+        column = [cell.strip() for row in later if len(row) > at and (cell := row[at]) and cell.strip()]
+        if len(column) < 3 or not all(plain(c, True) is not None or plain(c, False) is not None for c in column):
+            continue
+        above = [(row[at] or "").strip() if len(row) > at else "" for row in rows[:count]]
+        if any(cell and (missing_word(cell) or not re.match(r"[^\W\d_]|[(\[°%µ]", cell)) for cell in above):
+            return 0
+        words += any(above)
+    return count if words >= 2 else 0
 
 
 def _are_row_names(rows: list[list[str]], separator: str, header: str) -> bool:
@@ -280,16 +383,21 @@ def read_batches(path: Path, shape: Shape, block: int = 1 << 29) -> Iterator[pa.
     """
     columns = [f"{number}" for number in range(len(shape.names))]
     schema = pa.schema([(name, pa.string()) for name in columns])
-    bad = False
+    bad, comments = False, 0
 
     def invalid(row: pyarrow.csv.InvalidRow) -> str:
-        nonlocal bad
+        nonlocal bad, comments
+        if row.text.startswith("#"):
+            comments += 1
+            return "skip"
         # Rows of empty cells end spreadsheets; '!series_matrix_table_end' ends a matrix of GEO.
         bad |= bool(row.text.strip(" \t,;")) and not row.text.startswith("!")
         return "skip"
 
     parsing = pyarrow.csv.ParseOptions(
         delimiter="\t" if shape.separator == " " else shape.separator,
+        quote_char=shape.quote,
+        escape_char="\\" if shape.escapes else False,
         newlines_in_values=True,
         ignore_empty_lines=len(columns) > 1,  # an empty line is a missing value of a single column
         invalid_row_handler=invalid,
@@ -306,6 +414,10 @@ def read_batches(path: Path, shape: Shape, block: int = 1 << 29) -> Iterator[pa.
                 block_size=len(text) + 1,  # a row is never longer than its block
             )
             yield pyarrow.csv.read_csv(pa.BufferReader(text), reading, parsing, converting)
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path}: byte {error.object[error.start]:#x} is no letter in {shape.encoding}; save the file as UTF-8"
+        ) from None
     except pa.ArrowInvalid as error:
         if "Empty CSV" not in str(error):
             raise InputError(f"{path}: cannot be read: {' '.join(str(error).split())[:200]}") from None
@@ -313,6 +425,8 @@ def read_batches(path: Path, shape: Shape, block: int = 1 << 29) -> Iterator[pa.
         raise InputError(f"{path}: cannot be read: {' '.join(str(error).split())[:200]}") from None
     if bad:
         raise InputError(_wrong_rows(path, shape))
+    if comments:
+        log.info("%s: %s between the rows left out", path, counted(comments, "comment line"))
 
 
 def _blocks(path: Path, shape: Shape, size: int) -> Iterator[bytes]:
@@ -328,16 +442,17 @@ def _blocks(path: Path, shape: Shape, size: int) -> Iterator[bytes]:
             raw = file.read(size)
             more = len(raw) == size
             rest += decoder.decode(raw, not more).encode() if recode else raw
-            cut = _last_row_end(rest) if more else len(rest)
+            cut = _last_row_end(rest, shape) if more else len(rest)
             if cut:
                 yield rest[:cut]
                 rest = rest[cut:]
 
 
-def _last_row_end(text: bytes) -> int:
+def _last_row_end(text: bytes, shape: Shape) -> int:
     """Position after the last line break outside of quotes, 0 if there is none."""
+    quote = shape.quote.encode()
     end = text.rfind(b"\n") + 1
-    while end and text.count(b'"', 0, end) % 2:
+    while end and (text.count(quote, 0, end) - shape.escapes * text.count(b"\\" + quote, 0, end)) % 2:
         end = text.rfind(b"\n", 0, end - 1) + 1
     return end
 
@@ -360,7 +475,8 @@ def _tabbed(text: str, shape: Shape) -> bytes:
     out = io.StringIO()
     writer = csv.writer(out, delimiter="\t", lineterminator="\n")
     out.write("\n" * shape.above)
-    writer.writerows(row for row in _fields(lines[shape.above :], " ") if row)
+    lines = [line for line in lines[shape.above :] if not line.startswith("# ")]
+    writer.writerows(row for row in _fields(lines, " ", shape.quote, shape.escapes) if row)
     return out.getvalue().encode()
 
 
@@ -370,18 +486,21 @@ def _wrong_rows(path: Path, shape: Shape) -> str:
         reader = csv.reader(
             io.TextIOWrapper(file, encoding=shape.encoding, errors="replace", newline=""),
             delimiter=shape.separator,
+            quotechar=shape.quote,
+            escapechar="\\" if shape.escapes else None,
             skipinitialspace=shape.separator == " ",
         )
         wrong, previous = [], 0
         for row in reader:
             begin, previous = previous + 1, reader.line_num
-            if begin <= shape.above or not any(cell.strip() for cell in row) or row[0].startswith("!"):
+            if begin <= shape.above or not any(cell.strip() for cell in row) or row[0].startswith(("!", "#")):
                 continue
             if len(row) != len(shape.names):
                 wrong.append((begin, len(row)))
     first = ", ".join(f"line {line} has {count}" for line, count in wrong[:5]) + (", ..." if len(wrong) > 5 else "")
     return (
-        f"{path}: {len(wrong)} rows differ from the {len(shape.names)} fields of the "
+        f"{path}: {counted(len(wrong), 'row')} {'differs' if len(wrong) == 1 else 'differ'} from the "
+        f"{counted(len(shape.names), 'field')} of the "
         f"{'header' if shape.above else 'first line'}: {first}; quote values "
         "that contain the separator, and fill short rows with empty cells"
     )

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from ..errors import InputError, suggest
-from .text import UNNAMED, check_header, titles
+from .text import LINES, UNNAMED, check_header, spelled, titles
 
 
 def read_sheet(path: Path, sheet: str | None) -> tuple[list[str], list[pa.Array]]:
@@ -20,6 +20,8 @@ def read_sheet(path: Path, sheet: str | None) -> tuple[list[str], list[pa.Array]
         InputError: The sheet does not exist, several sheets have content and none is chosen, or a value stands beside
             the named columns.
     """
+    if not zipfile.is_zipfile(path):
+        raise InputError(f"{path}: this is {_what(path)}")
     sheets = _ods(path) if _is_ods(path) else _xlsx(path)
     filled = [name for name, rows in sheets.items() if rows]
     if sheet is None and len(filled) > 1:
@@ -31,19 +33,31 @@ def read_sheet(path: Path, sheet: str | None) -> tuple[list[str], list[pa.Array]
     rows = sheets[sheet or filled[0]]
     header, *rows = rows[titles(rows) :]
     width = max(len(row) for row in (header, *rows))
-    names = [*(name or "" for name in header), *[""] * (width - len(header))]
-    names[0] = names[0] or UNNAMED
-    check_header(names, f"{path}: the first row")
+    names = [*(spelled(name or "") for name in header), *[""] * (width - len(header))]
+    if not names[0] and any(row[0] for row in rows):
+        names[0] = UNNAMED
+    check_header(names, rows[:LINES], f"{path}: the first row")
     padded = [[*row, *[None] * (width - len(row))] for row in rows]
     return names, [pa.array([row[at] for row in padded], pa.string()) for at in range(width)]
 
 
 def _is_ods(path: Path) -> bool:
     """Whether the content, not the name, is an OpenDocument sheet; some programs name Excel files .ods."""
-    if not zipfile.is_zipfile(path):
-        return path.suffix.lower() == ".ods"
     with zipfile.ZipFile(path) as archive:
         return "content.xml" in archive.namelist()
+
+
+def _what(path: Path) -> str:
+    """What a file is that is named as a workbook and is none."""
+    with path.open("rb") as file:
+        begin = file.read(512)
+    if begin.startswith(b"\xd0\xcf\x11\xe0"):
+        return "an Excel file of the old kind, or one with a password; save it anew as .xlsx, without a password"
+    if begin.lstrip().startswith(b"<"):
+        return "a web page or XML, not a workbook; open it in a spreadsheet program and save it as .xlsx"
+    if b"\0" in begin or not begin.strip():
+        return "a damaged or empty workbook; save it anew as .xlsx"
+    return "text, not a workbook; rename it to .csv"
 
 
 def _xlsx(path: Path) -> dict[str, list[list[str | None]]]:

@@ -165,7 +165,7 @@ class ExpressionData(FrameData):
         check_kind(path)
         text = [name for name in (self.id, self.group, self.split) if name]
         sheet = self.sheet if suffix_of(path) in BOOKS else None
-        frame = read_table(path, text, self.missing_values, sheet, names_of_genes.holds_names)
+        frame = read_table(path, text, self.missing_values, sheet, names_of_genes.holds_names, self.decimal)
         if found := [name for name in self.exclude if name in frame]:
             self._excluded.update(found)
             frame = frame.drop(columns=found)

@@ -164,7 +164,8 @@ class MultiOmicsData(FrameData):
         else:
             text = [name for name in (self.id, self.group, self.split) if name]
             sheet = self.sheet if suffix_of(path) in BOOKS else None
-            frame = read_table(path, text, self.missing_values, sheet, None if self.id else lambda _: True)
+            first = None if self.id else lambda _: True
+            frame = read_table(path, text, self.missing_values, sheet, first, self.decimal)
         for name in [] if self.external else self.exclude:
             self.check_column(frame, name, "exclude")
         return frame.drop(columns=self.exclude, errors="ignore")

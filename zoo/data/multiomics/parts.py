@@ -213,7 +213,8 @@ def _read(path: str, options: dict[str, Any], id_column: str | None) -> pd.DataF
     """The table of a modality; the names of its samples, or genes, stay text."""
     check_kind(Path(path))
     text = [name for name in (options.get("id"), id_column) if name]
-    return read_table(Path(path), text, options.get("missing"), options.get("sheet"), lambda _: True)
+    sheet, decimal = options.get("sheet"), options.get("decimal")
+    return read_table(Path(path), text, options.get("missing"), sheet, lambda _: True, decimal)
 
 
 def _of_h5mu(path: Path, options: dict[str, dict[str, Any]]) -> dict[str, Part]:

@@ -110,7 +110,8 @@ class TableData(FrameData):
         )
         features = types.features
         if not features and not types.problems:
-            raise InputError(f"{self.path}: there is no feature column beside {self.target!r}")
+            beside = f" beside {self.target!r}" if self.target else ""
+            raise InputError(f"{self.path}: there is no feature column{beside}")
         if self.target and self.target_kind != "none" and not self.event and not types.problems:
             types.doubts += leaks(frame[features], frame[self.target], types)
         if not self.id and (name := self._id(frame)) and name != UNNAMED:
