@@ -122,8 +122,10 @@ NUMBERS: dict[str, tuple[str, list[float | None]]] = {
     "decimal commas in quotes": ('a,b\n"1,5",1\n"2,75",2\n', [1.5, 2.75]),
     "percent": ("a,b\n45%,1\n7.5%,2\n", [45, 7.5]),
     "percent after decimal commas": ("a;b\n1,5 %;1.5\n−2,75%;2.5\n", [1.5, -2.75]),
-    "three digits after the points of some numbers": ("a;b\n1.234;1\n2.345;2\n3.4;3\n4.567;4\n5.678;5\n6.789;6\n",
-                                                      [1.234, 2.345, 3.4, 4.567, 5.678, 6.789]),
+    "three digits after the points of some numbers": (
+        "a;b\n1.234;1\n2.345;2\n3.4;3\n4.567;4\n5.678;5\n6.789;6\n",
+        [1.234, 2.345, 3.4, 4.567, 5.678, 6.789],
+    ),
     "minus sign of typesetting": ("a,b\n−4.5,1\n3,2\n", [-4.5, 3]),
     "missing words among them": ("a;b\n1,5;2,25\nNA;0,5\n", [1.5, None]),
     "decimal points beside semicolons": ("a;b\n219.085;2.25\n1.396;0.5\n", [219.085, 1.396]),
@@ -178,7 +180,10 @@ REFUSED = {
     "a workbook": (b"PK\x03\x04\x14\x00\x06\x00\x08\x00[Content_Types].xml", "an Excel workbook; rename it to .xlsx"),
     "a zip archive": (b"PK\x03\x04\x14\x00\x06\x00\x08\x00table.csv", "a zip archive; unpack it"),
     "a web page": ("<!DOCTYPE html><table><tr><td>a</td></tr></table>", "a web page or XML"),
-    "comma of either kind": ("a;y\n219,085;1\n396,003;2\n", "219,085 may have a decimal comma or commas between thousands; state the decimal sign: --data.decimal"),
+    "comma of either kind": (
+        "a;y\n219,085;1\n396,003;2\n",
+        "219,085 may have a decimal comma or commas between thousands; state the decimal sign: --data.decimal",
+    ),
     "only a header": ("a,b\n", "there is a header but no rows"),
     "nothing": ("", "the file is empty"),
     "only comments": ("# a\n", "no header and no row"),
@@ -254,7 +259,11 @@ def test_encodings_of_older_systems(encoding: str, here: Path) -> None:
         "don’t",
         "“5 µg” pre–post",
     ]
-    assert read("organ,b\nwątroba,1\nżołądek,2\nmózg wątły,3\n".encode("cp1250"))["organ"].tolist() == ["wątroba", "żołądek", "mózg wątły"]
+    assert read("organ,b\nwątroba,1\nżołądek,2\nmózg wątły,3\n".encode("cp1250"))["organ"].tolist() == [
+        "wątroba",
+        "żołądek",
+        "mózg wątły",
+    ]
 
 
 def test_a_byte_of_no_encoding_is_named(here: Path) -> None:

@@ -30,7 +30,9 @@ def is_long(path: Path) -> bool:
     return path.is_file() and suffix_of(path) in TEXT and path.stat().st_size > LONG
 
 
-def read_parts(path: Path, modality: Modality, names: list[str], rows: int, decimal: str | None = None) -> Iterator[tuple[pd.DataFrame, float]]:
+def read_parts(
+    path: Path, modality: Modality, names: list[str], rows: int, decimal: str | None = None
+) -> Iterator[tuple[pd.DataFrame, float]]:
     """Rows of a text file in order, with the columns of a model.
 
     The parts together are what `zoo.tables.read_table` would return, as far as the model reads it: numbers in one

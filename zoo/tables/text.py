@@ -114,7 +114,9 @@ def _beginning(path: Path) -> tuple[str, list[str]]:
     encoding = encoding_of(sample, path)
     text = sample.decode(encoding, errors="ignore").lstrip("\ufeff")
     if re.match(r"\s*<(!doctype|html|head|body|table|\?xml)\b", text, re.IGNORECASE):
-        raise InputError(f"{path}: this is a web page or XML, not a table of text; save the table itself as .csv or .xlsx")
+        raise InputError(
+            f"{path}: this is a web page or XML, not a table of text; save the table itself as .csv or .xlsx"
+        )
     if "\0" in text:
         raise InputError(f"{path}: this is not a table of text; use .csv, .tsv, .xlsx, .ods, .parquet or .h5ad")
     whole = len(sample) < SAMPLE
@@ -142,8 +144,8 @@ def encoding_of(sample: bytes, path: Path) -> str:
     words = dict.fromkeys(word for word in re.split(rb"[\s,;|\"]+", sample) if not word.isascii())
     beyond = sum(byte > 127 for word in words for byte in word)
     if beyond < 4 or beyond <= 0.6 * sum(map(len, words)):  # Latin script: many letters of each word are ASCII
-        # Few signs differ between the first two, so that one unlikely word is no evidence.
-        unlikely = {n: sum(_unlikely(word.decode(n, "replace")) for word in words) + (n == "cp1250") for n in LATIN}
+        # One unlikely word alone is no evidence.
+        unlikely = {n: sum(_unlikely(word.decode(n, "replace")) for word in words) + (n != "cp1252") for n in LATIN}
         best = min(LATIN, key=unlikely.__getitem__)
         if best != "cp1252":
             return best
@@ -159,7 +161,7 @@ def encoding_of(sample: bytes, path: Path) -> str:
 
 
 def _unlikely(word: str) -> int:
-    """Number of signs within a word, of capitals after small letters and of letters that are not Latin.
+    """Number of signs within a word, of capitals after small letters and, twice, of bytes without a meaning.
 
     >>> _unlikely("Größe"), _unlikely("Grš§e"), _unlikely("don’t")
     (0, 1, 0)
@@ -169,7 +171,8 @@ def _unlikely(word: str) -> int:
         if sign.isascii() or sign in WITHIN:
             continue
         if not (sign.isalpha() and unicodedata.name(sign, "").startswith("LATIN") and sign not in "ªºƒ"):
-            found += sign == "\ufffd" or (before.isalpha() and after.isalpha())
+            inside = all(beside.isalpha() or not beside.isascii() for beside in (before, after))
+            found += 2 if sign == "\ufffd" else inside
         else:
             found += sign.isupper() and after.islower() and before.isalpha()
     return found
