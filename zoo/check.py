@@ -122,7 +122,7 @@ def check(path: str, options: Mapping[str, str]) -> Report:
 
         words = [word for name, value in options.items() for word in (f"--{name}", value)]
         report.command = f"zoo fit {shlex.join([path, *words])}"
-        report.in_full = f"zoo fit {shlex.join(expand([path, *words]).words)}"
+        report.in_full = f"zoo fit {shlex.join(expand([path, *words], found).words)}"
     elif recipes := recipes_of(path):
         report.command = f"zoo fit {recipes[0]}"
     return report

@@ -3,7 +3,7 @@
 import re
 import shlex
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise, takewhile
 from pathlib import Path
@@ -148,7 +148,8 @@ def intake(path: str, options: Mapping[str, str] | None = None) -> Intake:
         raise InputError(f"{path}: unknown kind of file {suffix or '(no suffix)'}; {hint_for(suffix)}; {others}")
     if chosen is None and suffix in TEXT and headerless(file) is not None:
         return Intake(path, "SeriesData")  # as in the UCR archive
-    found = kind_of_table(head(file, given.get("sheet")), file)
+    named = [given[role] for role in ("target", "event") if role in given]
+    found = kind_of_table(head(file, given.get("sheet")), file, named)
     return Intake(path, chosen, found.options if found.data == chosen else {}) if chosen else found
 
 
@@ -226,10 +227,11 @@ def head(path: Path, sheet: str | None = None) -> dict[str, list[str]]:
         raise
     except (ValueError, OSError, EOFError) as error:
         raise InputError(f"{path}: cannot be read: {' '.join(str(error).split())[:200]}") from None
-    return {
+    columns = {
         name or f"column {at + 1}": [str(cell).strip() for cell in column if cell is not None]
         for at, (name, column) in enumerate(zip(names, cells, strict=True))
     }
+    return {name: values for (name, values), known in zip(columns.items(), names, strict=True) if known or values}
 
 
 def _first_cells(path: Path, sheet: str | None) -> tuple[list[str], list[list[Any]]]:
@@ -260,17 +262,17 @@ def _head_of_arrow(path: Path, suffix: str) -> tuple[list[str], list[list[Any]]]
     return list(table.column_names), [column.to_pylist() for column in table.columns]
 
 
-def kind_of_table(columns: Mapping[str, list[str]], path: Path) -> Intake:
+def kind_of_table(columns: Mapping[str, list[str]], path: Path, named: Collection[str] = ()) -> Intake:
     """Kind of data of a table, by the names of its columns and its first rows.
 
     Args:
         columns: From `head`.
         path: The file.
+        named: Columns that the user names, such as the target: if the table has one, samples are in rows.
     """
     import pandas as pd
 
-    from ..tables.genes import OF_GENES, look_like_genes, spelled
-    from ..tables.numbers import is_number
+    from ..tables.genes import OF_GENES, look_like_genes, of_one_gene, spelled
 
     names = list(columns)
     for name, cells in columns.items():
@@ -281,9 +283,9 @@ def kind_of_table(columns: Mapping[str, list[str]], path: Path) -> Intake:
             return Intake(str(path), "ImageData", {} if name == "image" else {"image": name}, volumes)
     if names[:6] == FEATURE_COUNTS:
         return Intake(str(path), "ExpressionData", {"genes_in_rows": "true"})
-    numeric = [name for name, cells in columns.items() if cells and all(map(is_number, cells))]
+    numeric = [name for name, cells in columns.items() if _holds_numbers(cells)]
     numbers = set(numeric)
-    others = [name for name in names if name not in numbers]
+    others = [name for name in names[1:] if name not in numbers]
     times = [name for name in numeric if TIME_POINT.fullmatch(name)]
     if len(times) >= 16 and len(times) >= 0.9 * len(numeric):
         return Intake(str(path), "SeriesData")
@@ -291,9 +293,21 @@ def kind_of_table(columns: Mapping[str, list[str]], path: Path) -> Intake:
         return Intake(str(path), "ExpressionData")
     rows = pd.Index(columns[names[0]])
     by_header = OF_GENES.fullmatch(spelled(names[0])) is not None
-    if others == names[:1] and len(numeric) >= 3 and len(rows) >= 20 and (by_header or look_like_genes(rows)):
+    by_names = names[0] not in numbers and len(rows) >= 20 and look_like_genes(rows)
+    described = of_one_gene(names[1:])
+    samples = [name for name in numeric if name not in {names[0], *described}]
+    turned = (by_header or by_names) and len(samples) >= 3 and {*others} <= {*described}
+    if turned and not any(name in columns for name in named):
         return Intake(str(path), "ExpressionData", {"genes_in_rows": "true"})
     return Intake(str(path), "TableData")
+
+
+def _holds_numbers(cells: list[str]) -> bool:
+    """Whether texts are numbers in any convention, or words for missing values."""
+    from ..tables.numbers import missing_word, plain
+
+    present = [cell for cell in cells if not missing_word(cell)]
+    return bool(present) and all(plain(cell, True) is not None or plain(cell, False) is not None for cell in present)
 
 
 @dataclass
@@ -311,12 +325,16 @@ class Request:
     said: str = ""
 
 
-def expand(words: list[str]) -> Request:
+def expand(words: list[str], found: Intake | None = None) -> Request:
     """Replace a file at the start of the command line, and the short options after it, by their long form.
 
     ``NAME_OR_RUN`` becomes ``--config NAME_OR_RUN``. ``FILE --target outcome`` becomes ``--config mlp --data TableData
     --data.path FILE --data.target outcome``, with the recipe of the kind of data unless ``--config`` names another.
     ``NAME_OR_RUN FILE`` becomes ``--config NAME_OR_RUN --data.path FILE``.
+
+    Args:
+        words: The command line after the command.
+        found: From `intake`, if it is known.
 
     Raises:
         InputError: There is no such file, recipe or run, or the kind of the file is unknown.
@@ -338,7 +356,7 @@ def expand(words: list[str]) -> Request:
     path = leading[0]
     options = _long(rest)
     given = option_values(options)
-    found = intake(path, {k.removeprefix("data."): v for k, v in given.items() if k.startswith("data.")})
+    found = found or intake(path, {k.removeprefix("data."): v for k, v in given.items() if k.startswith("data.")})
     said = ""
     chosen = [w for w in options if w in ("--config", "-c") or w.startswith("--config=")]
     before: list[str] = []

@@ -120,8 +120,9 @@ def _unclear(name: str, example: str, sign: str, source: str) -> str:
     kinds = {",": "a decimal comma or commas", ".": "a decimal point or points"}[sign]
     other = "." if sign == "," else ","
     return (
-        f"{source}: column {name!r}: {example} may have {kinds} between thousands; state the decimal sign: --data.decimal "
-        f"'{sign}' if it is {example.replace(sign, '.')}, --data.decimal '{other}' if it is {example.replace(sign, '')}"
+        f"{source}: column {name!r}: {example} may have {kinds} between thousands; state the decimal sign: "
+        f"--data.decimal '{sign}' if it is {example.replace(sign, '.')}, --data.decimal '{other}' if it is "
+        f"{example.replace(sign, '')}"
     )
 
 

@@ -114,9 +114,7 @@ def _beginning(path: Path) -> tuple[str, list[str]]:
     encoding = encoding_of(sample, path)
     text = sample.decode(encoding, errors="ignore").lstrip("\ufeff")
     if re.match(r"\s*<(!doctype|html|head|body|table|\?xml)\b", text, re.IGNORECASE):
-        raise InputError(
-            f"{path}: this is a web page or XML, not a table of text; save the table itself as .csv or .xlsx"
-        )
+        raise InputError(f"{path}: this is a web page or XML, no table of text; save the table as .csv or .xlsx")
     if "\0" in text:
         raise InputError(f"{path}: this is not a table of text; use .csv, .tsv, .xlsx, .ods, .parquet or .h5ad")
     whole = len(sample) < SAMPLE
@@ -338,8 +336,8 @@ def check_header(names: list[str], rows: Sequence[Sequence[str | None]], where: 
     if count := _header_lines(below):
         shown = ", ".join(cell for cell in map(str, below[0][:4]) if cell not in ("", "None"))
         raise InputError(
-            f"{where} is followed by {counted(count, 'line')} of text ({shown}, ...) above columns of numbers: a second "
-            "header, units, or an annotation of samples; keep one header line, and remove the other"
+            f"{where} is followed by {counted(count, 'line')} of text ({shown}, ...) above columns of numbers: a "
+            "second header, units, or an annotation of samples; keep one header line, and remove the other"
         )
 
 
