@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,7 @@ from torch import Tensor
 
 from ..errors import InputError, suggest
 from ..spec import Modality
-from ..tables.numbers import missing_word
-from ..tables.values import as_text
+from ..tables.genes import gene_values
 from .expression import AS_THEY_ARE, covariate_table
 from .kinds import READERS
 from .table import table_to_tensor
@@ -23,7 +22,6 @@ from .table import table_to_tensor
 log = logging.getLogger("zoo")
 LEAST_OVERLAP = 0.8  # minimum share of the genes of a model that other data must have
 BLOCK = 1 << 22  # number of stored values that are checked together
-MOST_NAMED = 10  # values that are no numbers and are named in an error
 VERSION = re.compile(r"(ENS\w+)\.\d+")
 
 
@@ -213,43 +211,3 @@ def covariate_values(samples: pd.DataFrame, modality: Modality, source: str) -> 
         if name not in samples:
             raise InputError(f"{source}: no covariate {name!r}; {suggest(name, map(str, samples.columns))}")
     return table_to_tensor(samples, table, source) if table["features"] else None
-
-
-def gene_values(
-    columns: Mapping[str, pd.Series], rows: pd.Index, source: str, genes_in_rows: bool = False
-) -> np.ndarray:
-    """Columns as float32, missing values as NaN; in columns of text, words such as NA mean a missing value.
-
-    Args:
-        columns: Values by name, ``shape=(rows,)`` each.
-        rows: Names of the rows.
-        source: Name of the table in an error.
-        genes_in_rows: Rows are genes and columns samples.
-
-    Returns:
-        ``shape=(rows, columns)``.
-
-    Raises:
-        InputError: Values are text; the message names the sample and the gene of the first ones, one a line.
-    """
-    values = np.empty((len(rows), len(columns)), dtype=np.float32, order="F")
-    wrong: list[tuple[int, str, str]] = []
-    with np.errstate(over="ignore"):
-        for at, (name, column) in enumerate(columns.items()):
-            if pd.api.types.is_numeric_dtype(column.dtype):
-                values[:, at] = column.to_numpy(dtype=np.float32, na_value=np.nan)
-                continue
-            text = as_text(column)
-            values[:, at] = pd.to_numeric(text, errors="coerce").to_numpy(dtype=np.float32)
-            absent = np.isnan(values[:, at]) & text.notna().to_numpy()
-            cells = [(row, name, text.iloc[row]) for row in np.flatnonzero(absent).tolist()]
-            wrong += [cell for cell in cells if not missing_word(cell[2])]
-    if wrong:
-        first = []
-        for row, name, value in wrong[:MOST_NAMED]:
-            sample, gene = (name, rows[row]) if genes_in_rows else (rows[row], name)
-            first.append(f"{source}: sample {sample}, gene {gene}: {value!r} is not a number")
-        first[0] += f" ({len(wrong)} such values)" if len(wrong) > 1 else ""
-        first[0] += "; correct it, or leave it empty if missing"
-        raise InputError("\n".join(first))
-    return values

@@ -2,16 +2,23 @@
 
 import logging
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from ..errors import InputError
+from ..files import opened
+from .columns import counters
+from .numbers import is_number, missing_word
 from .reading import listing
+from .text import UNNAMED
 from .values import as_text
 
 log = logging.getLogger("zoo")
+MOST_NAMED = 10  # values that are no numbers and are named in an error
 FEW = 2000  # names from which their kind is told
 SHARE = 0.8  # of the names that must look like genes, or samples
 DIVERSE = 0.2  # least share of different first letters among symbols; names of samples mostly share them
@@ -61,8 +68,15 @@ OF_PATIENTS = re.compile(
 )
 OF_ONE_GENE = re.compile(  # columns beside the samples, if genes are in rows
     rf"chr(om(osome)?)?|start|end|strand|length|width|description|(gene_)?(bio)?type|{OF_GENES.pattern}|names?|ids?|"
-    r"base_?mean|log2_?fold_?change|lfcse|stat|p_?val(ue)?|p_?adj|fdr|q_?value"
+    r"effective_?length|tpm|[fr]pkm|num_?reads|(est_|expected_)counts?|base_?mean|log2_?fold_?change|lfcse|stat|p_?val(ue)?|p_?adj|fdr|q_?value"
 )
+
+CONVERT = {  # files that other programs write
+    ".loom": "in Python: anndata.read_loom('{0}').write_h5ad('{1}.h5ad')",
+    ".rds": "in R: write.csv(t(as.matrix(x)), '{1}.csv'), or zellkonverter::writeH5AD(x, '{1}.h5ad')",
+    ".rdata": "in R: write.csv(t(as.matrix(x)), '{1}.csv'), or zellkonverter::writeH5AD(x, '{1}.h5ad')",
+    ".h5seurat": "in R: SeuratDisk::Convert('{0}', dest = 'h5ad')",
+}
 
 MONTHS = "jan|feb|mar|apr|may|jun|jul|aug|sept?|oct|nov|dec"
 DATE = re.compile(
@@ -211,3 +225,188 @@ def report_left_out(names: list[str], source: str) -> None:
             source,
             listing(names),
         )
+
+
+def check_kind(path: Path) -> None:
+    """Raise an `InputError` that says how to convert a file of expression which is not read."""
+    if path.suffix.lower() == ".gct" and path.is_file():
+        with opened(path) as file:
+            if file.readline().startswith(b"#1.3"):
+                raise InputError(
+                    f"{path}: GCT of version 1.3 has annotation among the values; save it as a table of "
+                    "genes and samples only"
+                )
+    if how := CONVERT.get(path.suffix.lower()):
+        raise InputError(f"{path}: {path.suffix} is not read; convert it {how.format(path.name, path.stem)}")
+
+
+def check_repeated(genes: pd.Index, source: str) -> None:
+    """Raise an `InputError` that names genes which occur more than once."""
+    if (doubled := genes[genes.duplicated()].unique()).size:
+        first = ", ".join(doubled[:5]) + (", ..." if len(doubled) > 5 else "")
+        raise InputError(
+            f"{source}: gene {doubled[0]!r} occurs more than once ({len(doubled)} repeated names: {first}); "
+            "rename or remove them (AnnData: var_names_make_unique)"
+        )
+
+
+def measured(
+    frame: pd.DataFrame,
+    source: str,
+    others: Collection[str],
+    genes_in_rows: bool = False,
+    name: str | None = None,
+    chosen: bool = False,
+    patients: bool = True,
+) -> tuple[np.ndarray, pd.Index, pd.DataFrame]:
+    """Values of expression, genes and samples from a table as `zoo.tables.read_table` returns it.
+
+    Args:
+        frame: One sample per row; or one gene per row, named in the first column.
+        source: Name of the table in errors.
+        others: Columns that are not genes, such as the target; columns of text are not genes either.
+        genes_in_rows: Genes are in rows, and samples in columns, as in series matrices of GEO.
+        name: Column that names the samples. Default: a first column of text, without a header or called as names of
+            samples are; else rows are numbered from 1.
+        chosen: All columns of numbers are genes, as in packaged data and for a trained model.
+        patients: Columns called as properties of patients (age, batch) are left out, else they are only named.
+
+    Returns:
+        float32 ``shape=(samples, genes)``; names of the genes; and the table of samples, named in its first column.
+
+    Raises:
+        InputError: There is text among numbers, or a gene occurs twice or has no name.
+    """
+    if genes_in_rows:
+        return _turned(frame, source)
+    first = str(frame.columns[0])
+    text = {str(n) for n, kind in frame.dtypes.items() if kind.kind not in "iuf" and is_text(frame[n])}
+    if not (name and name in frame):
+        # A first column called 'id' names the samples unless names are repeated; it is text (see `holds_names`).
+        called = holds_names(first) and frame[first].is_unique
+        name = first if first == UNNAMED or ((called or first in text) and first not in others) else None
+    names = names_of(frame[name] if name else pd.Series(range(1, len(frame) + 1)))
+    candidates = [str(n) for n in frame.columns if n != name and n not in text and n not in others]
+    left_out = [] if chosen else _left_out(frame, candidates, source, patients)
+    dropped = {*left_out, name}
+    selected = [n for n in candidates if n not in dropped]
+    if shown := [n for n in frame.columns if n in text and n not in others and n != name]:
+        log.info("%s: text is not used as genes: %s", source, listing(shown))
+    taken = set(selected)
+    annotation = [n for n in frame.columns if n != name and n not in taken]
+    samples = pd.concat([names.rename(name or free_name(frame)), frame[annotation]], axis=1)
+    values = gene_values({n: column for n, column in frame.items() if n in taken}, pd.Index(names), source)
+    if not chosen:
+        report_names(pd.Index(selected), source)
+    check_repeated(pd.Index(selected), source)
+    return values, pd.Index(selected, dtype=object), samples
+
+
+def _left_out(frame: pd.DataFrame, candidates: list[str], source: str, patients: bool) -> list[str]:
+    """Columns of numbers that are no genes; all of them are logged."""
+    measures, properties = beside_genes(candidates)
+    kinds = dict(frame.dtypes.items())
+    whole = [n for n in candidates if kinds[n].kind == "i"]
+    numbering = counters(frame[whole], whole) - {*measures, *properties}
+    if numbering:
+        log.warning("%s: %s left out: it numbers the rows", source, listing(sorted(numbering)))
+    if properties and not patients:
+        log.warning(
+            "%s: %s is used, but by name no feature of this modality; to leave it out: exclude: [%s]",
+            source,
+            listing(properties),
+            ", ".join(properties),
+        )
+        properties = []
+    report_left_out([*measures, *properties], source)
+    return [*measures, *properties, *numbering]
+
+
+def _turned(frame: pd.DataFrame, source: str) -> tuple[np.ndarray, pd.Index, pd.DataFrame]:
+    """`measured` of a table with genes in rows."""
+    first, described = str(frame.columns[0]), set(of_one_gene(list(map(str, frame.columns[1:]))))
+    columns = [str(n) for n in frame.columns[1:] if n not in described]
+    text = {n for n in columns if frame[n].dtype.kind not in "iuf" and is_text(frame[n])}
+    if left_out := [str(n) for n in frame.columns[1:] if n in described or n in text]:
+        log.info("%s: %s beside the samples left out: descriptions of the genes", source, listing(left_out))
+    columns = [n for n in columns if n not in text]
+    names = names_of(frame[first])
+    if (nameless := names.isna().to_numpy()).any():
+        raise InputError(f"{source}: row {nameless.argmax() + 1} has no name of a gene in column {first!r}")
+    measures = names.isin(beside_genes(names.tolist())[0])
+    if measures.any():
+        log.warning("%s: rows left out, by name no genes: %s", source, ", ".join(names[measures][:5]))
+    if not columns:
+        raise InputError(
+            f"{source}: genes are in rows, but no column of numbers holds a sample; a table of results, or of a single "
+            "sample, cannot be learnt from: join the columns of all samples into one table"
+        )
+    kept = pd.Index(names[~measures])
+    report_names(kept, source)
+    rest = frame.loc[~measures.to_numpy(), columns]
+    values = gene_values(dict(rest.items()), kept, source, genes_in_rows=True)
+    check_repeated(kept, source)
+    return values.T, kept, pd.DataFrame({UNNAMED: names_of(pd.Series(columns))})
+
+
+def is_text(column: pd.Series) -> bool:
+    """Whether most values of a column are not numbers; if only a few are not, they are reported as errors.
+
+    Codes with leading zeros such as ``0012`` are text.
+    """
+    if column.dtype.kind in "iuf":
+        return False
+    if column.dtype.kind == "O" and not isinstance(column.dtype, pd.CategoricalDtype):
+        present = [value for value in column.dropna().map(str) if not missing_word(value)]
+        return bool(present) and sum(map(is_number, present)) < 0.5 * len(present)
+    return True  # dates, booleans, categories
+
+
+def names_of(column: pd.Series) -> pd.Series:
+    """Names of samples as text; missing names stay missing, and `FrameData` reports them."""
+    return as_text(column).astype(object)
+
+
+def free_name(frame: pd.DataFrame, wish: str | None = None) -> str:
+    """A name for a column of sample names that is not used in the table."""
+    return next(name for name in (wish, UNNAMED, "observation", "name of the sample") if name and name not in frame)
+
+
+def gene_values(
+    columns: Mapping[str, pd.Series], rows: pd.Index, source: str, genes_in_rows: bool = False
+) -> np.ndarray:
+    """Columns as float32, missing values as NaN; in columns of text, words such as NA mean a missing value.
+
+    Args:
+        columns: Values by name, ``shape=(rows,)`` each.
+        rows: Names of the rows.
+        source: Name of the table in an error.
+        genes_in_rows: Rows are genes and columns samples.
+
+    Returns:
+        ``shape=(rows, columns)``.
+
+    Raises:
+        InputError: Values are text; the message names the sample and the gene of the first ones, one a line.
+    """
+    values = np.empty((len(rows), len(columns)), dtype=np.float32, order="F")
+    wrong: list[tuple[int, str, str]] = []
+    with np.errstate(over="ignore"):
+        for at, (name, column) in enumerate(columns.items()):
+            if pd.api.types.is_numeric_dtype(column.dtype):
+                values[:, at] = column.to_numpy(dtype=np.float32, na_value=np.nan)
+                continue
+            text = as_text(column)
+            values[:, at] = pd.to_numeric(text, errors="coerce").to_numpy(dtype=np.float32)
+            absent = np.isnan(values[:, at]) & text.notna().to_numpy()
+            cells = [(row, name, text.iloc[row]) for row in np.flatnonzero(absent).tolist()]
+            wrong += [cell for cell in cells if not missing_word(cell[2])]
+    if wrong:
+        first = []
+        for row, name, value in wrong[:MOST_NAMED]:
+            sample, gene = (name, rows[row]) if genes_in_rows else (rows[row], name)
+            first.append(f"{source}: sample {sample}, gene {gene}: {value!r} is not a number")
+        first[0] += f" ({len(wrong)} such values)" if len(wrong) > 1 else ""
+        first[0] += "; correct it, or leave it empty if missing"
+        raise InputError("\n".join(first))
+    return values

@@ -26,12 +26,10 @@ from ..frame import FrameData
 from . import genes as expression_genes
 from .files import (
     Expression,
-    check_kind,
     content_of,
     is_matrix,
     matrix_of_table,
     name_column,
-    names_of,
     read_card,
     read_matrix,
     read_samples,
@@ -158,11 +156,11 @@ class ExpressionData(FrameData):
         """Names of the annotated samples."""
         if self._annotation is None:
             return None
-        return pd.Index(names_of(self._annotation[name_column(self._annotation, self.id)]))
+        return pd.Index(names_of_genes.names_of(self._annotation[name_column(self._annotation, self.id)]))
 
     def _read_expression(self, path: Path) -> Expression:
         """Expression in a table, by the options of this data module; names of samples, genes and groups stay text."""
-        check_kind(path)
+        names_of_genes.check_kind(path)
         text = [name for name in (self.id, self.group, self.split) if name]
         sheet = self.sheet if suffix_of(path) in BOOKS else None
         frame = read_table(path, text, self.missing_values, sheet, names_of_genes.holds_names, self.decimal)

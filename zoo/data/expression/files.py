@@ -12,24 +12,15 @@ from anndata import AnnData
 from scipy import sparse
 
 from ... import files
-from ...encode.expression_rows import as_csr, gene_values, match_genes
+from ...encode.expression_rows import as_csr, match_genes
 from ...errors import InputError, suggest
-from ...files import opened
-from ...tables import UNNAMED, genes, read_table
-from ...tables.columns import counters
+from ...tables import UNNAMED, read_table
+from ...tables.genes import check_repeated, free_name, measured, names_of
 from ...tables.ids import difference
-from ...tables.numbers import is_number, missing_word
-from ...tables.reading import listing, normalised
-from ...tables.values import as_text
+from ...tables.reading import normalised
 from ..datasets import assay_of, read_dataset, simulated, verified
 
 log = logging.getLogger("zoo")
-CONVERT = {  # files that other programs write
-    ".loom": "in Python: anndata.read_loom('{0}').write_h5ad('{1}.h5ad')",
-    ".rds": "in R: write.csv(t(as.matrix(x)), '{1}.csv'), or zellkonverter::writeH5AD(x, '{1}.h5ad')",
-    ".rdata": "in R: write.csv(t(as.matrix(x)), '{1}.csv'), or zellkonverter::writeH5AD(x, '{1}.h5ad')",
-    ".h5seurat": "in R: SeuratDisk::Convert('{0}', dest = 'h5ad')",
-}
 
 
 @dataclass
@@ -49,12 +40,7 @@ class Expression:
     source: str
 
     def __post_init__(self) -> None:
-        if (doubled := self.genes[self.genes.duplicated()].unique()).size:
-            first = ", ".join(doubled[:5]) + (", ..." if len(doubled) > 5 else "")
-            raise InputError(
-                f"{self.source}: gene {doubled[0]!r} occurs more than once ({len(doubled)} repeated names: {first}); "
-                "rename or remove them (AnnData: var_names_make_unique)"
-            )
+        check_repeated(self.genes, self.source)
 
     @property
     def names(self) -> pd.Index:
@@ -155,16 +141,6 @@ def from_anndata(values: Any, obs: pd.DataFrame, names: pd.Index, source: str, n
     called = str(samples.columns[0])
     samples = normalised(samples.reset_index(drop=True), source, {called})
     return Expression(as_csr(values), names.map(str), samples, source)
-
-
-def names_of(column: pd.Series) -> pd.Series:
-    """Names of samples as text; missing names stay missing, and `FrameData` reports them."""
-    return as_text(column).astype(object)
-
-
-def free_name(frame: pd.DataFrame, wish: str | None = None) -> str:
-    """A name for a column of sample names that is not used in the table."""
-    return next(name for name in (wish, UNNAMED, "observation", "name of the sample") if name and name not in frame)
 
 
 def name_column(table: pd.DataFrame, key: str | None) -> str:
@@ -356,19 +332,6 @@ def _stored(element: Any) -> sparse.csr_matrix:
     return as_csr((sparse.csc_matrix if kind.startswith("csc") else sparse.csr_matrix)(tuple(parts), shape=shape))
 
 
-def check_kind(path: Path) -> None:
-    """Raise an `InputError` that says how to convert a file of expression which is not read."""
-    if path.suffix.lower() == ".gct" and path.is_file():
-        with opened(path) as file:
-            if file.readline().startswith(b"#1.3"):
-                raise InputError(
-                    f"{path}: GCT of version 1.3 has annotation among the values; save it as a table of "
-                    "genes and samples only"
-                )
-    if how := CONVERT.get(path.suffix.lower()):
-        raise InputError(f"{path}: {path.suffix} is not read; convert it {how.format(path.name, path.stem)}")
-
-
 def matrix_of_table(
     frame: pd.DataFrame,
     source: str,
@@ -378,96 +341,6 @@ def matrix_of_table(
     chosen: bool = False,
     patients: bool = True,
 ) -> Expression:
-    """Expression from a table as `zoo.tables.read_table` returns it.
-
-    Args:
-        frame: One sample per row; or one gene per row, named in the first column.
-        source: Name of the table in errors.
-        others: Columns that are not genes, such as the target; columns of text are not genes either.
-        genes_in_rows: Genes are in rows, and samples in columns, as in series matrices of GEO.
-        name: Column that names the samples. Default: a first column of text, without a header or called as names of
-            samples are; else rows are numbered from 1.
-        chosen: All columns of numbers are genes, as in packaged data and for a trained model.
-        patients: Columns called as properties of patients (age, batch) are left out, else they are only named.
-
-    Raises:
-        InputError: There is text among numbers, or a gene occurs twice or has no name.
-    """
-    if genes_in_rows:
-        return _turned(frame, source)
-    first = str(frame.columns[0])
-    text = {str(n) for n, kind in frame.dtypes.items() if kind.kind not in "iuf" and is_text(frame[n])}
-    if not (name and name in frame):
-        # A first column called 'id' names the samples unless names are repeated; it is text (see `holds_names`).
-        called = genes.holds_names(first) and frame[first].is_unique
-        name = first if first == UNNAMED or ((called or first in text) and first not in others) else None
-    names = names_of(frame[name] if name else pd.Series(range(1, len(frame) + 1)))
-    candidates = [str(n) for n in frame.columns if n != name and n not in text and n not in others]
-    left_out = [] if chosen else _left_out(frame, candidates, source, patients)
-    dropped = {*left_out, name}
-    selected = [n for n in candidates if n not in dropped]
-    if shown := [n for n in frame.columns if n in text and n not in others and n != name]:
-        log.info("%s: text is not used as genes: %s", source, listing(shown))
-    taken = set(selected)
-    annotation = [n for n in frame.columns if n != name and n not in taken]
-    samples = pd.concat([names.rename(name or free_name(frame)), frame[annotation]], axis=1)
-    values = gene_values({n: column for n, column in frame.items() if n in taken}, pd.Index(names), source)
-    if not chosen:
-        genes.report_names(pd.Index(selected), source)
-    return Expression(as_csr(values), pd.Index(selected, dtype=object), samples, source)
-
-
-def _left_out(frame: pd.DataFrame, candidates: list[str], source: str, patients: bool) -> list[str]:
-    """Columns of numbers that are no genes; all of them are logged."""
-    measures, properties = genes.beside_genes(candidates)
-    kinds = dict(frame.dtypes.items())
-    whole = [n for n in candidates if kinds[n].kind == "i"]
-    numbering = counters(frame[whole], whole) - {*measures, *properties}
-    if numbering:
-        log.warning("%s: %s left out: it numbers the rows", source, listing(sorted(numbering)))
-    if properties and not patients:
-        log.warning(
-            "%s: %s is used, but by name no feature of this modality; to leave it out: exclude: [%s]",
-            source,
-            listing(properties),
-            ", ".join(properties),
-        )
-        properties = []
-    genes.report_left_out([*measures, *properties], source)
-    return [*measures, *properties, *numbering]
-
-
-def _turned(frame: pd.DataFrame, source: str) -> Expression:
-    """Expression from a table with genes in rows."""
-    first, described = str(frame.columns[0]), set(genes.of_one_gene(list(map(str, frame.columns[1:]))))
-    columns = [str(n) for n in frame.columns[1:] if n not in described]
-    text = {n for n in columns if frame[n].dtype.kind not in "iuf" and is_text(frame[n])}
-    if left_out := [str(n) for n in frame.columns[1:] if n in described or n in text]:
-        log.info("%s: %s beside the samples left out: descriptions of the genes", source, listing(left_out))
-    columns = [n for n in columns if n not in text]
-    names = names_of(frame[first])
-    if (nameless := names.isna().to_numpy()).any():
-        raise InputError(f"{source}: row {nameless.argmax() + 1} has no name of a gene in column {first!r}")
-    measures = names.isin(genes.beside_genes(names.tolist())[0])
-    if measures.any():
-        log.warning("%s: rows left out, by name no genes: %s", source, ", ".join(names[measures][:5]))
-    if not columns:
-        raise InputError(f"{source}: genes are in rows, but no column of numbers holds a sample")
-    kept = pd.Index(names[~measures])
-    genes.report_names(kept, source)
-    rest = frame.loc[~measures.to_numpy(), columns]
-    values = gene_values(dict(rest.items()), kept, source, genes_in_rows=True)
-    return Expression(as_csr(values.T), kept, pd.DataFrame({UNNAMED: names_of(pd.Series(columns))}), source)
-
-
-def is_text(column: pd.Series) -> bool:
-    """Whether most values of a column are not numbers; if only a few are not, they are reported as errors.
-
-    Codes with leading zeros such as ``0012`` are text.
-    """
-    if column.dtype.kind in "iuf":
-        return False
-    if column.dtype.kind == "O" and not isinstance(column.dtype, pd.CategoricalDtype):
-        present = [value for value in column.dropna().map(str) if not missing_word(value)]
-        return bool(present) and sum(map(is_number, present)) < 0.5 * len(present)
-    return True  # dates, booleans, categories
+    """Expression from a table, see `zoo.tables.genes.measured`."""
+    values, genes, samples = measured(frame, source, others, genes_in_rows, name, chosen, patients)
+    return Expression(as_csr(values), genes, samples, source)

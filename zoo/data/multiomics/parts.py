@@ -17,12 +17,12 @@ from ...encode.joint import check_names
 from ...errors import InputError, check_choice, check_range, suggest
 from ...registry import JOINT
 from ...tables.columns import check_ids
-from ...tables.genes import genes_are_in_rows
+from ...tables.genes import check_kind, free_name, genes_are_in_rows, is_text
 from ...tables.reading import normalised, read_table
 from ...tables.values import as_text
 from ..base import Data
 from ..expression.expression import ExpressionData
-from ..expression.files import Expression, check_kind, free_name, from_anndata, is_matrix, is_text, matrix_of_table
+from ..expression.files import Expression, from_anndata, is_matrix, matrix_of_table
 from ..frame import KINDS, FrameData
 from ..image.image import ImageData
 from ..table.table import TableData
