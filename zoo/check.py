@@ -2,7 +2,7 @@
 
 import logging
 import shlex
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,13 +16,16 @@ from rich.text import Text
 from . import files
 from .data.datasets import IS_TEST, SOURCES, read_dataset
 from .data.intake import LISTS, Intake, intake, names_of, plain_suffix, plain_yaml
-from .errors import InputError, suggest
+from .errors import InputError, counted, suggest
+from .tables import genes
 from .tables.columns import Types, check_ids, leaks, names_samples, types_of
+from .tables.numbers import missing_word
 from .tables.reading import BOOKS, read_table, suffix_of
+from .tables.survival import times_and_events
 from .tables.target import detect
 from .tables.text import UNNAMED
 from .tables.times import is_name as is_time
-from .tables.values import as_text
+from .tables.values import as_text, numbers
 
 MOST = 6  # names, classes or levels that are listed in a line
 MOST_DOUBTS = 12
@@ -34,7 +37,8 @@ class Report:
     """What is known of a file.
 
     Attributes:
-        title: Path, kind and size.
+        path: The file, the folder, or the name of a data set.
+        title: The same, kind and size.
         facts: Lines, each with a keyword: columns by role and type, missing values, target.
         notes: What the reader took for granted.
         doubts: What may be wrong, with the option that settles it.
@@ -43,6 +47,7 @@ class Report:
         in_full: The same with all options written out.
     """
 
+    path: str
     title: str
     facts: list[tuple[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -104,7 +109,7 @@ def check(path: str, options: Mapping[str, str]) -> Report:
         InputError: There is no such file, or its kind is unknown.
     """
     found = intake(path, options)
-    report = Report(f"{path}: {found.what}")
+    report = Report(path, f"{path}: {found.what}")
     with recorded() as said:
         try:
             _examine(found, options, report)
@@ -156,6 +161,11 @@ def _examine(found: Intake, options: Mapping[str, str], report: Report) -> None:
         report.facts.append(("matrix", "counts of 10x Genomics"))
     elif plain_suffix(path) == ".h5mu":
         _h5mu(path, options, report)
+    elif found.data == "ExpressionData":
+        genes.check_kind(path)
+        _expression(_read(found.path, options, genes.holds_names), found, options, report)
+    elif found.data == "SeriesData":
+        _series_of_table(_read(found.path, options), options, report)
     else:
         _table(_read(found.path, options), found, options, report)
 
@@ -166,10 +176,11 @@ def _tables() -> tuple[str, ...]:
     return TABLES
 
 
-def _read(path: str, options: Mapping[str, str]) -> pd.DataFrame:
-    roles = [options[role] for role in ("id", "group", "split") if role in options]
+def _read(path: str, options: Mapping[str, str], first: Callable[[str], bool] | None = None) -> pd.DataFrame:
+    roles = [options[role] for role in ("id", "group", "split", "record") if role in options]
     sheet = options.get("sheet") if suffix_of(Path(path)) in BOOKS else None
-    return read_table(Path(path), roles, plain_yaml(options.get("missing", "{}")) or {}, sheet)
+    missing = plain_yaml(options.get("missing", "{}")) or {}
+    return read_table(Path(path), roles, missing, sheet, first, options.get("decimal"))
 
 
 def _packaged(found: Intake, options: Mapping[str, str], report: Report) -> None:
@@ -209,11 +220,7 @@ def _table(
 ) -> None:
     """A table in memory: roles and types of the columns, missing values, target."""
     frame.index = pd.RangeIndex(1, len(frame) + 1)
-    report.title += f", {_count(len(frame), 'row')} and {_count(frame.shape[1], 'column')}"
-    if found.options.get("genes_in_rows") == "true":
-        told = f"in rows, {len(frame):,} of them, and samples in columns; they are turned by --genes_in_rows true"
-        report.facts.append(("genes", told))
-        return
+    report.title += f", {counted(len(frame), 'row')} and {counted(frame.shape[1], 'column')}"
     lists = {name: plain_yaml(options.get(name, "{}")) or {} for name in ("missing", "ordered", "dates")}
     lists = {**lists, **{name: value for name, value in (card or {}).items() if name not in options}}
     problems = report.problems
@@ -248,19 +255,72 @@ def _table(
         _doubt_records(frame, {*roles.values()}, types, report)
         if not types.features and not types.problems:
             problems.append("there is no feature column")
+        others = {*types.categories, *types.dates}
+        if plain := [name for name in types.features if name not in others and not types.problems]:
+            _try(problems, numbers, rest[plain], found.path, lists["missing"])  # infinite values
     elif not arrays:
         numeric = [str(name) for name, kind in rest.dtypes.items() if pd.api.types.is_numeric_dtype(kind)]
-        genes = found.data == "ExpressionData"
-        what = "genes" if genes else "numbers"
-        report.facts.append((what, _listed(numeric)))
+        report.facts.append(("numbers", _listed(numeric)))
         if other := [str(name) for name, kind in rest.dtypes.items() if not pd.api.types.is_numeric_dtype(kind)]:
             report.facts.append(("text", _listed(other)))
-        frame = frame.drop(columns=[name for name in numeric if genes and name not in roles.values()])
-    _missing(rest, lists["missing"], report)
+    _missing(rest, lists["missing"], types, report)
     if "target" in roles:
         _target(frame, roles, options, lists["missing"], types, report)
     elif "target" not in options:
         _hint(frame, roles, report)
+
+
+def _expression(frame: pd.DataFrame, found: Intake, options: Mapping[str, str], report: Report) -> None:
+    """A table of expression: genes, samples, their annotation and the target, as training reads them."""
+    table, samples_path = None, options.get("samples_path")
+    frame = frame.drop(columns=names_of(options["exclude"]) if "exclude" in options else [], errors="ignore")
+    if samples_path:
+        table = read_table(Path(samples_path), first=lambda _: True)
+    covariates = names_of(options["covariates"]) if "covariates" in options else []
+    others = [*covariates, *(options[role] for role in ("target", "event", "group", "split") if role in options)]
+    stated = {**found.options, **options}.get("genes_in_rows")
+    known = None if table is None else pd.Index(genes.names_of(table[options.get("id", table.columns[0])]))
+    given = None if stated is None else stated == "true"
+    turned = genes.genes_are_in_rows(frame, found.path, given, [*others, *filter(None, [options.get("id")])], known)
+    values, names, samples = genes.measured(frame, found.path, set(others), turned, options.get("id"))
+    report.title += f", {counted(len(samples), 'sample')} and {counted(len(names), 'gene')}"
+    told = "; in rows, turned by --genes_in_rows true" if turned else ""
+    report.facts.append(("genes", _listed(list(map(str, names))) + told))
+    _try(report.problems, check_ids, samples.iloc[:, 0].set_axis(range(1, len(samples) + 1)), found.path)
+    if len(names) < 2:
+        report.problems.append(f"{counted(len(names), 'gene')} (columns of numbers), at least 2 are needed")
+    if len(samples) < 2:
+        report.problems.append("there is one sample only; join those of all samples into one table")
+    annotation = samples.iloc[:, 1:] if table is None else table.iloc[:, 1:]
+    if len(annotation.columns):
+        report.facts.append(("annotation", _listed(list(map(str, annotation.columns)))))
+    absent = int(np.isnan(values).sum())
+    report.facts.append(("missing", f"{counted(absent, 'value')} of genes" if absent else "no value"))
+    if infinite := int(np.isinf(values).sum()):
+        report.problems.append(f"{counted(infinite, 'value')} of genes is infinite; correct it, or leave it empty")
+    _roles_of(annotation, options, report)
+
+
+def _series_of_table(frame: pd.DataFrame, options: Mapping[str, str], report: Report) -> None:
+    """Series in the rows of a table, or one series per row, gathered as training does."""
+    from .data.series import tables as series_tables
+
+    missing = plain_yaml(options.get("missing", "{}")) or {}
+    roles = [options[role] for role in ("target", "event", "id", "group", "split") if role in options]
+    others = [name for name in roles if name in frame and name != options.get("record")]
+    ignore = [str(name) for name in frame if name == UNNAMED]
+    ignore += names_of(options["exclude"]) if "exclude" in options else []
+    form = options.get("time_format")
+    if record := options.get("record"):
+        time = options.get("time")
+        arguments = (record, time, others, ignore, None, missing, (form, None), report.path)
+        series = series_tables.long(frame, *arguments)
+        if time:
+            told = [f"{key.replace('_', ' ')} {value}" for key, value in series.attrs.items() if key != "channels"]
+            report.facts.append(("time", "; ".join([f"column {time!r}", *told])))
+    else:
+        series = series_tables.wide(frame, [*others, *ignore], missing, form, report.path)
+    _series(series, options, report)
 
 
 def _try(problems: list[str], call: Any, *args: Any) -> Any:
@@ -270,10 +330,6 @@ def _try(problems: list[str], call: Any, *args: Any) -> Any:
     except InputError as error:
         problems += str(error).splitlines()
     return None
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -321,9 +377,12 @@ def _doubt_records(frame: pd.DataFrame, taken: Collection[str], types: Types, re
                 return
 
 
-def _missing(frame: pd.DataFrame, words: Mapping[str, Collection[Any]], report: Report) -> None:
-    """Missing values by column, those of the user's or the card's words included."""
+def _missing(frame: pd.DataFrame, words: Mapping[str, Collection[Any]], types: Types, report: Report) -> None:
+    """Missing values by column, those of the user's or the card's words, and of words among dates, included."""
     counts = frame.isna().sum()
+    for name in types.dates:
+        text = as_text(frame[name]).dropna()
+        counts[name] += int(text.map(missing_word).astype(bool).sum())
     for name, marks in words.items():
         if name in frame:
             counts[name] += int(as_text(frame[name]).isin(list(map(str, marks))).sum())
@@ -333,7 +392,7 @@ def _missing(frame: pd.DataFrame, words: Mapping[str, Collection[Any]], report: 
         return
     first = ", ".join(f"{name} {count}" for name, count in counts.head(MOST).items())
     more = ", ..." if len(counts) > MOST else ""
-    report.facts.append(("missing", f"{counts.sum():,} values in {_count(len(counts), 'column')}: {first}{more}"))
+    report.facts.append(("missing", f"{counts.sum():,} values in {counted(len(counts), 'column')}: {first}{more}"))
 
 
 def _target(
@@ -353,7 +412,7 @@ def _target(
     arguments = (name, options.get("target_kind"), options.get("positive"), "", roles.get("event"))
     found = _try(report.problems, detect, frame, *arguments)
     column = frame[name]
-    unlabelled = f"; missing in {_count(int(column.isna().sum()), 'row')}" if column.isna().any() else ""
+    unlabelled = f"; missing in {counted(int(column.isna().sum()), 'row')}" if column.isna().any() else ""
     if found is None:
         report.facts.append(("target", f"{name}{unlabelled}"))
         return
@@ -365,8 +424,11 @@ def _target(
         what = f"{found['kind']}: {', '.join(told)}"
     elif found["kind"] == "survival":
         no, yes = found["event_levels"]
+        y = _try(report.problems, times_and_events, frame, found, report.path)
         events = int((as_text(frame[found["event"]]) == yes).sum())
-        what = f"survival time; event {found['event']!r}: {yes} ({events} rows), censored: {no}"
+        if y is not None and not (y[:, 1] > 0).any():
+            report.problems.append(f"no sample with a time has the event {found['event']!r} ({yes}); give more samples")
+        what = f"survival time; event {found['event']!r}: {yes} ({counted(events, 'row')}), censored: {no}"
     else:
         values = pd.to_numeric(column, errors="coerce")
         what = f"continuous: {values.min():g} to {values.max():g}, {column.nunique()} different values"
@@ -390,7 +452,7 @@ def _fasta(path: Path, options: Mapping[str, str], report: Report) -> None:
     frame = read_fasta(path, options.get("label"))
     lengths = frame["sequence"].str.len()
     same = lengths.min() == lengths.max()
-    report.title += f", {_count(len(frame), 'record')}"
+    report.title += f", {counted(len(frame), 'record')}"
     report.facts.append(("lengths", f"all {lengths.min()}" if same else f"{lengths.min()} to {lengths.max()}"))
     letters = sorted(set().union(*map(set, frame["sequence"].str.upper().unique())))
     report.facts.append(("letters", " ".join(letters)))
@@ -415,7 +477,7 @@ def _images(path: Path, report: Report) -> None:
     ends = (*files.PICTURES, *files.TIFF, *files.NIFTI)
     paths = [p for p in sorted(path.rglob("*")) if p.name.lower().endswith(ends)] if path.is_dir() else [path]
     paths = [p for p in paths if not p.name.startswith(".")]
-    report.title += f", {_count(len(paths), 'file')}"
+    report.title += f", {counted(len(paths), 'file')}"
     kinds = pd.Series([next(e for e in ends[::-1] if p.name.lower().endswith(e)) for p in paths]).value_counts()
     report.facts.append(("formats", _levels(kinds.to_dict())))
     if path.is_dir() and not (path / "masks").is_dir():
@@ -490,7 +552,7 @@ def _h5ad(path: Path, options: Mapping[str, str], report: Report) -> None:
     except Exception as error:  # h5py and anndata raise anything for a damaged file
         raise InputError(f"{path}: cannot be read as h5ad: {' '.join(str(error).split())[:200]}") from None
     obs = adata.obs.rename_axis(None).reset_index(drop=True)
-    report.title += f", {_count(adata.n_obs, 'sample')} and {_count(adata.n_vars, 'gene')}"
+    report.title += f", {counted(adata.n_obs, 'sample')} and {counted(adata.n_vars, 'gene')}"
     report.facts.append(("genes", _listed(list(map(str, adata.var_names[: MOST + 1]))).partition(": ")[2]))
     report.facts.append(("annotation", _listed(list(map(str, obs.columns)))))
     if adata.layers:
@@ -510,9 +572,9 @@ def _h5mu(path: Path, options: Mapping[str, str], report: Report) -> None:
             }
     except Exception as error:  # as above
         raise InputError(f"{path}: cannot be read as h5mu: {' '.join(str(error).split())[:200]}") from None
-    report.title += f", {_count(len(obs), 'sample')}"
+    report.title += f", {counted(len(obs), 'sample')}"
     for name, (samples, features) in shapes.items():
-        report.facts.append(("modality", f"{name}: {_count(samples, 'sample')}, {_count(features, 'feature')}"))
+        report.facts.append(("modality", f"{name}: {counted(samples, 'sample')}, {counted(features, 'feature')}"))
     report.facts.append(("annotation", _listed(list(map(str, obs.columns)))))
     _roles_of(obs, options, report)
 

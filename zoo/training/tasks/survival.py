@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ...errors import InputError
 from ...spec import Target
-from ...tables.values import level_codes, numbers
+from ...tables.survival import times_and_events
 from ..cox import KNOTS, baseline_hazard, breslow, efron, survival
 from ..survival_metrics import concordance, scored_times, survival_scores
 from .base import Task
@@ -33,26 +33,8 @@ class Survival(Task):
     needs_training_outputs = True
 
     def encode(self, frame: pd.DataFrame, target: Target, source: str) -> Tensor:
-        """Times and events (1, or 0 if censored).
-
-        A time of 0 is valid: an event at the start, or a sample without follow-up.
-        """
-        times = numbers(frame[[target["name"]]], source)[:, 0]
-        if (negative := times < 0).any():
-            row = frame.index[int(negative.argmax())]
-            raise InputError(
-                f"{source}: column {target['name']!r}, row {row}: the time {times[negative][0]:g} is negative; correct "
-                "it, or leave it empty if missing"
-            )
-        codes, unknown = level_codes(frame[target["event"]], target["event_levels"])
-        if len(unknown):
-            raise InputError(
-                f"{source}: event {target['event']!r}, row {unknown.index[0]}: {unknown.iloc[0]!r} is neither "
-                f"{' nor '.join(filter(None, target['event_levels']))}"
-            )
-        y = np.column_stack([times, codes])
-        y[np.isnan(times) | np.isnan(codes)] = np.nan
-        return torch.from_numpy(y)
+        """Times and events, see `zoo.tables.survival`."""
+        return torch.from_numpy(times_and_events(frame, target, source))
 
     def decode(self, y: Tensor, target: Target) -> dict[str, Any]:
         """Columns ``time`` and ``event``."""
