@@ -144,7 +144,7 @@ def _examine(found: Intake, options: Mapping[str, str], report: Report) -> None:
     if found.path in files.datasets():
         _packaged(found, options, report)
     elif found.data == "ImageData" and (path.is_dir() or plain_suffix(path) not in _tables()):
-        _images(path, report)
+        _images(path, options, report)
     elif path.is_dir() and found.data == "SeriesData":
         records = sum(1 for _ in path.glob("*.hea"))
         report.facts.append(("records", f"{records} WFDB records, cut into heartbeats by their annotations"))
@@ -190,7 +190,7 @@ def _packaged(found: Intake, options: Mapping[str, str], report: Report) -> None
     card = files.card(found.path)
     report.facts.append(("data set", card["title"]))
     if str(card.get("file", "")).endswith(".npz"):
-        _images(card["folder"] / card["file"], report)
+        _images(card["folder"] / card["file"], options, report)
         return
     if "package" in card and "package" not in SOURCES:
         return
@@ -449,7 +449,7 @@ def _hint(frame: pd.DataFrame, roles: Mapping[str, str], report: Report) -> None
 def _fasta(path: Path, options: Mapping[str, str], report: Report) -> None:
     from .data.sequence.fasta import NO_LABEL, read_fasta
 
-    frame = read_fasta(path, options.get("label"))
+    frame = read_fasta(path, options.get("label"), numbers=options.get("target_kind") == "regression")
     lengths = frame["sequence"].str.len()
     same = lengths.min() == lengths.max()
     report.title += f", {counted(len(frame), 'record')}"
@@ -467,27 +467,38 @@ def _fasta(path: Path, options: Mapping[str, str], report: Report) -> None:
         report.problems.append(str(frame.attrs.get(NO_LABEL, "the headers have no label (>name|label)")))
 
 
-def _images(path: Path, report: Report) -> None:
+def _images(path: Path, options: Mapping[str, str], report: Report) -> None:
     """Images by class and format, without decoding them."""
     if path.suffix == ".npz":
         with np.load(path, allow_pickle=False) as file:
             for name in file:
                 report.facts.append(("array", f"{name}, shape {' x '.join(map(str, file[name].shape))}"))
         return
-    ends = (*files.PICTURES, *files.TIFF, *files.NIFTI)
-    paths = [p for p in sorted(path.rglob("*")) if p.name.lower().endswith(ends)] if path.is_dir() else [path]
-    paths = [p for p in paths if not p.name.startswith(".")]
-    report.title += f", {counted(len(paths), 'file')}"
-    kinds = pd.Series([next(e for e in ends[::-1] if p.name.lower().endswith(e)) for p in paths]).value_counts()
-    report.facts.append(("formats", _levels(kinds.to_dict())))
-    if path.is_dir() and not (path / "masks").is_dir():
-        classes = pd.Series([p.parent.name for p in paths if p.parent != path]).value_counts()
-        splits = sorted({p.relative_to(path).parts[0] for p in paths if len(p.relative_to(path).parts) > 2})
-        if splits:
-            report.facts.append(("folders", ", ".join(splits)))
-        report.facts.append(("classes", _levels(classes.to_dict()) if len(classes) else "none: no folder per class"))
+    from .data.image.folders import FOLDER, IMAGE, LABEL, MASK, SPLIT, list_folder
+
+    frame = list_folder(path, options.get("masks")) if path.is_dir() else pd.DataFrame({IMAGE: [path]})
+    report.doubts += frame.attrs.get("said", [])
+    paths = list(frame[IMAGE])
+    report.title += f", {counted(len(paths), 'image')}"
+    kinds = pd.Series([next(e for e in files.IMAGES[::-1] if p.name.lower().endswith(e)) for p in paths])
+    report.facts.append(("formats", _levels(kinds.value_counts().to_dict())))
+    if SPLIT in frame:
+        report.facts.append(("split", _levels(frame[SPLIT].value_counts().to_dict())))
+    if FOLDER in frame:
+        report.facts.append(("folder", _levels(frame[FOLDER].value_counts().to_dict())))
+    if MASK in frame:
+        report.facts.append(("masks", f"{frame[MASK].notna().sum():,}"))
+    segmented = MASK in frame and ("masks" in options or LABEL not in frame)
+    if segmented and frame[MASK].isna().any():
+        names = [str(name) for name in frame.loc[frame[MASK].isna(), IMAGE]]
+        report.problems.append(f"{counted(len(names), 'image')} without a mask: {_listed(names).partition(': ')[2]}")
+    elif path.is_dir() and not segmented:
+        classes = frame[LABEL].value_counts() if LABEL in frame else {}
+        report.facts.append(("classes", _levels(dict(classes)) if len(classes) else "none: no folder per class"))
         if len(classes) == 1:
-            report.problems.append(f"there is one class only ({classes.index[0]}); add a folder for each other class")
+            report.problems.append(
+                f"there is one class only ({next(iter(dict(classes)))}); add a folder for each other"
+            )
     _sizes(paths, report)
 
 

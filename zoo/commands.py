@@ -23,7 +23,7 @@ from .models import Model, Supervised
 from .parsing import CLI
 from .report import Evaluation, evaluate
 from .report.tables import show_crossval
-from .runs import fit_fold, quieten, run_of, title_of, write_report
+from .runs import check_folds, fit_fold, quieten, run_of, title_of, write_report
 from .spec import modality_of
 from .tables import UNNAMED
 from .tables.contract import Seen
@@ -147,7 +147,7 @@ def crossval(args: list[str], folds: int, repeats: int, show: bool = True) -> pd
     check_range("folds", folds, 2)
     check_range("repeats", repeats, 1)
     folder = cli.run or Path(cli.config.trainer.default_root_dir) / cli.name / "crossval"
-    cli.check_folds(folds, repeats)
+    check_folds(cli, folds, repeats)
     results = []
     for repeat in range(repeats):
         for fold in range(folds):

@@ -21,7 +21,9 @@ from .errors import InputError, suggest
 
 HERE = Path(__file__).parent
 # Suffixes of images and volumes.
-PICTURES, TIFF, NIFTI = (".png", ".jpg", ".jpeg", ".bmp"), (".tif", ".tiff"), (".nii", ".nii.gz")
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
+TIFF, NIFTI = (".tif", ".tiff"), (".nii", ".nii.gz")
+IMAGES = (*PICTURES, *TIFF, *NIFTI)
 BEST, LAST, LAYERS = "checkpoints/best.ckpt", "checkpoints/last.ckpt", "layers.txt"
 GZIP, BYTE_ORDER_MARK = b"\x1f\x8b", b"\xef\xbb\xbf"
 # A gzip file that grows beyond both is refused. Text of biology shrinks to a tenth or a fiftieth, long runs of one

@@ -9,6 +9,7 @@ import tempfile
 import warnings
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,27 @@ def _run_trainer(trainer: Trainer, model: Model, data: Data, ckpt_path: str | No
         if "Early stopping conditioned on metric" in str(error):
             raise InputError(f"early_stopping.monitor: {' '.join(str(error).split())}") from None
         raise
+
+
+def check_folds(cli: CLI, folds: int, repeats: int) -> None:
+    """Prepare the training on every fold, so that none is refused after others were trained.
+
+    Raises:
+        InputError: The samples of a fold do not suffice for the model; the error names the fold.
+    """
+    cli.check_folds(folds, repeats)
+    was = log.level
+    log.setLevel(logging.ERROR)  # the training says the rest
+    try:
+        for repeat, fold in product(range(repeats), range(folds)):
+            try:
+                data = cli.make_fold(folds, fold, repeat)
+                _ = data.training
+                cli.make_model(data).prepare(data)
+            except InputError as error:
+                raise InputError(f"fold {fold + 1} of {folds}: {error}") from None
+    finally:
+        log.setLevel(was)
 
 
 def fit_fold(cli: CLI, folds: int, fold: int, repeat: int) -> tuple[Model, Data]:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from cohort import read_cohort, write_cohort
 
-from zoo import files
+from zoo import files, runs
 from zoo.cli import main
 from zoo.data import Data, IntervalData, TableData
 from zoo.errors import InputError
@@ -98,3 +98,66 @@ def test_folds_and_groups(here: Path, zoo_fails: Callable[..., str], caplog: pyt
     TableData("own.csv", target="outcome", folds=5).check_folds(2)
     assert "class 'rare' has 3 samples, fewer than the 5 folds" in caplog.text
     assert caplog.text.count("fewer than") == 1
+
+
+def few_validation_rows() -> list[str]:
+    """Groups with a single row, which are the validation part of some fold."""
+    rows = [f"{i if i > 29 else i // 10},{i * i}.5,{i % 2}\n" for i in range(36)]
+    Path("own.csv").write_text("group,x,outcome\n" + "".join(rows))
+    return ["own.csv", "--config=tabulargan", "--target=outcome", "--group=group", "--folds=3"]
+
+
+def no_normal_validation_series() -> list[str]:
+    """The normal series belong to two groups, which in some fold are training and test."""
+    rng = np.random.default_rng(0)
+    rows = [[i // 5, "anomaly" if i < 20 else "normal", *rng.normal(size=40).round(3)] for i in range(30)]
+    pd.DataFrame(rows, columns=["group", "label", *(f"t{n}" for n in range(40))]).to_csv("own.csv", index=False)
+    block = "model: {class_path: MADGAN, init_args: {normal: normal, window: 8}}\n"
+    Path("own.yaml").write_text(block + "data: {class_path: SeriesData, init_args: {path: own.csv, target: label}}\n")
+    return ["own.yaml", "--data.group=group", "--folds=5"]
+
+
+def one_training_sample_of_a_modality() -> list[str]:
+    """Four samples have protein, which are not all in training."""
+    write_cohort()
+    labelled, protein = pd.read_csv("samples.csv").dropna()["patient"], pd.read_csv("protein.csv")
+    protein[protein["patient"].isin(labelled)][:4].to_csv("protein.csv", index=False)
+    block = "model: {class_path: MultiModal}\ndata: {class_path: MultiOmicsData, init_args: {path: samples.csv, "
+    Path("own.yaml").write_text(f"{block}target: group, modalities: {{rna: rna.csv, protein: protein.csv}}}}}}\n")
+    return ["own.yaml", "--folds=4"]
+
+
+def no_event_of_an_extra_target() -> list[str]:
+    """Few samples have an event, none of which is a validation sample of some fold."""
+    write_cohort()
+    samples = pd.read_csv("samples.csv").dropna()
+    samples.assign(died=(np.arange(len(samples)) < 4).astype(int)).to_csv("samples.csv", index=False)
+    block = "model: {class_path: MultiModal}\ndata: {class_path: MultiOmicsData, init_args: {path: samples.csv, "
+    also = "also: {survival: {target: days, event: died}}"
+    Path("own.yaml").write_text(
+        f"{block}target: group, {also}, modalities: {{rna: rna.csv, protein: protein.csv}}}}}}\n"
+    )
+    return ["own.yaml", "--folds=4"]
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (few_validation_rows, "TabularGAN needs at least 2 validation samples, there is 1"),
+        (no_normal_validation_series, "no validation sample is of the class 'normal', which is normal"),
+        (one_training_sample_of_a_modality, "1 training samples have protein, 2 are needed"),
+        (no_event_of_an_extra_target, "no validation sample has the event 'died'"),
+    ],
+)
+def test_a_fold_that_the_model_refuses_is_found_before_any_training(
+    make: Callable[[], list[str]],
+    words: str,
+    here: Path,
+    zoo_fails: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(runs, "fit_data", lambda *args: pytest.fail("a fold was trained"))
+    error = zoo_fails("crossval", *make(), "--trainer.accelerator=cpu")
+    assert "fold " in error
+    assert words in error
+    assert not Path("runs").exists()

@@ -126,7 +126,7 @@ def intake(path: str, options: Mapping[str, str] | None = None) -> Intake:
 
     chosen = next((TELLING[name] for name in given if name in TELLING), None)
     if file.is_dir():
-        return _folder(file)
+        return _folder(file, given.get("masks"))
     suffix = plain_suffix(file)
     if suffix in FASTA:
         return Intake(path, "SequenceData")
@@ -174,14 +174,20 @@ def _data_of_card(name: str) -> str:
     return "ImageData" if len(card.get("shape", [])) > 2 else "SeriesData" if "shape" in card else "TableData"
 
 
-def _folder(path: Path) -> Intake:
+def _folder(path: Path, masks: str | None) -> Intake:
     suffixes = {p.name.lower() for p in path.rglob("*") if p.is_file() and not p.name.startswith(".")}
     if any(name.startswith("matrix.mtx") for name in suffixes):
         return Intake(str(path), "ExpressionData")
     images = [name for name in suffixes if name.endswith((*files.PICTURES, *files.TIFF, *files.NIFTI))]
     if images:
         volumes = all(name.endswith(files.NIFTI) for name in images)
-        return Intake(str(path), "ImageData", three_dimensional=volumes, masks=(path / "masks").is_dir())
+        labelled, segmented = _targets_of_images(path, masks)
+        return Intake(
+            str(path),
+            "ImageData",
+            three_dimensional=volumes,
+            masks=segmented and (masks is not None or not labelled),
+        )
     if any(plain_suffix(Path(name)) in FASTA for name in suffixes):
         return Intake(str(path), "SequenceData")
     if any(name.endswith(".hea") for name in suffixes):
@@ -189,6 +195,17 @@ def _folder(path: Path) -> Intake:
     tables = sorted(name for name in suffixes if plain_suffix(Path(name)) in (*TABLES, ".h5ad"))
     hint = f"give one of its files, such as {path / tables[0]}" if tables else "it may hold images, FASTA or WFDB files"
     raise InputError(f"{path}: the kind of data in this folder is unknown; {hint}")
+
+
+def _targets_of_images(path: Path, masks: str | None = None) -> tuple[bool, bool]:
+    """Whether images in a folder have classes, and masks; if that is not clear, the data module will say why."""
+    from .image.folders import LABEL, MASK, list_folder
+
+    try:
+        listed = list_folder(path, masks)
+    except InputError:
+        return True, masks is not None
+    return LABEL in listed, MASK in listed
 
 
 def _arrays(path: Path) -> Intake:
@@ -391,7 +408,7 @@ def _has_label(found: Intake) -> bool:
     if found.masks:
         return True
     if found.data == "ImageData" and path.is_dir():
-        return any(p.is_dir() and not p.name.startswith(".") for p in path.iterdir())
+        return _targets_of_images(path)[0]
     return plain_suffix(path) in (*FASTA, ".ts", ".arff", ".npz") or (
         found.data in ("SequenceData", "SeriesData") and (path.is_dir() or plain_suffix(path) in (".tsv", ".txt"))
     )

@@ -11,10 +11,9 @@ import numpy as np
 
 from .. import budget, files
 from ..errors import InputError
-from ..files import NIFTI, PICTURES, TIFF
+from ..files import IMAGES, NIFTI, PICTURES, TIFF
 
 Notes = dict[str, list[Path]]  # what was done with images that are not plain grey or RGB, and their files
-SUFFIXES = (*PICTURES, *TIFF, *NIFTI)
 ORIENTATION = 0x0112  # tag of EXIF and TIFF
 TURNED = "turned as the orientation in the file states (EXIF), as viewers show them"  # in `Notes`
 TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {  # by its value; height and width are the last two axes
@@ -38,8 +37,9 @@ def read_image(path: Path, codes: bool = False, notes: Notes | None = None) -> n
     """Read an image or a volume.
 
     Args:
-        path: PNG, JPEG, BMP, TIFF (several pages are a volume) or NIfTI.
-        codes: The file is a mask: indices of a palette are not converted to colours.
+        path: PNG, JPEG, BMP, GIF, WebP, TIFF (several pages are a volume) or NIfTI.
+        codes: The file is a mask: indices of a palette are not converted to colours, except those of a GIF, whose
+            palette depends on the image.
         notes: The file is added here to what was done with it, such as ``"converted from CMYK to RGB"``.
 
     Returns:
@@ -53,8 +53,8 @@ def read_image(path: Path, codes: bool = False, notes: Notes | None = None) -> n
         InputError: The kind of file is unknown, or the package that reads it is not installed.
     """
     name, done = path.name.lower(), list[str]()
-    if not name.endswith(SUFFIXES):
-        raise InputError(f"{path}: unknown kind of image; use {', '.join(SUFFIXES)}")
+    if not name.endswith(IMAGES):
+        raise InputError(f"{path}: unknown kind of image; use {', '.join(IMAGES)}")
     if not files.regular(path).is_file():
         raise UnreadableImageError(f"no image file {str(path)!r}")
     try:
@@ -134,7 +134,7 @@ def _converted(file: Any, codes: bool, done: list[str]) -> Any:
         return file.convert("L")
     if file.mode in ("P", "PA"):
         if codes:
-            return file
+            return file.convert("RGB") if file.format == "GIF" else file
         done.append("converted from the colours of a palette to RGB")
         return file.convert("RGBA" if "transparency" in file.info or file.mode == "PA" else "RGB")
     if file.mode in ("CMYK", "YCbCr", "LAB", "HSV"):
@@ -167,6 +167,7 @@ def _without_opacity(array: np.ndarray, axis: int, done: list[str]) -> np.ndarra
     """An image without its last channel, transparency, if that is constant."""
     alpha = np.take(array, -1, axis)
     if (alpha == alpha.flat[0]).all():
+        done.append("without their transparency, which is the same everywhere")
         return np.delete(array, -1, axis)
     done.append("transparency kept as the last channel")
     return array

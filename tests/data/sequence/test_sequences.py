@@ -239,6 +239,13 @@ DOUBTFUL = {
     "key and value": (">r{i} len={i}", "'len=0' is not a plain word"),
     "coordinates": (">r{i} chr1:{i}00-{i}30", "'chr1:000-030' is not a plain word"),
     "strand": (">r{i} {s}", "'+' has no letter or digit"),
+    "strand in words": (">r{i} {w}", "'forward' is a strand"),
+    "chromosome": (">r{i} chr{n}", "'chr0' is the name of a chromosome"),
+    "date": (">r{i} 2024-0{k}-01", "'2024-01-01' is a date"),
+    "year": (">r{i} 202{n}", "'2020' is a date"),
+    "pair": (">r{i} {k}/2", "'1/2' is the number of a part"),
+    "length": (">r{i} {length}", "'30' is the length of the sequence"),
+    "length with its unit": (">r{i} 3{n}bp", "'30bp' is a length"),
     "numbers": (">r{i} {i}", "'0' is a number (if it is to be predicted, give --data.target_kind regression)"),
     "last of several words": (">r{i} chr1 {i}", "'0' is a number"),
     "decimals after a description": (">r{i} score 0.{i}", "'0.0' is a number"),
@@ -250,7 +257,17 @@ DOUBTFUL = {
 
 def headed(records: pd.DataFrame, header: str) -> None:
     rows = [
-        header.format(i=i, n=i % 2, c=c, s="+-"[i % 2], m=["NA", "None"][i % 2]) for i, c in enumerate(records["label"])
+        header.format(
+            i=i,
+            n=i % 2,
+            k=i % 2 + 1,
+            c=c,
+            s="+-"[i % 2],
+            w=["forward", "reverse"][i % 2],
+            m=["NA", "None"][i % 2],
+            length=len(records["sequence"][i]),
+        )
+        for i, c in enumerate(records["label"])
     ]
     texts = zip(rows, records["sequence"], strict=True)
     Path("a.fa").write_text("".join(f"{row}\n{text}\n" for row, text in texts))
@@ -323,7 +340,9 @@ def test_fasta_as_it_occurs(records: pd.DataFrame, here: Path, caplog: pytest.Lo
     ]
     content = ("\ufeff; made by hand\r\n" + "".join(lines)).encode()
     members = gzip.compress(content[:1000]) + gzip.compress(content[1000:]) + gzip.compress(b"")
-    for name, whole in {"a.fa": content, "b.fa": members, "c.FASTA.gz": members, "d.fa.bgz": members}.items():
+    wide = content.decode().encode("utf-16-le")  # as Windows saves 'Unicode' text
+    known = {"a.fa": content, "b.fa": members, "c.FASTA.gz": members, "d.fa.bgz": members, "e.fa": wide}
+    for name, whole in known.items():
         Path(name).write_bytes(whole)
         caplog.clear()
         with caplog.at_level(logging.INFO, "zoo"):

@@ -18,22 +18,25 @@ from torch.nn import functional as F
 from ... import files
 from ...encode import to_tensor
 from ...encode.image import in_words, is_grey
-from ...encode.image_file import SUFFIXES, TURNED, Notes, UnreadableImageError, read_image
+from ...encode.image_file import TURNED, Notes, UnreadableImageError, read_image
 from ...errors import InputError, suggest
-from ...files import TIFF
+from ...files import IMAGES, NIFTI, TIFF
 from ...spec import Modality
 from ...tables import UNNAMED, read_table
 from ...tables.target import class_names
 from ..arrays import arrays_of
 from ..datasets import FILES
+from .folders import IMAGE, LABEL, MASK, SPLIT, list_folder
 from .masks import check_place, read_mask
 
-IMAGE, MASK, LABEL, SPLIT, VOLUME = "image", "mask", "label", "split", "volume"  # columns
+VOLUME = "volume"  # column
+MEDMNIST = {"train": "train", "val": "validation", "validation": "validation", "test": "test"}  # starts of names
 FILE = "__file__"  # column with the `Origin` of each image while a table is read
-PARTS = {"train": "train", "val": "validation", "validation": "validation", "test": "test"}
 IMAGE_KEYS, MASK_KEYS = ("images", "image", "x", "X"), ("masks", "mask", "labels", "label", "y")
 STATISTICS = 1 << 28  # most values of images from which statistics are computed
 MANY = 200  # fewest files for which a progress bar is shown
+
+log = logging.getLogger("zoo")
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,7 @@ def read_arrays(path: Path) -> pd.DataFrame:
     arrays = arrays_of(path)
     official = "train_images" in arrays
     parts = {}
-    for name, part in PARTS.items() if official else [("", "")]:
+    for name, part in MEDMNIST.items() if official else [("", "")]:
         start = f"{name}_" if official else ""
         if own := {key.removeprefix(start): array for key, array in arrays.items() if key.startswith(start)}:
             frame = _columns(own, f"{path}, {name}" if official else str(path))
@@ -168,6 +171,8 @@ def common_shape(images: Sequence[Any], names: Iterable[Any], size: list[int] | 
     channels = shapes[0][0]
     if {shape[0] for shape in shapes} == {1, 3}:  # grey images, some of which were saved in colour
         channels = 1 if all(is_grey(np.asarray(image)) for image in images if image.shape[0] == 3) else 3
+        told = "all are taken as colour" if channels == 3 else "those in colour are grey too, and read as grey"
+        log.info("%s: %d of %d images have one channel: %s", source, sum(s[0] == 1 for s in shapes), len(shapes), told)
     first = next(iter(names := list(names)))
     for name, shape in zip(names, shapes, strict=True):
         differs = shape[0] != channels and {shape[0], channels} != {1, 3}
@@ -186,9 +191,6 @@ def pooled(x: Tensor, most: int) -> np.ndarray:
     pool: Any = F.adaptive_avg_pool2d if x.ndim == 4 else F.adaptive_avg_pool3d
     values: np.ndarray = (pool(x.float(), size) if share < 1 else x.float()).flatten(1).numpy()
     return values
-
-
-log = logging.getLogger("zoo")
 
 
 class Reading(NamedTuple):
@@ -225,8 +227,10 @@ def read_images(path: Path, how: Reading, read: Callable[[Path], pd.DataFrame] =
     if path.suffix == ".npz":
         return read_arrays(path)
     if path.is_dir():
-        frame = _folder(path, how.masks or "masks")
-    elif path.name.lower().endswith(SUFFIXES):
+        frame = list_folder(path, how.masks)
+        for what in frame.attrs["said"]:
+            log.warning("%s: %s", path, what)
+    elif path.name.lower().endswith(IMAGES):
         mask = {MASK: [Path(how.masks)]} if how.masks else {}
         frame = pd.DataFrame({UNNAMED: [path.name], IMAGE: [path], **mask})
     else:
@@ -254,47 +258,6 @@ def _table(frame: pd.DataFrame, path: Path, how: Reading) -> pd.DataFrame:
     return pd.DataFrame({**names, **cells, **{str(name): column for name, column in rest.items()}})
 
 
-def _folder(path: Path, masks: str) -> pd.DataFrame:
-    """Files of a folder by class, or ``images`` with ``masks``; both also within ``train``, ``val`` and ``test``."""
-    inside = _subfolders(path)
-    if "train" in inside and set(inside) <= set(PARTS):
-        parts = [(PARTS[name], path / name) for name in sorted(inside, key=list(PARTS).index)]
-    else:
-        parts = [("", path)]
-    rows = []
-    for part, folder in parts:
-        names = _subfolders(folder)
-        base = folder / "images" if "images" in names else folder
-        own = {_stem(file, folder / masks): file for file in _files(folder / masks)} if base != folder else None
-        for name in _subfolders(base):
-            if not _files(base / name):
-                raise InputError(f"{base / name}: this folder of a class has no images; remove it or add images")
-        for file in _files(base):
-            inner = file.relative_to(base).parts
-            row: dict[str, Any] = {UNNAMED: file.relative_to(path).as_posix(), IMAGE: file}
-            if own is not None and (own or masks != "masks"):
-                row[MASK] = own.get(_stem(file, base))
-            rows.append({**row, **({LABEL: inner[0]} if len(inner) > 1 else {}), **({SPLIT: part} if part else {})})
-    if not rows:
-        raise InputError(f"{path}: there is no image in this folder; supported formats are {', '.join(SUFFIXES)}")
-    frame = pd.DataFrame(rows)
-    frame.attrs["official_split"] = parts[0][0] != ""
-    return frame
-
-
-def _subfolders(path: Path) -> list[str]:
-    return sorted(p.name for p in path.iterdir() if p.is_dir() and not p.name.startswith("."))
-
-
-def _files(path: Path) -> list[Path]:
-    return sorted(p for p in path.rglob("*") if p.name.lower().endswith(SUFFIXES) and not p.name.startswith("."))
-
-
-def _stem(file: Path, base: Path) -> str:
-    name = file.relative_to(base).as_posix()
-    return name.removesuffix(".gz").rpartition(".")[0]
-
-
 def _loaded(frame: pd.DataFrame, how: Reading) -> pd.DataFrame:
     """Read all files once; skip unreadable files and cut volumes into slices as requested."""
     from rich.console import Console
@@ -302,7 +265,7 @@ def _loaded(frame: pd.DataFrame, how: Reading) -> pd.DataFrame:
 
     hidden, console = len(frame) < MANY or not sys.stderr.isatty(), Console(stderr=True)
     rows: list[dict[str, Any]] = []
-    lazy, notes = False, Notes()
+    lazy, notes, depths = False, Notes(), dict[np.dtype[Any], Path]()
     for row in track(frame.to_dict("records"), "reading images", console=console, transient=True, disable=hidden):
         try:
             image = read_image(row[IMAGE], notes=notes)
@@ -311,6 +274,8 @@ def _loaded(frame: pd.DataFrame, how: Reading) -> pd.DataFrame:
                 raise InputError(f"{error} (--data.skip_unreadable true)") from None
             log.warning("left out: %s", error)
             continue
+        if not row[IMAGE].name.lower().endswith(NIFTI):  # whose values have a unit, whatever their type
+            depths.setdefault(image.dtype, row[IMAGE])
         if not rows and (lazy := image.nbytes * len(frame) > how.memory):
             log.info("the images exceed %.1f GB of memory; they are read from disk for each batch", how.memory / 1e9)
         if image.ndim == 4 and (how.axis is not None or (how.pages == "samples" and _is_tiff(row[IMAGE]))):
@@ -324,6 +289,12 @@ def _loaded(frame: pd.DataFrame, how: Reading) -> pd.DataFrame:
         else:
             held = ImageFile(row[IMAGE], image.shape, checksum(image)) if lazy else image
             rows.append({**row, IMAGE: held, FILE: Origin(row[IMAGE])})
+    if len(depths) > 1:
+        (one, first), (two, second) = list(depths.items())[:2]
+        raise InputError(
+            f"{second}: values of {_depth(two)}, unlike {first}, which has {_depth(one)}; their scales differ: save "
+            "all images in one depth"
+        )
     for what, paths in notes.items():
         log.info("%d of %d images (first: %s): %s", len(paths), len(frame), paths[0], what)
     if TURNED in notes and MASK in frame:
@@ -331,6 +302,10 @@ def _loaded(frame: pd.DataFrame, how: Reading) -> pd.DataFrame:
     if not rows:
         raise InputError(f"{frame[IMAGE].iloc[0]}: none of {len(frame)} images can be read")
     return pd.DataFrame(rows)
+
+
+def _depth(kind: np.dtype[Any]) -> str:
+    return f"{8 * kind.itemsize} bits{' (decimal numbers)' if kind.kind == 'f' else ''}"
 
 
 def _is_tiff(path: Path) -> bool:

@@ -22,10 +22,6 @@ from ..frame import FrameData
 from .augment import Augmentation, Flip
 from .files import (
     FILE,
-    IMAGE,
-    LABEL,
-    MASK,
-    SPLIT,
     VOLUME,
     ImageFile,
     ImageFiles,
@@ -37,6 +33,7 @@ from .files import (
     pooled,
     read_images,
 )
+from .folders import IMAGE, LABEL, MASK, SPLIT
 from .masks import (
     check_place,
     find_classes,
@@ -60,12 +57,13 @@ class ImageData(FrameData):
     """Images or volumes with a label, or with a mask that gives the class of each pixel, from files or a packaged set.
 
     - A folder with a subfolder for each class, optionally in ``train``, ``val`` and ``test``. Folders ``images`` and
-      ``masks`` with files of the same names define a segmentation. The target is called ``label``.
+      ``masks`` with files of the same names define a segmentation. The target is called ``label``. See
+      `zoo.data.image.folders.list_folder` for other names and several levels of folders.
     - A table (CSV, TSV, Parquet) with a column of paths, relative to the folder of the table.
     - ``.npz`` with ``images`` and ``labels`` (or ``masks``); other arrays with one value per sample become columns. The
       official split of MedMNIST files (``train_images``, ...) and of such folders is used.
-    - PNG, JPEG, BMP, TIFF and NIfTI files, or one file with many pages or slices. Each page of a TIFF is a sample. See
-      `zoo.encode.image_file.read_image` for orientation, depth and kinds of colour.
+    - PNG, JPEG, BMP, GIF, WebP, TIFF and NIfTI files, or one file with many pages or slices. Each page of a TIFF is a
+      sample. See `zoo.encode.image_file.read_image` for orientation, depth and kinds of colour.
 
     Masks have one value or one colour per class. Those that mark one foreground as 0/1, 0/255 or black and one colour
     are taken together. Images of more than 2 GB in total are read from disk for each batch. Identical images always

@@ -15,7 +15,8 @@ from ...encode.image_file import write_mask
 from ...errors import InputError
 from ...files import NIFTI, TIFF
 from ...spec import Target
-from .files import IMAGE, Origin
+from .files import Origin
+from .folders import IMAGE
 from .image import ImageData
 
 WRITTEN = (".png", *TIFF, *NIFTI)  # one mask
@@ -111,7 +112,7 @@ def _is_nifti(path: Path) -> bool:
 
 
 def _in_folder(folder: Path, images: list[Path]) -> dict[Path, Path]:
-    """Files of masks: the names of the images below their common folder; JPEG and BMP become PNG."""
+    """Files of masks: the names of the images below their common folder; JPEG, BMP, GIF and WebP become PNG."""
     places = {image: Path(os.path.normpath(image.absolute())) for image in images}  # links are not followed
     base = Path(os.path.commonpath([place.parent for place in places.values()]))
     targets: dict[Path, Path] = {}

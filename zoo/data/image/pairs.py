@@ -15,7 +15,8 @@ from ...spec import Modality, Target
 from ..base import IS_TEST, Batch
 from ..frame import FrameData
 from .augment import Flip
-from .files import FILE, IMAGE, IMAGE_KEYS, MASK, MASK_KEYS, channels_first, common_shape
+from .files import FILE, IMAGE_KEYS, MASK_KEYS, channels_first, common_shape
+from .folders import IMAGE, MASK
 from .image import ImageData
 
 OUTPUT = "output image"  # column

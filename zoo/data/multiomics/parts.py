@@ -12,9 +12,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from ...encode.image_file import SUFFIXES
 from ...encode.joint import check_names
 from ...errors import InputError, check_choice, check_range, suggest
+from ...files import IMAGES
 from ...registry import JOINT
 from ...tables.columns import check_ids
 from ...tables.genes import check_kind, free_name, genes_are_in_rows, is_text
@@ -34,7 +34,7 @@ OWN = ("path", "kind", "most_predictive")  # options of a modality that are not 
 OF_FILES = ("id", "exclude", "missing", "sheet")  # arguments of `FrameData` that a modality may have of its own
 NOT_OWN = {*signature(FrameData).parameters, *signature(Data).parameters} - {"path", "shared", *OF_FILES}
 CLINICAL = "clinical"
-FILE_END = re.compile(f"({'|'.join(map(re.escape, SUFFIXES))})$", re.IGNORECASE)
+FILE_END = re.compile(f"({'|'.join(map(re.escape, IMAGES))})$", re.IGNORECASE)
 Read = TypeVar("Read")
 
 

@@ -1,5 +1,6 @@
 """Reading of FASTA files as tables."""
 
+import codecs
 import logging
 import re
 import zlib
@@ -10,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ...errors import InputError
-from ...files import BYTE_ORDER_MARK, opened
+from ...files import opened
 
 LAST_WORD = r"[|\s]([^|\s]+)\s*$"  # of a header, after a space or a |
 SUFFIXES = {".fa", ".fasta", ".fna", ".ffn", ".fas", ".fsa", ".frn", ".faa"}
@@ -23,6 +24,16 @@ OTHERS = {
 OTHER_SUFFIXES = {".fastq", ".fq", ".gb", ".gbk", ".genbank", ".embl"}
 NUMBER = r"[-+]?(?:0|[1-9]\d*)?(?:\.\d+)?(?:[eE]-\d+)?(?<=\d)"  # 01 and 1E1 are names
 DESCRIPTION = r"[^\s|]\s+[^\s|]+\s+[^\s|]+\s*$"  # the last word follows others, without a |
+FIELDS = {  # last words of headers that describe the record rather than its class: pattern, and what it is
+    r"\d{4}[-/.]\d{1,2}[-/.]\d{1,4}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}|(?:19|20)\d\d": "is a date",
+    r"chr(?:omosome|\d+|[XYWZM]|MT|Un)(?:[_.]\w+)*|(?:scaffold|contig)[_.]?\d+|N[CTW]_\d+(?:\.\d+)?": (
+        "is the name of a chromosome"
+    ),
+    r"f(?:or)?wd?|forward|rev(?:erse)?|r(?:ev)?_?c(?:omp(?:lement)?)?|reverse_?complement|plus|minus|sense"
+    r"|antisense": "is a strand",
+    r"\d+/\d+": "is the number of a part",
+    r"\d+(?:bp|nt|kb|mb|aa)": "is a length",
+}
 MOST_NUMBERS = 10  # different whole numbers that are taken as classes
 REMEDY = (
     "give --data.label REGEX with the label as its group, such as 'class=(\\w+)', a folder with one FASTA file per "
@@ -46,8 +57,8 @@ def read_fasta(
     """Read records of a FASTA file (also gzipped), or of a folder with one FASTA file per class.
 
     Without a pattern the last word of each header is the label, after a space or a ``|``. It is not if that is
-    doubtful: the word differs in nearly every record, contains ``=``, is a number as of lengths or positions, belongs
-    to a description of several words, or only some headers have one.
+    doubtful: the word differs in nearly every record, contains ``=``, is a length, a position, a date, a chromosome or
+    a strand, belongs to a description of several words, or only some headers have one.
 
     Args:
         path: File, or folder whose files are named after their classes: ``promoter.fa``, ``other.fa``.
@@ -76,7 +87,7 @@ def read_fasta(
         raise InputError(f"label {label!r} is not a regular expression with a group, as in '[|]([^|]+)$'") from None
     why = _without_label(headers, found)
     if not why and label is None and not set(found) <= set(classes):
-        why = _doubt(headers, found, numbers)
+        why = _doubt(records, found, numbers)
     if why:
         plain = records[["record", "sequence"]]
         plain.attrs[NO_LABEL] = f"{path}: {why}"
@@ -102,15 +113,20 @@ def _without_label(headers: pd.Series, found: pd.Series) -> str:
     return ""
 
 
-def _doubt(headers: pd.Series, found: pd.Series, numbers: bool) -> str:
+def _doubt(records: pd.DataFrame, found: pd.Series, numbers: bool) -> str:
     """Why it is doubtful that the last words of the headers are labels; otherwise an empty string."""
-    labels = found.drop_duplicates()
+    headers, labels = records["header"], found.drop_duplicates()
     numeric, lone = bool(labels.str.fullmatch(NUMBER).all()), not headers.str.contains(r"[^\s|]\s+[^\s|]").any()
     if numeric and (numbers or (lone and (labels.astype("float64") % 1 != 0).any())):
         return ""
     for doubtful, what in (
         (labels.str.contains("[=:]"), "is not a plain word"),
+        *((_all_are(labels, pattern), what) for pattern, what in FIELDS.items()),
         (~labels.str.contains(r"\w"), "has no letter or digit"),
+        (
+            numeric and (found.astype("float64") == records["sequence"].str.len()).all(),
+            "is the length of the sequence",
+        ),
         (
             numeric and len(labels) > MOST_NUMBERS,
             "is a number (if it is to be predicted, give --data.target_kind regression)",
@@ -127,6 +143,10 @@ def _doubt(headers: pd.Series, found: pd.Series, numbers: bool) -> str:
     return ""
 
 
+def _all_are(labels: pd.Series, pattern: str) -> bool:
+    return bool(labels.str.fullmatch(pattern, case=False).all())
+
+
 def _unique(records: pd.DataFrame, path: Path) -> pd.DataFrame:
     if (doubled := records["record"].duplicated()).any():
         name = records["record"][doubled].iloc[0]
@@ -139,15 +159,11 @@ def _records(path: Path) -> pd.DataFrame:
     """Headers, names and sequences of a file."""
     try:
         with opened(path) as file:
-            content = file.read().removeprefix(BYTE_ORDER_MARK)
+            text = _decoded(file.read())
     except FileNotFoundError:
         raise InputError(f"no file {str(path)!r}") from None
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path}: cannot be read as FASTA: {' '.join(str(error).split())[:200]}") from None
-    try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError:
-        text = content.decode("latin-1")
     lines = [line.strip() for line in text.replace("\r", "\n").split("\n")]
     lines = [line for line in lines if line and not line.startswith(";")]
     if not lines or not lines[0].startswith(">"):
@@ -166,6 +182,18 @@ def _records(path: Path) -> pd.DataFrame:
     if (empty := frame["sequence"] == "").any():
         raise InputError(f"{path}: record {frame['header'][empty].iloc[0]!r} is empty; remove it")
     return frame.assign(record=frame["header"].str.split(n=1).str[0])
+
+
+def _decoded(content: bytes) -> str:
+    """Text in UTF-8, in UTF-16 (told by its byte-order mark or by the zero byte beside the first ``>``), or Latin-1."""
+    wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    kinds = {b">\0": "utf-16-le", b"\0>": "utf-16-be"}
+    if kind := "utf-16" if wide else kinds.get(content[:2]):
+        return content.decode(kind, "replace")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
 
 
 def _not_fasta(line: str) -> str:
