@@ -3,13 +3,13 @@
 ``python -m zoo.listing README.md`` writes the list of recipes into the README (``make readme``).
 """
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from . import files
+from .card_schema import read_card
 from .errors import InputError, suggest
 
 OWN_TASKS = ("representation", "synthesis", "translation", "anomaly")
@@ -62,8 +62,7 @@ def write_readme(path: Path) -> None:
 
 
 def _weights_card(name: str) -> dict[str, Any] | None:
-    path = files.HERE / "pretrained" / name / "config.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    return read_card(files.HERE / "pretrained" / name) if name in files.pretrained() else None
 
 
 def show(name: str) -> str:

@@ -1,6 +1,7 @@
 """Export of a run as a folder of weights with a card, and upload to the Hugging Face Hub."""
 
 import json
+import logging
 import platform
 import shutil
 import subprocess
@@ -14,12 +15,14 @@ import torch
 from safetensors.torch import save_file
 
 from . import files
+from .card_schema import CARD
 from .errors import InputError
 from .model_card import readme
 from .models import Model
 from .models.layer_table import layer_table, layer_text
-from .weights import CARD, GOLDEN, README, WEIGHTS, from_checkpoint, load
+from .weights import GOLDEN, README, WEIGHTS, from_checkpoint, hub, load
 
+log = logging.getLogger("zoo")
 PACKAGES = ("biozoo", "torch", "lightning", "numpy", "pandas", "scikit-learn")
 LIMITS = (
     "For research and teaching. Not a medical device: not validated for the diagnosis or treatment of anybody. "
@@ -130,14 +133,12 @@ def _facts(run: Path) -> dict[str, Any]:
 def upload(folder: Path, repo: str) -> None:
     """Upload a folder of weights to the Hugging Face Hub with the token of the user."""
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
-    try:
+    with hub(f"hf:{repo} cannot be written"):
         api = HfApi()
         api.create_repo(repo, exist_ok=True)
-        api.upload_folder(repo_id=repo, folder_path=folder, commit_message=f"biozoo {version('biozoo')}")
-    except (HfHubHTTPError, HFValidationError, OSError) as error:
-        raise InputError(f"hf:{repo} cannot be written: {str(error).strip().splitlines()[0]}") from None
+        done = api.upload_folder(repo_id=repo, folder_path=folder, commit_message=f"biozoo {version('biozoo')}")
+    log.info("uploaded: hf:%s@%s; sha256 of %s for zoo.load: %s", repo, done.oid, CARD, files.sha256(folder / CARD))
 
 
 def revision() -> str | None:

@@ -1,7 +1,6 @@
 """Registries of encodings by kind of modality; the file of each kind adds its entries."""
 
 from collections.abc import Callable
-from inspect import signature
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from ..errors import InputError, check_choice, suggest
 from ..registry import Registry
+from ..schema import arguments, check
 from ..spec import Modality
 from .base import Encoder
 
@@ -73,11 +73,13 @@ def layer(kind: str, name: str, default: bool = False) -> Callable[[Layer], Laye
 def _chosen(modality: Modality, options: dict[str, Any]) -> Encoder:
     layers, options = LAYERS.of(modality["kind"]), dict(options)
     chosen = options.pop("layer", next(iter(layers)))
+    check(chosen, str, "layer of an encoding")
     check_choice(f"layer of a {modality['kind']} encoding", chosen, layers)
-    known = [name for name in signature(layers[chosen]).parameters if name != "modality"]
-    for name in options:
+    known = {name: kind for name, kind in arguments(layers[chosen])[0].items() if name != "modality"}
+    for name, value in options.items():
         if name not in known:
             raise InputError(f"a {chosen} encoding has no option {name!r}; {suggest(name, [*known, 'layer'])}")
+        check(value, known[name], f"encoding.{name}")
     return layers[chosen](modality, **options)
 
 
@@ -90,8 +92,9 @@ def encoder(modality: Modality, options: dict[str, Any] | None = None) -> Encode
             as ``{"missing_indicator": True}``. For several modalities: options by their names.
 
     Raises:
-        InputError: The layer or an option is unknown.
+        InputError: The layer or an option is unknown, or a value has another type.
     """
+    check(options, dict[str, Any] | None, "encoding")
     return ENCODERS.of(modality["kind"])(modality, options or {})
 
 

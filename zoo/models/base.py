@@ -452,6 +452,8 @@ class Supervised(Model, abstract=True):
         if not self.target["name"]:
             columns = modality_of(self.spec).get("features", [])
             raise InputError(f"{name} needs a column to predict: give --data.target; {suggest('', columns)}")
+        if TASKS[self.target["kind"]].classified and len(self.target["classes"]) < 2:
+            raise InputError(f"{name} needs at least two classes to predict; {self.target['name']!r} has one")
         if TASKS[self.target["kind"]].per_pixel and not self.target_kinds:
             raise InputError(f"{name} predicts one value per image; masks need the model Segmenter")
         if self.spec.get("also") and not self.several_targets:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from ...encode.joint import JointEncoder
 from ...errors import InputError, check_range
 from ...registry import JOINT
+from ...schema import check, check_arguments
 from ...spec import Spec, Target
 from ...training.tasks import ExtraTarget, TargetHead, task_of
 from ..base import REGISTRY, Batch, Supervised
@@ -75,21 +76,20 @@ class Fusion(Supervised, abstract=True):
         Raises:
             InputError: The model or one of its options is unknown.
         """
+        check(options, dict[str, Any] | None, f"branch {name}")
         modality, options = self.spec["modalities"][name], dict(options or {})
         chosen = options.pop("model", BRANCHES[len(self.encode.shapes[name])])
+        check(chosen, str, f"branch {name}: model")
         options = {**usual, **options} if chosen == "MLP" else options
         options = {"encoding": (self.hparams["encoding"] or {}).get(name), **options}  # same input shape as in `encode`
         if chosen not in REGISTRY or not issubclass(REGISTRY[chosen], Supervised):
             raise InputError(f"branch {name}: {chosen!r} is not a model that predicts a target")
         target = Target(**{**self.target, "unlabelled": False})
         spec = Spec(modalities={name: modality}, target=target, id=self.spec["id"])
-        try:
-            model = REGISTRY[chosen](spec=spec, **options)
-        except TypeError as error:
-            raise InputError(f"branch {name}: {str(error).partition('() ')[2]} ({chosen})") from None
-        model.fit_encoders(x := model.encode.example(2))
+        check_arguments(REGISTRY[chosen], {"spec": spec, **options}, f"branch {name} ({chosen})")
+        model = REGISTRY[chosen](spec=spec, **options)
         with torch.no_grad():
-            width = model.eval().embed(x).shape[1]
+            width = model.eval().body(torch.zeros(2, *model.encode.out_shape)).shape[1]
         return model.train().body, width
 
     def retained(self, measured: Tensor) -> Tensor:

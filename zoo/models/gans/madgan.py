@@ -16,6 +16,7 @@ from ..base import Batch
 from .base import Adversarial
 
 SMALLEST = 0.01  # lower bound of the scales of standardised residuals and of hidden states
+MOST_STEPS = 10_000  # of the inversion of one batch, which take minutes
 SHOWN = 6  # windows in a figure of generated windows
 
 
@@ -271,8 +272,9 @@ class MADGAN(AnomalyDetector, Adversarial):
         for name, size in {"window": window, "frame_length": frame_length, "noise": noise, "hidden": hidden}.items():
             check_range(name, size, 1)
         check_range("stride", stride, 1, window)
-        for name, value in {"cycle": cycle, "prior": prior, "inversion_steps": inversion_steps}.items():
+        for name, value in {"cycle": cycle, "prior": prior}.items():
             check_range(name, value, 0)
+        check_range("inversion_steps", inversion_steps, 0, MOST_STEPS)
         check_range("inversion_lr", inversion_lr, 1e-12)
         if window > length:
             raise InputError(f"a window of {window} time points is longer than the series, which have {length}")
