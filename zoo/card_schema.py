@@ -17,7 +17,12 @@ MOST_BYTES = 64 << 20  # of a card; the names of a million features take 20 MB
 MOST_VALUES = 1_000_000_000  # of one sample, which are 4 GB
 AXES = {"table": (1,), "expression": (1,), "sequence": (1,), "series": (2,), "image": (3, 4)}
 SCALES = ("counts", "abundance", "log", "beta", "none")
-CLASSES = {"binary": (2, 2), "multiclass": (1, 65_536), "segmentation": (2, 256)}  # fewest and most
+CLASSES = {  # fewest and most by kind of target
+    "binary": (2, 2),
+    "multiclass": (1, 65_536),
+    "segmentation": (2, 256),
+    **dict.fromkeys(("regression", "survival", "image", "none"), (0, 0)),
+}
 Scores = dict[str, float | None]
 
 
@@ -110,7 +115,7 @@ def read_card(folder: Path, sha256: str | None = None) -> dict[str, Any]:
         raise InputError(f"{path} is damaged: {str(error)[:200]}") from None
     except RecursionError:
         raise InputError(f"{path} is damaged: too many brackets within brackets") from None
-    check(card, Card, str(path))
+    check(card, Card, f"{path}: ")
     facts = {key: card["data"][key] for key in get_type_hints(DataFacts) if key in card["data"]}
     check(facts, DataFacts, f"{path}: data")
     if "test" not in card["scores"].get(card["model"], {}):
@@ -163,14 +168,15 @@ def _check_modality(modality: Modality, where: str) -> None:
     if "channels" in modality:
         _distinct(modality["channels"], f"{where}.channels")
         _need(len(modality["channels"]) == modality["shape"][0], f"{where}.channels", "not one name for each channel")
-    for key, value in {key: modality.get(key, 1.0) for key in ("sampling_rate", "time_step")}.items():
+    rates: dict[str, float] = {key: modality.get(key, 1.0) for key in ("sampling_rate", "time_step")}  # type: ignore[misc]
+    for key, value in rates.items():
         _need(value > 0, f"{where}.{key}", "must be positive")
     check_choice(f"{where}.scale", modality.get("scale", "none"), SCALES)
 
 
 def _check_target(target: Target, where: str) -> None:
     kind, classes = target["kind"], target["classes"]
-    least, most = CLASSES.get(kind, (0, 0))
+    least, most = CLASSES.get(kind, (0, len(classes)))
     limits = f"{least}" if least == most else f"{least} to {most}"
     _need(least <= len(classes) <= most, f"{where}.classes", f"{len(classes)} for a {kind} target, {limits} expected")
     _distinct(classes, f"{where}.classes")

@@ -21,7 +21,7 @@ def check(value: Any, annotation: Any, where: str) -> None:
     Args:
         value: A plain value.
         annotation: The expected type. A ``TypedDict`` allows its own keys only.
-        where: Path of the value for the message, such as ``"config.json: init_args.lr"``.
+        where: Path of the value for the message, such as ``"config.json: init_args.lr"``, or a file and ``": "``.
 
     Example:
         >>> check([64, "32"], list[int], "hidden")
@@ -31,7 +31,7 @@ def check(value: Any, annotation: Any, where: str) -> None:
     try:
         _check(value, annotation, where)
     except RecursionError:
-        raise InputError(f"{where}: too many lists and mappings within each other") from None
+        raise InputError(f"{where.removesuffix(': ')}: too many lists and mappings within each other") from None
 
 
 def _check(value: Any, annotation: Any, where: str) -> None:
@@ -41,6 +41,8 @@ def _check(value: Any, annotation: Any, where: str) -> None:
     elif annotation in SCALARS:
         _require(SCALARS[annotation](value), value, annotation, where)
     elif origin is Literal:
+        if isinstance(value, str) and value not in inner:
+            raise InputError(f"{where}: {_shown(value)} is unknown; {suggest(value[:80], inner)}")
         _require(value in inner, value, annotation, where)
     elif origin is list:
         _require(isinstance(value, list | tuple), value, annotation, where)
@@ -51,13 +53,13 @@ def _check(value: Any, annotation: Any, where: str) -> None:
     elif origin is dict:
         _require(isinstance(value, dict) and all(map(_is_text, value)), value, annotation, where)
         for key, item in value.items():
-            _check(item, inner[1], f"{where}.{key}")
+            _check(item, inner[1], _below(where, key))
     elif is_typeddict(annotation):
         _require(isinstance(value, dict) and all(map(_is_text, value)), value, dict, where)
         hints = _hints(annotation)
         check_keys(value, list(hints), annotation.__required_keys__, where)
         for key, item in value.items():
-            _check(item, hints[key], f"{where}.{key}")
+            _check(item, hints[key], _below(where, key))
     else:
         _check_plain(value, where)
 
@@ -66,10 +68,10 @@ def check_keys(value: dict[str, Any], known: list[str], needed: Any, where: str)
     """Raise an `InputError` for an unknown or a missing key of a mapping."""
     for key in value:
         if key not in known:
-            raise InputError(f"{where}: unknown key {key!r}; {suggest(key, known)}")
+            raise InputError(f"{where.removesuffix(': ')}: unknown key {key[:80]!r}; {suggest(key[:80], known)}")
     for key in known:
         if key in needed and key not in value:
-            raise InputError(f"{where}: no key {key!r}")
+            raise InputError(f"{where.removesuffix(': ')}: no key {key!r}")
 
 
 def check_arguments(function: Any, values: Any, where: str) -> None:
@@ -81,7 +83,11 @@ def check_arguments(function: Any, values: Any, where: str) -> None:
     known, needed = arguments(function)
     check_keys(values, list(known), needed, where)
     for name, value in values.items():
-        check(value, known[name], f"{where}.{name}")
+        check(value, known[name], _below(where, name))
+
+
+def _below(where: str, key: str) -> str:
+    return f"{where}{key}" if where.endswith(": ") else f"{where}.{key}"
 
 
 @cache
@@ -151,7 +157,7 @@ def _words(annotation: Any) -> str:
 def _require(valid: bool, value: Any, annotation: Any, where: str) -> None:
     if not valid:
         size = f" of at most {LARGEST:,}" if isinstance(value, int) and annotation in (int, float) else ""
-        raise InputError(f"{where}: {_shown(value)} is not {_words(annotation)}{size}")
+        raise InputError(f"{where.removesuffix(': ')}: {_shown(value)} is not {_words(annotation)}{size}")
 
 
 def _shown(value: Any) -> str:
@@ -187,5 +193,7 @@ def _check_plain(value: Any, where: str) -> None:
             _check(value, dict[str, Any], where)
         case list() | tuple():
             _check(value, list[Any], where)
+        case int() | float() if not isinstance(value, bool):
+            _require(_is_number(value), value, float, where)
         case _:
             _require(any(test(value) for test in SCALARS.values()), value, str | float | bool | None, where)

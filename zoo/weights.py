@@ -4,7 +4,6 @@ import hashlib
 import json
 import logging
 import os
-import re
 import threading
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -44,7 +43,6 @@ DTYPES = {  # in the header of a safetensors file
 }
 LONGEST_HEADER = 100_000_000  # bytes, the limit of safetensors
 ROOM = 64 << 20  # bytes of a network beyond a multiple of its file, for buffers that are not saved
-COMMIT = re.compile("[0-9a-f]{40}")
 
 
 def load(name: str | Path, sha256: str | None = None) -> Model:
@@ -311,11 +309,9 @@ def _download(name: str) -> tuple[Path, str]:
         folder = Path(
             snapshot_download(repo, revision=revision or None, allow_patterns=[WEIGHTS, CARD, GOLDEN, README])
         )
-    commit = folder.name
-    if COMMIT.fullmatch(revision) and commit != revision:
-        raise InputError(f"hf:{name} cannot be fetched: the answer is of another commit, {commit}")
-    log.info("hf:%s is commit %s", name, commit)
-    return folder, f"hf:{repo}@{commit}"
+    origin = f"hf:{repo}@{folder.name}"
+    log.info("hf:%s is %s", name, origin)
+    return folder, origin
 
 
 @contextmanager

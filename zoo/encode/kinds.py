@@ -75,12 +75,14 @@ def _chosen(modality: Modality, options: dict[str, Any]) -> Encoder:
     chosen = options.pop("layer", next(iter(layers)))
     check(chosen, str, "layer of an encoding")
     check_choice(f"layer of a {modality['kind']} encoding", chosen, layers)
-    known = {name: kind for name, kind in arguments(layers[chosen])[0].items() if name != "modality"}
+    made: Any = layers[chosen]
+    known = {name: kind for name, kind in arguments(made)[0].items() if name != "modality"}
     for name, value in options.items():
         if name not in known:
             raise InputError(f"a {chosen} encoding has no option {name!r}; {suggest(name, [*known, 'layer'])}")
         check(value, known[name], f"encoding.{name}")
-    return layers[chosen](modality, **options)
+    encoding: Encoder = made(modality, **options)
+    return encoding
 
 
 def encoder(modality: Modality, options: dict[str, Any] | None = None) -> Encoder:
