@@ -37,12 +37,19 @@ class DataFacts(TypedDict):
     split_sha256: str
 
 
+class Spread(TypedDict):
+    """Mean and standard deviation of a score; None where it is undefined."""
+
+    mean: float | None
+    sd: float | None
+
+
 class CrossValidation(TypedDict):
-    """Mean and standard deviation of the scores over folds, by model and metric."""
+    """Spread of the scores over folds, by model and metric."""
 
     folds: int
     repeats: int
-    scores: dict[str, dict[str, dict[str, float | None]]]
+    scores: dict[str, dict[str, Spread]]
 
 
 class Card(TypedDict):

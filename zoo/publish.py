@@ -119,6 +119,7 @@ def _facts(run: Path) -> dict[str, Any]:
     if (path := run / "crossval.csv").is_file():
         folds = pd.read_csv(path)
         spread = folds.groupby(["model", "metric"], sort=False)["value"].agg(["mean", "std"]).round(4)
+        spread = spread.astype(object).where(spread.notna(), None)  # JSON has no NaN
         facts["crossval"] = {
             "folds": int(folds["fold"].nunique()),
             "repeats": int(folds["repeat"].nunique()),
