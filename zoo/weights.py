@@ -4,7 +4,6 @@ import hashlib
 import json
 import logging
 import os
-import threading
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,12 +14,8 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError
 from torch import Tensor
-from torch.nn.modules.module import (
-    register_module_buffer_registration_hook,
-    register_module_parameter_registration_hook,
-)
 
-from . import files
+from . import budget, files
 from .card_schema import CARD, check_spec, read_card
 from .errors import InputError, suggest
 from .models import REGISTRY, Model
@@ -151,12 +146,11 @@ def _read_weights(path: Path, sha256: str, model_class: type[Model], init_args: 
             size = os.fstat(file.fileno()).st_size
             header = _header(file.read(8), file, size, path)
             _check_network(model_class, init_args, header, str(path))
+            budget.check(3 * size, str(path), "load it on a machine with more")  # bytes, tensors and network
             file.seek(0)
             content = file.read(size)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from None
-    except MemoryError:
-        raise InputError(f"{path}: not enough memory for its {size:,} bytes") from None
     # The tensors are those of the hashed bytes, also if the file has changed since.
     _check_sum(path, hashlib.sha256(content).hexdigest(), sha256)
     try:
@@ -201,9 +195,9 @@ def _check_network(
     """
     name, given = model_class.__name__, sum(map(_bytes_of, state.values()))
     try:
-        with _at_most(4 * given + ROOM, 4 * len(state) + 1000), torch.device("meta"):
+        with budget.at_most(4 * given + ROOM, 4 * len(state) + 1000), torch.device("meta"):
             expected = model_class(**init_args).state_dict()
-    except _TooLargeError as error:
+    except budget.TooLargeError as error:
         raise InputError(
             f"{source}: the weights have {given:,} bytes, a {name} with its arguments at least {error}"
         ) from None
@@ -243,35 +237,6 @@ def _build(model_class: type[Model], init_args: dict[str, Any], state: Mapping[s
 
 def _is_finite(values: Tensor) -> bool:
     return not values.is_floating_point() or bool(values.isfinite().all())
-
-
-class _TooLargeError(Exception):
-    """A network is larger than its weights; the text is its size so far."""
-
-
-@contextmanager
-def _at_most(size: int, count: int) -> Iterator[None]:
-    """Raise `_TooLargeError` once this thread has built modules with more bytes or tensors than this."""
-    seen: dict[int, Tensor] = {}
-    thread, total = threading.get_ident(), 0
-
-    def add(module: torch.nn.Module, name: str, tensor: Tensor | None) -> None:
-        nonlocal total
-        if tensor is None or threading.get_ident() != thread or id(tensor) in seen:
-            return
-        seen[id(tensor)] = tensor
-        total += tensor.nbytes
-        if total > size:
-            raise _TooLargeError(f"{total:,} bytes")
-        if len(seen) > count:
-            raise _TooLargeError(f"{len(seen):,} tensors")
-
-    hooks = [register_module_parameter_registration_hook(add), register_module_buffer_registration_hook(add)]
-    try:
-        yield
-    finally:
-        for hook in hooks:
-            hook.remove()
 
 
 def _bytes_of(tensor: Tensor) -> int:
