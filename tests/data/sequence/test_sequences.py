@@ -306,7 +306,7 @@ def test_doubtful_labels_are_refused_but_not_needed(
     frame = SequenceData("a.fa").frame()  # to predict
     assert frame.index[0] == name
     assert list(frame) == ["record", "sequence"]
-    assert "label" not in caplog.text
+    assert "taken as label" not in caplog.text
 
 
 def test_a_number_in_a_header_is_a_target_if_the_user_says_so(records: pd.DataFrame, here: Path) -> None:
