@@ -147,6 +147,94 @@ def test_the_kind_of_data_is_told_from_the_file(
     assert intake("my.xlsx", {"record": "patient"}).data == "SeriesData"
 
 
+def expression(path: str, rows: int = 24, samples: int = 6, first: str = "gene", sep: str = ",") -> pd.DataFrame:
+    """A table of counts with genes in rows."""
+    rng = np.random.default_rng(1)
+    values = rng.poisson(60, (rows, samples)) + rng.integers(1, 9, (rows, samples)) / 10
+    names = pd.Index([f"ENSG{number:011}" for number in range(rows)], name=first)
+    frame = pd.DataFrame(values, names, [f"S{number}" for number in range(samples)])
+    frame.to_csv(path, sep=sep)
+    return frame
+
+
+def test_genes_in_rows_are_told_whatever_their_values_look_like(here: Path) -> None:
+    frame = expression("plain.csv")
+    frame.head(8).to_csv("few.csv")
+    frame.mask(frame > 66).to_csv("gaps.csv")
+    frame.mask(frame > 66).to_csv("words.csv", na_rep="NA")
+    frame.to_csv("commas.csv", sep=";", decimal=",")
+    frame.set_axis(pd.Index(range(1000, 1024), name="entrez")).to_csv("numbers.csv")
+    frame.rename_axis("").to_csv("probes.csv")
+    frame.reset_index().assign(description="a protein").iloc[:, [0, -1, *range(1, 7)]].to_csv("told.csv", index=False)
+    for name in ("plain", "few", "gaps", "words", "commas", "numbers", "probes", "told"):
+        found = intake(f"{name}.csv")
+        assert (found.data, found.options) == ("ExpressionData", {"genes_in_rows": "true"}), name
+        report = check(f"{name}.csv", {})
+        assert "6 samples and" in report.title, name
+        assert "turned by --genes_in_rows true" in dict(report.facts)["genes"]
+        assert not report.problems, name
+    assert intake("plain.csv", {"target": "S5"}).data == "TableData"  # a table of genes
+    frame.T.mask(frame.T > 66).rename_axis("sample").to_csv("samples.csv")
+    assert intake("samples.csv").options == {}
+
+
+def test_expression_is_checked_as_training_reads_it(here: Path) -> None:
+    frame = expression("counts.csv")
+    frame.rename({frame.index[0]: "2-Sep"}).to_csv("dates.csv")
+    frame.rename({frame.index[0]: frame.index[1]}).to_csv("twice.csv")
+    results = ["baseMean", "log2FoldChange", "lfcSE", "stat", "pvalue", "padj"]
+    frame.set_axis(results, axis=1).to_csv("results.csv")
+    frame.iloc[:, :4].set_axis(["Length", "EffectiveLength", "TPM", "NumReads"], axis=1).to_csv("quant.tsv", sep="\t")
+    assert any("a spreadsheet program changed them" in doubt for doubt in check("dates.csv", {}).doubts)
+    assert any("occurs more than once (1 repeated name" in problem for problem in check("twice.csv", {}).problems)
+    for name in ("results.csv", "quant.tsv"):
+        assert any("no column of numbers holds a sample" in problem for problem in check(name, {}).problems)
+    Path("new.gct").write_text("#1.3\n2\t2\t0\t0\nid\ta\tb\nx\t1\t2\ny\t3\t4\n")
+    assert any("GCT of version 1.3" in problem for problem in check("new.gct", {}).problems)
+    cells = expression("x.csv", rows=60, samples=30).T.assign(total_counts=5.0, y=["a", "b"] * 15)
+    cells.to_csv("cells.csv")
+    report = check("cells.csv", {"target": "y"})
+    assert report.title.endswith("30 samples and 60 genes")
+    assert any("total_counts" in doubt for doubt in report.doubts)
+    assert dict(report.facts)["target"].startswith("y, binary: a 15")
+
+
+@pytest.mark.parametrize(
+    ("times", "events", "words"),
+    [
+        (["12+", "30"], [0, 1], "column 'time', row 1: '12+' is not a number"),
+        (["41 months", "30 months"], [0, 1], "is not a number"),
+        ([-4, 30], [0, 1], "row 1: the time -4 is negative"),
+        ([4, 30], ["alive", "alive"], ""),
+    ],
+)
+def test_survival_is_checked_as_training_reads_it(times: list, events: list, words: str, here: Path) -> None:
+    frame = pd.DataFrame({"a": [*range(20)] * 2, "time": times * 20, "event": events * 20})
+    frame.to_csv("t.csv", index=False)
+    problems = check("t.csv", {"target": "time", "event": "event"}).problems
+    assert problems
+    assert words in problems[0]
+
+
+def test_values_that_training_refuses_are_problems_of_a_table(here: Path) -> None:
+    frame = pd.DataFrame({"a": ["inf", *range(39)], "visit": ["NA", *(f"20{n}-02-11" for n in range(10, 49))]})
+    frame.assign(y=["u", "v"] * 20).to_csv("t.csv", index=False)
+    report = check("t.csv", {"target": "y"})
+    assert any("column 'a', row 1: the value is infinite" in problem for problem in report.problems)
+    assert dict(report.facts)["missing"] == "1 value in 1 column: visit 1"
+
+
+def test_times_of_series_are_shown(here: Path) -> None:
+    rows = [
+        f"{name},2024-01-{day:02},{day % 5},{label}" for name, label in ("pu", "qv", "ru", "sv") for day in (1, 2, 3)
+    ]
+    Path("long.csv").write_text("\n".join(["id,day,value,y", *rows]))
+    report = check("long.csv", {"record": "id", "time": "day", "target": "y"})
+    assert report.title.endswith("4 series")
+    assert dict(report.facts)["time"].startswith("column 'day'; sampling rate")
+    assert "u 2" in dict(report.facts)["target"]
+
+
 def test_an_unknown_file_is_refused(here: Path) -> None:
     Path("notes.docx").write_text("x")
     with pytest.raises(InputError, match=r"unknown kind of file \.docx"):

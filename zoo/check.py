@@ -25,6 +25,7 @@ from .tables.survival import times_and_events
 from .tables.target import detect
 from .tables.text import UNNAMED
 from .tables.times import is_name as is_time
+from .tables.times import rate_text
 from .tables.values import as_text, numbers
 
 MOST = 6  # names, classes or levels that are listed in a line
@@ -316,7 +317,9 @@ def _series_of_table(frame: pd.DataFrame, options: Mapping[str, str], report: Re
         arguments = (record, time, others, ignore, None, missing, (form, None), report.path)
         series = series_tables.long(frame, *arguments)
         if time:
-            told = [f"{key.replace('_', ' ')} {value}" for key, value in series.attrs.items() if key != "channels"]
+            rate, found = series.attrs.get("sampling_rate"), series.attrs.get("time_format")
+            told = [f"sampling rate {rate_text(rate)}"] if rate else []
+            told += [f"format {found}"] if found else []
             report.facts.append(("time", "; ".join([f"column {time!r}", *told])))
     else:
         series = series_tables.wide(frame, [*others, *ignore], missing, form, report.path)
@@ -392,7 +395,9 @@ def _missing(frame: pd.DataFrame, words: Mapping[str, Collection[Any]], types: T
         return
     first = ", ".join(f"{name} {count}" for name, count in counts.head(MOST).items())
     more = ", ..." if len(counts) > MOST else ""
-    report.facts.append(("missing", f"{counts.sum():,} values in {counted(len(counts), 'column')}: {first}{more}"))
+    report.facts.append(
+        ("missing", f"{counted(int(counts.sum()), 'value')} in {counted(len(counts), 'column')}: {first}{more}")
+    )
 
 
 def _target(

@@ -313,7 +313,8 @@ def kind_of_table(columns: Mapping[str, list[str]], path: Path, named: Collectio
     by_names = names[0] not in numbers and len(rows) >= 20 and look_like_genes(rows)
     described = of_one_gene(names[1:])
     samples = [name for name in numeric if name not in {names[0], *described}]
-    turned = (by_header or by_names) and len(samples) >= 3 and {*others} <= {*described}
+    results = len(numeric) >= 3 and not samples  # of tests, or of one sample: refused where it is read
+    turned = (by_header or by_names) and (len(samples) >= 3 or results) and {*others} <= {*described}
     if turned and not any(name in columns for name in named):
         return Intake(str(path), "ExpressionData", {"genes_in_rows": "true"})
     return Intake(str(path), "TableData")

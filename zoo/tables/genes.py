@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..errors import InputError
+from ..errors import InputError, counted
 from ..files import opened
 from .columns import counters
 from .numbers import is_number, missing_word
@@ -245,7 +245,7 @@ def check_repeated(genes: pd.Index, source: str) -> None:
     if (doubled := genes[genes.duplicated()].unique()).size:
         first = ", ".join(doubled[:5]) + (", ..." if len(doubled) > 5 else "")
         raise InputError(
-            f"{source}: gene {doubled[0]!r} occurs more than once ({len(doubled)} repeated names: {first}); "
+            f"{source}: gene {doubled[0]!r} occurs more than once ({counted(len(doubled), 'repeated name')}: {first}); "
             "rename or remove them (AnnData: var_names_make_unique)"
         )
 

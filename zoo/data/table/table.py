@@ -141,8 +141,10 @@ class TableData(FrameData):
         numeric = [pd.api.types.is_numeric_dtype(kind) for kind in features.dtypes]
         values = features.loc[:, numeric].to_numpy(np.float64, na_value=np.nan) + 0.0  # so that -0.0 equals 0.0
         hashed = pd.DataFrame({0: [hash(row.tobytes()) for row in values]}, features.index)
-        text = features.loc[:, [not number for number in numeric]].astype(str)
-        return pd.util.hash_pandas_object(pd.concat([hashed, text], axis=1), index=False)
+        if not all(numeric):
+            text = features.loc[:, [not number for number in numeric]].astype(str)
+            hashed = pd.concat([hashed, text], axis=1)
+        return pd.util.hash_pandas_object(hashed, index=False)
 
     def complete(self, modality: Modality, frame: pd.DataFrame, training: pd.DataFrame) -> None:
         """Set levels of categories, origins of dates and ranges of numbers, from training rows."""
