@@ -140,7 +140,8 @@ class TableData(FrameData):
         features = frame[modality["features"]]
         numeric = [pd.api.types.is_numeric_dtype(kind) for kind in features.dtypes]
         values = features.loc[:, numeric].to_numpy(np.float64, na_value=np.nan) + 0.0  # so that -0.0 equals 0.0
-        hashed = pd.DataFrame({0: [hash(row.tobytes()) for row in values]}, features.index)
+        rows = np.array([row.tobytes() for row in values], dtype=object)
+        hashed = pd.DataFrame({0: pd.util.hash_array(rows, categorize=False)}, features.index)
         if not all(numeric):
             text = features.loc[:, [not number for number in numeric]].astype(str)
             hashed = pd.concat([hashed, text], axis=1)
