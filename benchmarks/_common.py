@@ -61,19 +61,26 @@ def resize(script: dict[str, Any], **constants: Any) -> None:
 
 
 def _cut_short() -> None:
-    """Two epochs of two batches, forests and boosting of five trees, few draws of a bootstrap."""
+    """Two epochs of two batches, and cheap reports."""
     from lightning.pytorch import Trainer
-    from sklearn.ensemble._forest import BaseForest
-    from sklearn.ensemble._gb import BaseGradientBoosting
-
-    from zoo.report.images import features
-    from zoo.report.prediction import scores, survival
 
     fit = Trainer.fit
 
     def short(trainer: Trainer, *args: Any, **kwargs: Any) -> None:
         trainer.fit_loop.max_epochs, trainer.limit_train_batches = EPOCHS, BATCHES
         fit(trainer, *args, **kwargs)
+
+    patch.object(Trainer, "fit", short).start()
+    cheap_reports()
+
+
+def cheap_reports() -> None:
+    """Forests and boosting of five trees, few draws of a bootstrap."""
+    from sklearn.ensemble._forest import BaseForest
+    from sklearn.ensemble._gb import BaseGradientBoosting
+
+    from zoo.report.images import features
+    from zoo.report.prediction import scores, survival
 
     def few(grow: Callable[..., Any]) -> Callable[..., Any]:
         def fitted(model: Any, *args: Any, **kwargs: Any) -> Any:
@@ -82,7 +89,6 @@ def _cut_short() -> None:
 
         return fitted
 
-    patch.object(Trainer, "fit", short).start()
     for kind in (BaseForest, BaseGradientBoosting):
         patch.object(kind, "fit", few(kind.fit)).start()
     for module, name, value in ((features, "STEPS", 5), (scores, "RESAMPLES", 5), (survival, "TREES", TREES)):

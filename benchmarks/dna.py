@@ -35,10 +35,10 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 from _common import parser, peer, smoke
-from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
+from zoo.checkpoints import recorders
 from zoo.data import Data
 from zoo.data.simulated.motif import motif_simulation
 from zoo.encode.dna import TRANSLATE, dna_codes
@@ -47,7 +47,7 @@ from zoo.explain import jaspar, logos, match
 from zoo.figure import Figure
 from zoo.models.predict.cnn1d import Exponential, FirstConvolution
 from zoo.parsing import CLI
-from zoo.report.history import History, Last, TensorBoard
+from zoo.report.history import TensorBoard
 from zoo.runs import quieten
 
 SEQUENCES, LENGTH, BATCH = 100_000, 200, 1024  # of the encoding
@@ -187,10 +187,10 @@ def fit(cli: CLI, data: Data, conv1d: bool) -> list[float]:
     clock, model = Clock(), fresh(cli, data, conv1d)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        best = ModelCheckpoint(folder, "best", "validation_loss", enable_version_counter=False)
-        callbacks = [History(folder / "metrics.csv"), best, Last(folder / "last.ckpt"), clock]
+        callbacks, checkpoints = recorders(folder)
         logger = TensorBoard(folder, name="", version="log", default_hp_metric=False)
-        cli.make_trainer(*callbacks, logger=logger, enable_progress_bar=False).fit(model, datamodule=data)
+        options = {"logger": logger, "enable_progress_bar": False, "plugins": checkpoints}
+        cli.make_trainer(*callbacks, clock, **options).fit(model, datamodule=data)
     return clock.times
 
 

@@ -9,11 +9,12 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from expression_peer import BATCH, DECAY, DROPOUT, HIDDEN, LATENT, RATE, Clock, Job, serve
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks import EarlyStopping
 
+from zoo.checkpoints import recorders
 from zoo.data import ExpressionData
 from zoo.models import VAE
-from zoo.report.history import History, Last, TensorBoard
+from zoo.report.history import TensorBoard
 from zoo.runs import quieten
 from zoo.training.profiler import NoProfiler
 
@@ -64,11 +65,11 @@ def work(job: Job, clock: Clock) -> Job:
 
 def everything(folder: Path, clock: Clock) -> dict[str, Any]:
     """What `zoo fit` adds to a trainer: logs, history, two checkpoints, early stopping."""
-    best = ModelCheckpoint(folder, "best", "validation_loss", enable_version_counter=False)
+    recording, checkpoints = recorders(folder)
     stop = EarlyStopping("validation_loss", patience=10**6)
-    callbacks = [stop, History(folder / "metrics.csv"), best, Last(folder / "last.ckpt"), clock]
+    callbacks = [stop, *recording, clock]
     logger = TensorBoard(str(folder), default_hp_metric=False)
-    return {"logger": logger, "callbacks": callbacks, "profiler": NoProfiler()}
+    return {"logger": logger, "callbacks": callbacks, "plugins": checkpoints, "profiler": NoProfiler()}
 
 
 @torch.inference_mode()

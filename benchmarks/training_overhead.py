@@ -30,15 +30,16 @@ import numpy as np
 import pandas as pd
 import torch
 from _common import parser, smoke
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks import EarlyStopping
 from torch import Tensor
 from torch.optim import AdamW, Optimizer
 from torch.utils.data import DataLoader, TensorDataset
 
+from zoo.checkpoints import recorders
 from zoo.data.base import EVALUATION_BATCH
 from zoo.data.table.table import TableData
 from zoo.models.predict.mlp import MLP
-from zoo.report.history import History, Last, TensorBoard
+from zoo.report.history import TensorBoard
 
 MakeOptimizer = Callable[[MLP], Optimizer]
 OURS: MakeOptimizer = lambda model: model.configure_optimizers()["optimizer"]  # noqa: E731
@@ -96,16 +97,16 @@ def ours(data: TableData, epochs: int) -> list[float]:
     """Epoch boundaries of `fit` as users run it."""
     clock = Clock()
     with tempfile.TemporaryDirectory() as folder:
-        best = ModelCheckpoint(folder, "best", "validation_loss", enable_version_counter=False)
-        last = Last(Path(folder) / "last.ckpt")
+        recording, checkpoints = recorders(Path(folder))
         stop = EarlyStopping("validation_loss", patience=10**6)
         trainer = pl.Trainer(
             accelerator="cpu",
-            callbacks=[stop, History(Path(folder) / "metrics.csv"), best, last, clock],
+            callbacks=[stop, *recording, clock],
             enable_model_summary=False,
             enable_progress_bar=False,
             logger=TensorBoard(folder, default_hp_metric=False),
             max_epochs=epochs,
+            plugins=checkpoints,
         )
         trainer.fit(network(data), data)
     return clock.times

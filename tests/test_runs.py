@@ -1,5 +1,6 @@
 """Runs from the command line: their files, reproducibility, resuming and error messages."""
 
+import errno
 import json
 import os
 import shutil
@@ -62,7 +63,7 @@ def test_a_run_leaves_one_tidy_folder(here: Path, capsys: pytest.CaptureFixture[
     left = {name for name in left if not name.startswith("events.out.tfevents")}
     figures = {f"figures/{name}.png" for name in ("learning_curve", "roc", "confusion_matrix", "calibration")}
     tables = {"config.yaml", "data.json", "metrics.csv", "scores.csv", "predictions.csv"}
-    assert left == figures | tables | {files.BEST, files.LAST, files.LAYERS}
+    assert left == figures | tables | {files.BEST, files.LAST, files.LAYERS, files.STAGE, files.LOCK}
     metrics = pd.read_csv("runs/mlp_pima/1/metrics.csv")
     assert metrics["epoch"].tolist() == [0, 1, 2]
     assert {"train_loss", "validation_loss", "validation_roc_auc", "lr"} <= set(metrics)
@@ -168,6 +169,180 @@ def test_ctrl_c_ends_cleanly_with_the_best_checkpoint_kept(
     assert said.splitlines()[-1] == "stopped by Ctrl-C"
     assert "--ckpt_path last" in caplog.text
     assert weights.from_checkpoint(f"runs/mlp_pima/1/{files.BEST}").spec["target"]["name"] == "diabetes"
+
+
+STOPPED = [*RESUMABLE, "--early_stopping.patience=2", "--trainer.max_epochs=100"]
+HALF_WRITTEN = """
+import os, signal
+from contextlib import contextmanager
+from zoo import files
+from zoo.cli import main
+replacing = files.replacing
+@contextmanager
+def half(path):
+    with replacing(path) as temporary:
+        yield temporary
+        if path.name == "last.ckpt":
+            os.truncate(temporary, 1000)
+            os.kill(os.getpid(), signal.SIGKILL)
+files.replacing = half
+main({args!r})
+"""
+
+
+class PowerCut(BaseException):
+    """As if the process were killed."""
+
+
+@pytest.mark.parametrize("stage", ["stopped", "reporting", "done"])
+def test_a_run_killed_after_early_stopping_reports_and_trains_no_further_epoch(
+    stage: str, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = files.set_stage
+
+    def cut(folder: Path, reached: files.Stage) -> None:
+        if reached == stage:
+            raise PowerCut
+        record(folder, reached)
+
+    monkeypatch.setattr(files, "set_stage", cut)
+    with pytest.raises(PowerCut):
+        main(STOPPED)
+    monkeypatch.setattr(files, "set_stage", record)
+    before = Path(f"runs/mlp_pima/1/{files.LAST}").read_bytes()
+    epochs = len(pd.read_csv("runs/mlp_pima/1/metrics.csv"))
+    assert epochs < 100
+    main(["fit", "--config", "runs/mlp_pima/1", "--ckpt_path=last"])
+    assert Path(f"runs/mlp_pima/1/{files.LAST}").read_bytes() == before
+    assert len(pd.read_csv("runs/mlp_pima/1/metrics.csv")) == epochs
+    assert pd.read_csv("runs/mlp_pima/1/scores.csv")["value"].notna().all()
+    assert files.stage(Path("runs/mlp_pima/1")) == "done"
+
+
+def test_a_run_killed_before_its_first_checkpoint_is_marked(here: Path, zoo_fails: Callable[..., str]) -> None:
+    killed = zoo_process(HALF_WRITTEN.format(args=RESUMABLE), here)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    run = Path("runs/mlp_pima/1")
+    assert list(run.glob("checkpoints/.*.tmp*"))
+    told = zoo_fails("fit", "--config", str(run), "--ckpt_path=last")
+    assert "ended before its first checkpoint" in told
+    assert "start over with: zoo fit --config runs/mlp_pima/1" in told
+    assert files.stage(run) == "abandoned"
+    assert files.run_folder("runs/mlp_pima") is None  # no longer taken for the newest run
+    assert not list(run.rglob(".*.tmp*"))
+    main(["fit", "--config", str(run), "--trainer.max_epochs=1"])
+    assert files.stage(Path("runs/mlp_pima/2")) == "done"
+
+
+def test_a_run_has_one_writer(here: Path, zoo_fails: Callable[..., str]) -> None:
+    main(["fit", *QUICK])
+    with files.locked(Path("runs/mlp_pima/1")):
+        told = zoo_fails("fit", "--config", "runs/mlp_pima/1", "--ckpt_path=last", "--trainer.max_epochs=5")
+    assert "is being written by another process" in told
+    assert len(pd.read_csv("runs/mlp_pima/1/metrics.csv")) == 3
+
+
+def test_a_finished_run_goes_on_with_more_epochs(here: Path, zoo_fails: Callable[..., str]) -> None:
+    main(["fit", *QUICK])
+    shutil.move("runs", "moved")
+    main(["fit", "--config", "moved/mlp_pima/1", "--ckpt_path=last", "--trainer.max_epochs=5"])
+    metrics = pd.read_csv("moved/mlp_pima/1/metrics.csv")
+    assert metrics["epoch"].tolist() == [0, 1, 2, 3, 4]
+    best = weights.read_checkpoint(f"moved/mlp_pima/1/{files.BEST}")
+    assert best["epoch"] == metrics["validation_loss"].idxmin()
+    main(["fit", *QUICK, "--model.schedule=one_cycle"])
+    again = ["fit", "--config", "runs/mlp_pima/1", "--ckpt_path=last"]
+    assert "schedule one_cycle of" in (told := zoo_fails(*again, "--trainer.max_epochs=5"))
+    assert "was planned for 3 epochs" in told
+    assert files.read_yaml(Path("runs/mlp_pima/1/config.yaml"))["trainer"]["max_epochs"] == 3
+    main(again)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("loops", {}), ("callbacks", None), ("lr_schedulers", 3), ("optimizer_states", [{}])]
+)
+def test_a_checkpoint_that_cannot_be_resumed(key: str, value: Any, here: Path, zoo_fails: Callable[..., str]) -> None:
+    main(["fit", *QUICK, "--trainer.max_epochs=1"])
+    last = f"runs/mlp_pima/1/{files.LAST}"
+    torch.save({**weights.read_checkpoint(last), key: value}, last)
+    told = zoo_fails("fit", "--config", "runs/mlp_pima/1", "--ckpt_path=last", "--trainer.max_epochs=2")
+    assert last in told
+    assert "resume from another" in told
+
+
+def test_what_ends_before_the_first_checkpoint_leaves_no_folder(
+    here: Path, zoo_fails: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "leave it out" in zoo_fails("fit", *QUICK, "--trainer.enable_checkpointing=false")
+    monkeypatch.setattr(MLP, "training_step", lambda self, batch, index: self.loss(batch) * float("nan"))
+    assert "not finite" in zoo_fails("fit", *QUICK)
+    assert not list(here.iterdir())
+
+
+def test_sigterm_ends_like_ctrl_c(
+    here: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    main([*RESUMABLE, "--trainer.default_root_dir=whole"])
+    step = MLP.training_step
+
+    def terminated(self: MLP, batch: Any, index: int) -> Any:
+        if self.current_epoch == 3 and index == 5:
+            signal.raise_signal(signal.SIGTERM)
+        return step(self, batch, index)
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(MLP, "training_step", terminated)
+    with pytest.raises(SystemExit) as stop:
+        main(RESUMABLE)
+    monkeypatch.setattr(MLP, "training_step", step)
+    assert stop.value.code == 143
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert capsys.readouterr().err.splitlines()[-1] == "stopped by SIGTERM"
+    assert "resume with: zoo fit --config runs/mlp_pima/1 --ckpt_path last" in caplog.text
+    main(["fit", "--config", "runs/mlp_pima/1", "--ckpt_path=last"])
+    for file in (files.LAST, files.BEST):
+        assert_same(state_of(f"whole/mlp_pima/1/{file}"), state_of(f"runs/mlp_pima/1/{file}"))
+
+
+def test_replacing_writes_all_or_nothing(here: Path, message: Callable[[Callable[[], object]], str]) -> None:
+    def write(path: str, fails: Exception | None = None) -> None:
+        with files.replacing(Path(path)) as temporary:
+            temporary.write_text("new")
+            if fails:
+                raise fails
+
+    Path("out.csv").write_text("old")
+    full = message(lambda: write("out.csv", OSError(errno.ENOSPC, "No space left on device")))
+    assert full.startswith("out.csv cannot be written: No space left on device")
+    Path("loop").symlink_to("loop")
+    assert "loop/out.csv cannot be written: " in message(lambda: write("loop/out.csv"))
+    Path("file").touch()
+    assert "file/out.csv cannot be written: " in message(lambda: write("file/out.csv"))
+    with pytest.raises(OSError, match="other"):  # what cannot be read is not what cannot be written
+        write("out.csv", FileNotFoundError(errno.ENOENT, "none", "other"))
+    assert Path("out.csv").read_text() == "old"
+    mine, dead = Path(f".out.{os.getppid()}.tmp.csv"), Path(".out.99999999.tmp.csv")
+    mine.touch()
+    dead.touch()
+    write("out.csv")
+    assert Path("out.csv").read_text() == "new"
+    assert mine.exists()  # of a process that still runs
+    assert not dead.exists()
+
+
+def test_a_failed_upload_leaves_no_export(
+    here: Path, zoo_fails: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Offline:
+        def create_repo(self, *args: Any, **options: Any) -> None:
+            raise OSError("Name or service not known")
+
+    monkeypatch.setattr("huggingface_hub.HfApi", Offline)
+    main(["fit", *QUICK])
+    main(["test", "--config", "runs/mlp_pima"])
+    told = zoo_fails("export", "runs/mlp_pima", "--to", "mine", "--push", "hf:owner/repo")
+    assert "hf:owner/repo cannot be written: Name or service not known" in told
+    assert [path.name for path in here.iterdir()] == ["runs"]
 
 
 def test_full_disk_ends_with_one_line(here: Path) -> None:

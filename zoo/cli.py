@@ -3,11 +3,16 @@
 import argparse
 import logging
 import os
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 from . import __version__, budget
-from .errors import InputError, suggest
+from .errors import InputError, Terminated, suggest
 
 DESCRIPTION = """\
 A model zoo for biological data. 'zoo check FILE --target COLUMN' shows what a file holds, 'zoo fit FILE --target
@@ -56,9 +61,13 @@ def main(args: list[str] | None = None) -> None:
     logging.basicConfig(format="%(message)s")
     logging.getLogger("zoo").setLevel(logging.INFO)
     try:
-        dispatch(sys.argv[1:] if args is None else args)
+        with _sigterm_raises():
+            dispatch(sys.argv[1:] if args is None else args)
     except InputError as error:
         raise SystemExit(_fail(str(error))) from None
+    except Terminated:
+        print("stopped by SIGTERM", file=sys.stderr)
+        raise SystemExit(128 + signal.SIGTERM) from None
     except KeyboardInterrupt:
         print("stopped by Ctrl-C", file=sys.stderr)
         raise SystemExit(130) from None
@@ -75,6 +84,24 @@ def main(args: list[str] | None = None) -> None:
             raise
         where = f"{error.filename}: " if error.filename else ""
         raise SystemExit(_fail(f"{where}{error.strerror}; files written earlier are intact")) from None
+
+
+@contextmanager
+def _sigterm_raises() -> Iterator[None]:
+    """While the block runs, SIGTERM raises `Terminated`, so that files are closed and removed as after Ctrl-C."""
+    if threading.current_thread() is not threading.main_thread():  # the only one that may handle signals
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once: what follows is the end
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _fail(message: str) -> int:

@@ -13,6 +13,14 @@ class InputError(ValueError):
     """
 
 
+class NotWritableError(InputError):
+    """A file cannot be written: a full disk, a folder without permission, a loop of links."""
+
+
+class Terminated(KeyboardInterrupt):
+    """The signal SIGTERM, which ends a command like Ctrl-C."""
+
+
 def suggest(name: str, known: Iterable[str]) -> str:
     """The nearest known names, or the first known names if none is similar.
 

@@ -1,23 +1,26 @@
-"""Paths of packaged and user files by name, run folders, and atomic writing."""
+"""Paths of packaged and user files by name, run folders, and durable writing."""
 
+import errno
+import glob
 import gzip
 import hashlib
 import io
+import json
 import os
 import re
 import shutil
 import stat
-import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import yaml
+from filelock import FileLock, Timeout
 
 from . import budget
-from .errors import InputError, suggest
+from .errors import InputError, NotWritableError, suggest
 
 HERE = Path(__file__).parent
 # Suffixes of images and volumes.
@@ -25,6 +28,8 @@ PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
 TIFF, NIFTI = (".tif", ".tiff"), (".nii", ".nii.gz")
 IMAGES = (*PICTURES, *TIFF, *NIFTI)
 BEST, LAST, LAYERS = "checkpoints/best.ckpt", "checkpoints/last.ckpt", "layers.txt"
+STAGE, LOCK = "stage.json", ".lock"
+Stage = Literal["training", "stopped", "reporting", "done", "abandoned"]
 GZIP, BYTE_ORDER_MARK = b"\x1f\x8b", b"\xef\xbb\xbf"
 # A gzip file that grows beyond both is refused. Text of biology shrinks to a tenth or a fiftieth, long runs of one
 # letter to a thousandth.
@@ -102,11 +107,11 @@ def config(name: str) -> Path:
 
 
 def run_folder(name: str) -> Path | None:
-    """The run folder ``runs/NAME/3``, or the newest one of ``runs/NAME``; None if ``name`` is neither."""
+    """The run folder ``runs/NAME/3``, or the newest of ``runs/NAME`` that is not abandoned; None if it is neither."""
     path = Path(name)
     if (path / "config.yaml").is_file():
         return path
-    runs = [run for run in numbered(path) if (run / "config.yaml").is_file()]
+    runs = [run for run in numbered(path) if (run / "config.yaml").is_file() and stage(run) != "abandoned"]
     return runs[-1] if runs else None
 
 
@@ -117,7 +122,7 @@ def numbered(path: Path) -> list[Path]:
 
 @contextmanager
 def new_run_folder(parent: Path) -> Iterator[Path]:
-    """Create the next of ``parent/1``, ``parent/2``, ...; it is removed if the block fails and left it empty."""
+    """Create the next of ``parent/1``, ``parent/2``, ...; it is removed if the block fails before a checkpoint."""
     created = [path for path in (parent, *parent.parents) if not path.exists()]
     number = int(runs[-1].name) + 1 if (runs := numbered(parent)) else 1
     while True:
@@ -127,12 +132,52 @@ def new_run_folder(parent: Path) -> Iterator[Path]:
         except FileExistsError:  # another run started at the same moment
             number += 1
     try:
-        yield folder
+        with locked(folder):
+            yield folder
     except BaseException:
-        with suppress(OSError):  # not empty
-            for path in (folder, *created):
-                path.rmdir()
+        if not (folder / LAST).is_file():
+            shutil.rmtree(folder, ignore_errors=True)
+            with suppress(OSError):  # not empty
+                for path in created:
+                    path.rmdir()
         raise
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Write to a run folder as its only process; what killed processes left in it is removed.
+
+    Raises:
+        InputError: Another process writes to the folder.
+    """
+    lock = FileLock(folder / LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise InputError(f"{folder} is being written by another process; wait for its end, or stop it") from None
+    try:
+        remove_leftovers(folder.rglob(".*.tmp*"))
+        yield
+    finally:
+        lock.release()
+
+
+def stage(folder: Path) -> str:
+    """What a run reached, from its ``stage.json``; empty if that is missing or damaged.
+
+    ``training``, then ``stopped`` (the training is over), ``reporting``, and ``done``; ``abandoned`` if the run was
+    killed before its first checkpoint and cannot be resumed.
+    """
+    try:
+        return str(json.loads((folder / STAGE).read_text(encoding="utf-8"))["stage"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
+def set_stage(folder: Path, stage: Stage) -> None:
+    """Record what a run reached."""
+    with replacing(folder / STAGE) as path:
+        path.write_text(json.dumps({"stage": stage}) + "\n", encoding="utf-8")
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -263,28 +308,97 @@ class _Unpacked(io.RawIOBase):
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary file beside ``path`` that replaces it if the block succeeds, and is deleted otherwise."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """A temporary file beside ``path`` that replaces it if the block succeeds, and is deleted otherwise.
+
+    The content is on the disk before the file gets its name, and the name before this function returns; after a loss of
+    power, ``path`` is the old file or the new one.
+
+    Raises:
+        NotWritableError: The file cannot be written.
+    """
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
-    try:
-        yield temporary
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with _told(path, temporary):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(path.parent.glob(f".{glob.escape(path.stem)}.*.tmp{glob.escape(path.suffix)}"))
+        try:
+            yield temporary
+            _to_disk(temporary)
+            temporary.replace(path)
+            _to_disk(path.parent)
+        finally:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
 
 
 @contextmanager
 def filling(folder: Path) -> Iterator[Path]:
-    """A temporary folder beside ``folder``; if the block succeeds, its files are moved there."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(".tmp", f".{folder.name}.", folder.parent))
+    """A temporary folder beside ``folder``; if the block succeeds, its files are moved there.
+
+    Raises:
+        NotWritableError: The files cannot be written.
+    """
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    with _told(folder, temporary):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(folder.parent.glob(f".{glob.escape(folder.name)}.*.tmp"))
+        try:
+            temporary.mkdir()
+            yield temporary
+            for path in [path for path in temporary.rglob("*") if path.is_file()]:
+                (target := folder / path.relative_to(temporary)).parent.mkdir(parents=True, exist_ok=True)
+                _to_disk(path)
+                path.replace(target)
+            _to_disk(folder)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def _told(path: Path, temporary: Path) -> Iterator[None]:
+    """Report that ``path`` cannot be written in one line; errors of other files pass."""
     try:
-        yield temporary
-        for path in [path for path in temporary.rglob("*") if path.is_file()]:
-            (target := folder / path.relative_to(temporary)).parent.mkdir(parents=True, exist_ok=True)
-            path.replace(target)
+        yield
+    except OSError as error:
+        named = Path(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes | os.PathLike) else None
+        if named is not None and named not in (path, *path.parents, temporary) and temporary not in named.parents:
+            raise
+        # Libraries for files raise OSError without a number, such as h5py.
+        reason = error.strerror or (str(error).splitlines() or ["unknown reason"])[-1]
+        hint = "; free some space, or choose another place" if error.errno == errno.ENOSPC else ""
+        raise NotWritableError(f"{path} cannot be written: {reason}{hint}; files written earlier are intact") from None
+
+
+def _to_disk(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    if path.is_dir() and os.name == "nt":  # where folders cannot be opened
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        os.close(descriptor)
+
+
+def remove_leftovers(paths: Iterable[Path]) -> None:
+    """Remove those temporary files of `replacing` and `filling` whose process has ended."""
+    for path in list(paths):
+        owner = re.search(r"\.(\d+)\.tmp", path.name)
+        if owner is None or _runs(int(owner[1])):
+            continue
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # of another user
+        return True
+    return True
 
 
 def sha256(path: Path) -> str:

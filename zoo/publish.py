@@ -46,7 +46,8 @@ def export(run: str | Path, to: str | Path, push: str | None = None) -> Path:
         The folder.
 
     Raises:
-        InputError: No such run, a run without test scores, or ``to`` holds other files.
+        InputError: No such run, a run without test scores, ``to`` holds other files, or the upload fails; nothing is
+            written then.
     """
     folder, target = files.run_folder(str(run)), Path(to)
     if folder is None:
@@ -60,11 +61,11 @@ def export(run: str | Path, to: str | Path, push: str | None = None) -> Path:
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as temporary:
         new = Path(temporary) / "new"
         _write(model, folder, new, name=target.resolve().name)
+        if push is not None:
+            upload(new, push[3:])  # first: an upload that fails leaves no folder
         if target.exists():
             target.rename(Path(temporary) / "old")
         new.rename(target)
-    if push is not None:
-        upload(target, push[3:])
     return target
 
 

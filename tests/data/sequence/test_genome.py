@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 from zoo import files
 from zoo.data.sequence.genome import Genome
 from zoo.encode.dna import dna_text
+from zoo.errors import NotWritableError
 
 Message = Callable[[Callable[[], object]], str]
 
@@ -138,7 +139,7 @@ def test_folder_that_cannot_be_written(
         Path("genome.fa.fai").write_text("other\t5\t7\t5\t6\n")
 
     def refuse(path: Path) -> None:
-        raise PermissionError(13, "Permission denied")
+        raise NotWritableError("genome.fa.fai cannot be written: Permission denied")
 
     monkeypatch.setattr(files, "replacing", refuse)
     assert Genome(fasta).sizes == SIZES

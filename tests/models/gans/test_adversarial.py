@@ -15,12 +15,12 @@ from lightning.pytorch import Trainer
 from scipy.stats import energy_distance as reference
 
 from zoo import files, runs, weights
+from zoo.checkpoints import Last
 from zoo.cli import main
 from zoo.data import TableData
 from zoo.errors import InputError
 from zoo.models import TabularGAN
 from zoo.models.gans.generative import Projection
-from zoo.report.history import Last
 from zoo.training.adversarial_losses import discriminator_loss, generator_loss, gradient_penalty
 from zoo.training.energy import energy_distance
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ... import files
 from ...encode.dna import ILLEGAL, TRANSLATE, reverse_complement
-from ...errors import InputError, suggest
+from ...errors import InputError, NotWritableError, suggest
 
 CHUNK = 1 << 22  # bases read at a time
 LONGEST_HEADER = 1 << 16  # most bytes between two records; with more, an index belongs to another file
@@ -168,7 +168,7 @@ def _index(path: Path) -> tuple[list[str], np.ndarray]:
     try:
         with files.replacing(beside) as temporary:
             return _records(path, temporary)
-    except OSError:
+    except NotWritableError:
         log.warning(
             "%s cannot be written, so that every run indexes the genome anew; create it with: samtools faidx %s",
             beside,

@@ -79,7 +79,7 @@ def _train(cli: CLI, data: Data, seed: int, *callbacks: Callback, **changes: int
     trainer = cli.make_trainer(
         *callbacks, logger=False, enable_progress_bar=False, enable_checkpointing=False, **changes
     )
-    _run_trainer(trainer, model, data, None, Path())
+    _run_trainer(trainer, model, data, None)
     return _checked(model)
 
 
