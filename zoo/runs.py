@@ -132,6 +132,10 @@ def _run_trainer(trainer: Trainer, model: Model, data: Data, ckpt_path: str | No
         raise KeyboardInterrupt from None
     except MisconfigurationException as error:
         raise InputError(f"trainer: {' '.join(str(error).split())}") from None
+    except ValueError as error:
+        if "val_check_interval" in str(error):  # of more batches than there are
+            raise InputError(f"trainer: {' '.join(str(error).split())[:200]}") from None
+        raise
     except RuntimeError as error:
         if ckpt_path and "state_dict" in str(error):
             raise InputError(f"checkpoint {ckpt_path} has another architecture than the config") from None
