@@ -3,7 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 RECIPES := $(basename $(notdir $(wildcard configs/*.yaml)))
 
-.PHONY: demo test lint readme weights cards clean
+# `make fuzz` tries FUZZ bad inputs, of which `make test` tries the first 200.
+FUZZ ?= 1500
+
+.PHONY: demo test fuzz lint readme weights cards clean
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -20,6 +23,9 @@ demo: .venv/installed  ## Train, test, explore and reload a model of the Pima In
 
 test: .venv/installed lint  ## Everything that must pass before a change lands
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+fuzz: .venv/installed  ## Try bad inputs over all readers and commands, and print a table of outcomes
+	$(BIN)/python -m tests.fuzz --count $(FUZZ)
 
 lint: .venv/installed
 	$(BIN)/ruff check .

@@ -48,25 +48,36 @@ def few_trees(model: BaseEstimator) -> BaseEstimator:
     return clone(model).set_params(**{key: 5 for key in model.get_params() if key == "n_estimators"})
 
 
-@pytest.fixture
-def cheap_baselines(monkeypatch: pytest.MonkeyPatch) -> None:
+def cheap_simple_models(patch: pytest.MonkeyPatch) -> None:
     """Simple models that learn little, where they would take most of the time and are not compared."""
     for module in (baselines, segmentation):
-        monkeypatch.setattr(module, "RandomForestClassifier", partial(forest, RandomForestClassifier))
-    monkeypatch.setattr(baselines, "RandomForestRegressor", partial(forest, RandomForestRegressor))
-    monkeypatch.setattr(survival_baseline, "TREES", 10)
-    monkeypatch.setattr(survival_baseline, "PENALTIES", 3)
-    monkeypatch.setattr(segmentation, "MOST_PIXELS", 20_000)
-    monkeypatch.setattr(segmentation, "FOREST_PIXELS", 200)
+        patch.setattr(module, "RandomForestClassifier", partial(forest, RandomForestClassifier))
+    patch.setattr(baselines, "RandomForestRegressor", partial(forest, RandomForestRegressor))
+    patch.setattr(survival_baseline, "TREES", 10)
+    patch.setattr(survival_baseline, "PENALTIES", 3)
+    patch.setattr(segmentation, "MOST_PIXELS", 20_000)
+    patch.setattr(segmentation, "FOREST_PIXELS", 200)
+
+
+def make_cheap(patch: pytest.MonkeyPatch) -> None:
+    """Scores too from few draws and small judges, where they are only looked for."""
+    cheap_simple_models(patch)
+    patch.setattr(image_features, "STEPS", 5)
+    patch.setattr(scores, "RESAMPLES", 10)
+    patch.setattr(utility, "CLASSIFIERS", {k: few_trees(m) for k, m in utility.CLASSIFIERS.items()})
+    patch.setattr(utility, "REGRESSORS", {k: few_trees(m) for k, m in utility.REGRESSORS.items()})
 
 
 @pytest.fixture
-def cheap_report(cheap_baselines: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Scores too from few draws and small judges, where they are only looked for."""
-    monkeypatch.setattr(image_features, "STEPS", 5)
-    monkeypatch.setattr(scores, "RESAMPLES", 10)
-    monkeypatch.setattr(utility, "CLASSIFIERS", {k: few_trees(m) for k, m in utility.CLASSIFIERS.items()})
-    monkeypatch.setattr(utility, "REGRESSORS", {k: few_trees(m) for k, m in utility.REGRESSORS.items()})
+def cheap_baselines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """See `cheap_simple_models`."""
+    cheap_simple_models(monkeypatch)
+
+
+@pytest.fixture
+def cheap_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """See `make_cheap`."""
+    make_cheap(monkeypatch)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from typing import Any
 from . import __version__, budget
 from .errors import InputError, Terminated, suggest
 
+LONGEST = 1000  # characters of a line of an error, which may repeat what the user gave
 DESCRIPTION = """\
 A model zoo for biological data. 'zoo check FILE --target COLUMN' shows what a file holds, 'zoo fit FILE --target
 COLUMN' trains on it. Recipes are YAML files; give the name of a packaged recipe, or a path."""
@@ -105,7 +106,8 @@ def _sigterm_raises() -> Iterator[None]:
 
 
 def _fail(message: str) -> int:
-    print("\n".join(f"error: {line}" for line in message.splitlines()), file=sys.stderr)
+    lines = [line if len(line) <= LONGEST else f"{line[:LONGEST]} ..." for line in message.splitlines()]
+    print("\n".join(f"error: {line}" for line in lines), file=sys.stderr)
     return 2
 
 

@@ -1,6 +1,5 @@
 """Commands for trained models: validate, test, predict, crossval, explore, synthesise, explain."""
 
-import json
 import logging
 import sys
 from pathlib import Path
@@ -18,7 +17,7 @@ from .data.frame import FrameData
 from .data.image.mask_files import WRITTEN, MaskFiles, is_folder
 from .encode import sample_names
 from .encode.table import raw_values
-from .errors import InputError, check_range
+from .errors import MOST_SEED, InputError, check_range
 from .models import Model, Supervised
 from .parsing import CLI
 from .report import Evaluation, evaluate
@@ -190,6 +189,7 @@ def synthesise(
     quieten()
     cli = CLI(args)
     model, _ = _trained(cli)
+    check_range("seed", seed, 0, MOST_SEED)
     generator = synthesis.check_request(model, n, Path(output), Path(report) if report else None)
     classes = synthesis.conditions_of(conditions, generator)
     data = _data(cli, generator) if report else None
@@ -249,9 +249,8 @@ def _data(cli: CLI, model: Model) -> Data:
 
 
 def _card_of(run: Path | None) -> dict[str, Any]:
-    """Facts on the training in a run folder, like the card of packaged weights."""
-    path = run / "data.json" if run else None
-    return json.loads(path.read_text(encoding="utf-8")) if path and path.is_file() else {}
+    """Facts on the training in a run folder, like the card of packaged weights; empty outside of a run folder."""
+    return files.read_facts(run) if run else {}
 
 
 def _trained(cli: CLI) -> tuple[Model, Path]:

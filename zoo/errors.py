@@ -3,6 +3,10 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 from importlib.util import find_spec
+from numbers import Real
+from typing import Any
+
+MOST_SEED = 2**32 - 1  # that numpy, scikit-learn and torch all take
 
 
 class InputError(ValueError):
@@ -40,11 +44,27 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def check_range(name: str, value: float, low: float, high: float = float("inf")) -> None:
-    """Raise an `InputError` unless ``low <= value <= high``."""
-    if not low <= value <= high:
+def check_range(name: str, value: Any, low: float, high: float = float("inf")) -> None:
+    """Raise an `InputError` unless ``value`` is a number, and ``low <= value <= high``.
+
+    >>> check_range("folds", None, 2)
+    Traceback (most recent call last):
+    zoo.errors.InputError: folds must be at least 2, not null
+    """
+    number = isinstance(value, Real)  # the parser of options accepts null for a number, and any value in a mapping
+    if not number or not low <= value <= high:
         limits = f"at least {low:g}" if high == float("inf") else f"between {low:g} and {high:g}"
-        raise InputError(f"{name} must be {limits}, not {value:g}")
+        shown = f"{value:g}" if number else "null" if value is None else repr(value)
+        raise InputError(f"{name} must be {limits}, not {shown}")
+
+
+def check_different(name: str, values: Iterable[str]) -> None:
+    """Raise an `InputError` if one of ``values`` occurs twice."""
+    seen: set[str] = set()
+    for value in values:
+        if value in seen:
+            raise InputError(f"{name}: {value!r} occurs more than once; remove one")
+        seen.add(value)
 
 
 def need_scikit_survival() -> None:

@@ -34,6 +34,7 @@ GZIP, BYTE_ORDER_MARK = b"\x1f\x8b", b"\xef\xbb\xbf"
 # A gzip file that grows beyond both is refused. Text of biology shrinks to a tenth or a fiftieth, long runs of one
 # letter to a thousandth.
 MOST_UNPACKED, MOST_RATIO = 1 << 28, 200
+FACTS, SPLIT = "data.json", "split_sha256"
 KINDS_OF_FILES = (
     (stat.S_ISDIR, "folder"),
     (stat.S_ISFIFO, "pipe"),
@@ -193,6 +194,41 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError(f"{path}: expected keys and values, found {'nothing' if content is None else repr(content)}")
     return content
+
+
+def read_json(path: Path, hint: str) -> dict[str, Any]:
+    """Content of a JSON file that holds a mapping.
+
+    Args:
+        path: The file.
+        hint: What to do if it is damaged.
+
+    Raises:
+        InputError: The file is missing, not JSON, or not a mapping.
+    """
+    try:
+        content = json.loads(regular(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path} is missing; {hint}") from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is damaged ({' '.join(str(error).split())[:200]}); {hint}") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path} is damaged (no keys and values); {hint}")
+    return content
+
+
+def read_facts(run: Path) -> dict[str, Any]:
+    """Facts on the data of a run, from its ``data.json``.
+
+    Raises:
+        InputError: The file is missing or damaged.
+    """
+    path, hint = run / FACTS, f"train again: zoo fit --config {run}"
+    facts = read_json(path, hint)
+    data = facts.get("data")
+    if not isinstance(data, dict) or not all(isinstance(data.get(key), str) for key in ("name", "sha256", SPLIT)):
+        raise InputError(f"{path} is damaged (the data are not described); {hint}")
+    return facts
 
 
 def card(name: str) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """LightningCLI with short class names, recipes by name and one-line error messages."""
 
+import json
 import logging
 import math
+import os
 import re
 from argparse import SUPPRESS
 from collections.abc import Iterator
@@ -19,7 +21,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from . import budget, files
 from .data import Data
 from .data.intake import expand
-from .errors import InputError, suggest
+from .errors import MOST_SEED, InputError, check_range, suggest
 from .models import REGISTRY, Model
 from .spec import Modality, Spec, Target
 from .training.profiler import NoProfiler
@@ -302,6 +304,10 @@ class CLI(LightningCLI):
         for key in ("model", "data"):
             if not config.get(key):
                 raise InputError(f"the config has no {key!r}")
+        seed = config.seed_everything
+        if isinstance(seed, bool) or seed is None:
+            raise InputError(f"seed_everything must be a whole number, not {json.dumps(seed)}")
+        check_range("seed_everything", seed, 0, MOST_SEED)
         config.pop("untrained")
         self.output = config.pop("output")
         self.ckpt_path = self._checkpoint(config.pop("ckpt_path"))
@@ -311,6 +317,8 @@ class CLI(LightningCLI):
             if self.run is None:
                 raise InputError(f"--ckpt_path {path} needs --config to name a run folder")
             return str(self.run / (files.LAST if path == "last" else files.BEST))
+        if path == "":
+            raise InputError("--ckpt_path is empty; give the path of a checkpoint, 'last' or 'best', or leave it out")
         return path
 
     def instantiate_classes(self) -> None:
@@ -378,11 +386,31 @@ class CLI(LightningCLI):
         parser = LightningArgumentParser()
         parser.add_lightning_class_args(Trainer, "trainer")
         try:
+            _check_steps(self.config.trainer)
             built = parser.instantiate(Namespace(trainer=self.config.trainer.clone()))
             arguments = {**built.trainer.as_dict(), **changes}
             stopping = EarlyStopping(**self.config.early_stopping.as_dict())
             arguments["profiler"] = arguments["profiler"] or NoProfiler()
             arguments["callbacks"] = [*(arguments["callbacks"] or []), stopping, *callbacks]
             return Trainer(**arguments)
-        except (ValueError, TypeError, MisconfigurationException) as error:
+        except InputError:
+            raise
+        except (ValueError, TypeError, ImportError, MisconfigurationException) as error:
             raise InputError(f"trainer: {' '.join(str(error).split())}") from None
+
+
+def _check_steps(trainer: Namespace) -> None:
+    """Refuse numbers of steps and devices that Lightning takes and fails on later, or never validates with."""
+    check_range("trainer.accumulate_grad_batches", trainer.accumulate_grad_batches, 1)
+    if (interval := trainer.val_check_interval) is not None and not interval > 0:
+        raise InputError(f"trainer.val_check_interval must be above 0, not {interval}")
+    if (every := trainer.check_val_every_n_epoch) is not None:
+        check_range("trainer.check_val_every_n_epoch", every, 1)
+        if trainer.max_epochs is not None and 0 < trainer.max_epochs < every and not trainer.fast_dev_run:
+            raise InputError(
+                f"trainer.check_val_every_n_epoch is {every}, and trainer.max_epochs {trainer.max_epochs}: no epoch "
+                "would be validated; lower the first"
+            )
+    cores = os.cpu_count() or 1
+    if str(trainer.devices).isdigit() and int(trainer.devices) > cores:
+        raise InputError(f"trainer.devices must be between 1 and {cores} on this machine, not {trainer.devices}")

@@ -20,6 +20,7 @@ from .errors import InputError
 from .model_card import readme
 from .models import Model
 from .models.layer_table import layer_table, layer_text
+from .tables import read_table
 from .weights import GOLDEN, README, WEIGHTS, from_checkpoint, hub, load
 
 log = logging.getLogger("zoo")
@@ -106,19 +107,16 @@ def write_readme(folder: Path) -> None:
 
 def _facts(run: Path) -> dict[str, Any]:
     """Data, scores and their spread, from the files of a run."""
-    try:
-        facts: dict[str, Any] = json.loads((run / "data.json").read_text(encoding="utf-8"))
-        scores = pd.read_csv(run / "scores.csv")
-    except FileNotFoundError as error:
-        raise InputError(f"{error.filename} is missing; run 'zoo test --config {run}' before the export") from None
+    facts = files.read_facts(run)
+    scores = _table(run, "scores.csv", ("model", "split", "metric"), "test")
     if "test" not in set(scores["split"]):
         raise InputError(f"{run} was not tested; run 'zoo test --config {run}' before the export")
     nested: dict[str, Any] = {}
     for model, split, metric, value in scores.itertuples(index=False):
         nested.setdefault(model, {}).setdefault(split, {})[metric] = None if pd.isna(value) else round(value, 6)
     facts["scores"] = nested
-    if (path := run / "crossval.csv").is_file():
-        folds = pd.read_csv(path)
+    if (run / "crossval.csv").exists():
+        folds = _table(run, "crossval.csv", ("repeat", "fold", "model", "metric"), "crossval")
         spread = folds.groupby(["model", "metric"], sort=False)["value"].agg(["mean", "std"]).round(4)
         spread = spread.astype(object).where(spread.notna(), None)  # JSON has no NaN
         facts["crossval"] = {
@@ -130,6 +128,17 @@ def _facts(run: Path) -> dict[str, Any]:
             },
         }
     return facts
+
+
+def _table(run: Path, name: str, columns: tuple[str, ...], command: str) -> pd.DataFrame:
+    """These columns of a table of a run, as text, and its numbers in the column ``value``."""
+    path, hint = files.regular(run / name), f"run 'zoo {command} --config {run}' before the export"
+    if not path.exists():
+        raise InputError(f"{path} is missing; {hint}")
+    table = read_table(path, columns)
+    if not {*columns, "value"} <= {*table.columns} or table["value"].dtype.kind not in "iuf":
+        raise InputError(f"{path} is damaged: columns {', '.join(columns)} and numbers in value are expected; {hint}")
+    return table[[*columns, "value"]]
 
 
 def upload(folder: Path, repo: str) -> None:

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, RandomSampler, SequentialSampler
 from torch.utils.data import Dataset as TorchDataset
 
-from ..errors import InputError, check_choice, check_range
+from ..errors import MOST_SEED, InputError, check_choice, check_range
 from ..spec import Modality, Spec, Target
 from ..training.tasks import task_of
 from . import columns
@@ -188,8 +188,9 @@ class Data(LightningDataModule):
     ) -> None:
         super().__init__()
         check_range("batch_size", batch_size, 1)
-        for name, value in {"num_workers": num_workers, "seed": seed, "repeat": repeat}.items():
+        for name, value in {"num_workers": num_workers, "repeat": repeat}.items():
             check_range(name, value, 0)
+        check_range("seed", seed, 0, MOST_SEED)
         check_choice("balance", balance, ["none", "weights", "undersample", "oversample", "smote"])
         if folds is not None:
             check_range("folds", folds, 2)

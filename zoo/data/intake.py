@@ -239,7 +239,7 @@ def head(path: Path, sheet: str | None = None) -> dict[str, list[str]]:
         InputError: The file cannot be read.
     """
     try:
-        names, cells = _first_cells(path, sheet)
+        names, cells = _first_cells(files.regular(path), sheet)
     except InputError:
         raise
     except (ValueError, OSError, EOFError) as error:

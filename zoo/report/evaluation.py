@@ -15,6 +15,7 @@ from ..errors import InputError
 from ..figure import Figure
 from ..models import Model
 from ..spec import modality_of
+from ..tables.writing import write_csv
 from ..training.tasks import task_of
 
 log = logging.getLogger("zoo")
@@ -57,9 +58,9 @@ class Evaluation:
     def write(self, folder: Path) -> None:
         """Write ``predictions.csv`` and ``scores.csv``."""
         with files.replacing(folder / "predictions.csv") as path:
-            self.predictions.to_csv(path)
+            write_csv(self.predictions, path)
         with files.replacing(folder / "scores.csv") as path:
-            self.scores.to_csv(path, index=False)
+            write_csv(self.scores, path, index=False)
 
 
 Evaluator = Callable[[Any, Data, list[str]], Evaluation]

@@ -1,13 +1,33 @@
 """The learning curve, and all figures of an evaluation as files."""
 
+import logging
 from pathlib import Path
 
 import pandas as pd
 
 from .. import files
+from ..errors import InputError
 from ..figure import Figure
+from ..tables import read_table
 from .evaluation import Evaluation
 from .style import CLASS_COLOURS, COLOURS, legend_outside, new_figure
+
+log = logging.getLogger("zoo")
+
+
+def _metrics(path: Path) -> pd.DataFrame | None:
+    """Metrics of each epoch; None if the file is damaged, which does not harm the evaluation."""
+    try:
+        metrics = read_table(path)
+    except InputError as error:
+        log.warning("no learning curve is drawn: %s", error)
+        return None
+    losses = {"discriminator_loss", "train_loss"} & {*metrics.columns}
+    needed = ["epoch", "validation_loss", *losses]
+    if not losses or not all(name in metrics and metrics[name].dtype.kind in "iuf" for name in needed):
+        log.warning("no learning curve is drawn: %s is damaged", path)
+        return None
+    return metrics
 
 
 def learning_curve(metrics: pd.DataFrame, title: str) -> Figure:
@@ -48,7 +68,7 @@ def write_figures(evaluation: Evaluation, name: str, folder: Path) -> list[Path]
         Paths of the files written.
     """
     figures = {stem: draw(name) for stem, draw in evaluation.figures.items()}
-    if (path := folder / "metrics.csv").is_file() and len(metrics := pd.read_csv(path)):
+    if (path := folder / "metrics.csv").is_file() and (metrics := _metrics(path)) is not None:
         figures["learning_curve"] = learning_curve(metrics, f"{name}: learning curve")
     written = []
     for stem, figure in figures.items():

@@ -11,11 +11,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from scipy import sparse
 
 from .. import budget, files
 from ..errors import InputError, counted, suggest
 from . import numbers
 from .conventions import read_variants, variants
+from .hdf5 import annotation, matrix_of, opened_hdf5
 from .text import UNNAMED, headerless, read_all, shape_of
 
 if TYPE_CHECKING:
@@ -88,7 +90,7 @@ def read_table(
     Raises:
         InputError: The file is missing, damaged, without rows, has repeated column names or rows of unequal length.
     """
-    if not path.is_file():
+    if not files.regular(path).exists():
         raise InputError(f"no file or data set {str(path)!r}; {_nearest(path)}")
     suffix = suffix_of(path)
     if sheet is not None and suffix not in BOOKS:
@@ -332,9 +334,13 @@ def _text_or_numbers(column: pd.Series, name: str, source: str, text: Collection
 
 
 def _read_h5ad(path: Path) -> pd.DataFrame:
-    import anndata
+    from anndata import AnnData
 
-    return as_table(anndata.read_h5ad(path))
+    with opened_hdf5(path, "h5ad") as file:
+        values = matrix_of(file["X"]) if "X" in file else None
+        obs, names = annotation(file, path)
+        values = values if values is None or sparse.issparse(values) else values[:]
+        return as_table(AnnData(values, obs=obs, var=pd.DataFrame(index=names)))
 
 
 def as_table(adata: "AnnData") -> pd.DataFrame:

@@ -18,6 +18,7 @@ import pyarrow.csv
 
 from ..errors import InputError, counted
 from ..files import opened
+from .formulas import unguarded, unguarded_table
 from .numbers import is_number, missing_word, plain
 
 SAMPLE = 1 << 20  # bytes from which the shape is detected
@@ -232,7 +233,7 @@ def _layout(lines: list[str], encoding: str, notes: list[str], path: Path) -> Sh
         notes.append("values are in single quotes")
     rows = _fields(body, separator, quote, escapes)
     rows = rows[:-1] if len(rows) > LINES // 2 else rows  # the last may be cut in a quoted field
-    header, rows = [spelled(name) for name in rows[0]], rows[1:]
+    header, rows = [unguarded(spelled(name)) for name in rows[0]], rows[1:]
     rows = [row for row in rows if not (row and row[0].startswith("#") and len(row) != len(header))]
     above = start + 1 + sum("\n" in name for name in header)
     names = _names(header, rows, separator, body[0], notes, path, start + 1)
@@ -414,7 +415,8 @@ def read_batches(path: Path, shape: Shape, block: int = 1 << 29) -> Iterator[pa.
                 skip_rows=0 if number else shape.above,
                 block_size=len(text) + 1,  # a row is never longer than its block
             )
-            yield pyarrow.csv.read_csv(pa.BufferReader(text), reading, parsing, converting)
+            table = pyarrow.csv.read_csv(pa.BufferReader(text), reading, parsing, converting)
+            yield unguarded_table(table) if b"'" in text else table
     except UnicodeDecodeError as error:
         raise InputError(
             f"{path}: byte {error.object[error.start]:#x} is no letter in {shape.encoding}; save the file as UTF-8"

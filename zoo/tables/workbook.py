@@ -7,8 +7,11 @@ from typing import Any
 
 import pyarrow as pa
 
+from .. import files
 from ..errors import InputError, suggest
 from .text import LINES, UNNAMED, check_header, spelled, titles
+
+MOST_UNPACKED, MOST_RATIO = 1 << 27, 100  # bytes, and times the size of the file: a workbook beyond both is refused
 
 
 def read_sheet(path: Path, sheet: str | None) -> tuple[list[str], list[pa.Array]]:
@@ -20,9 +23,16 @@ def read_sheet(path: Path, sheet: str | None) -> tuple[list[str], list[pa.Array]
         InputError: The sheet does not exist, several sheets have content and none is chosen, or a value stands beside
             the named columns.
     """
-    if not zipfile.is_zipfile(path):
+    if not zipfile.is_zipfile(files.regular(path)):
         raise InputError(f"{path}: this is {_what(path)}")
-    sheets = _ods(path) if _is_ods(path) else _xlsx(path)
+    try:
+        sheets = _ods(path) if _is_ods(path) else _xlsx(path)
+    except InputError:
+        raise
+    except Exception as error:  # openpyxl and odfpy raise anything for a damaged file
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        kind = "an OpenDocument sheet" if path.suffix.lower() == ".ods" else "an Excel workbook"
+        raise InputError(f"{path}: cannot be read as {kind} ({reason}); save it anew as .xlsx") from None
     filled = [name for name, rows in sheets.items() if rows]
     if sheet is None and len(filled) > 1:
         raise InputError(f"{path}: {len(filled)} sheets have content ({', '.join(filled)}); choose one: --data.sheet")
@@ -42,8 +52,18 @@ def read_sheet(path: Path, sheet: str | None) -> tuple[list[str], list[pa.Array]
 
 
 def _is_ods(path: Path) -> bool:
-    """Whether the content, not the name, is an OpenDocument sheet; some programs name Excel files .ods."""
+    """Whether the content, not the name, is an OpenDocument sheet; some programs name Excel files .ods.
+
+    Raises:
+        InputError: The workbook unpacks to more than any sheet holds.
+    """
     with zipfile.ZipFile(path) as archive:
+        size = sum(member.file_size for member in archive.infolist())
+        if size > MOST_UNPACKED and size > MOST_RATIO * path.stat().st_size:
+            raise InputError(
+                f"{path}: {path.stat().st_size:,} bytes unpack to {size / 1e9:.1f} GB, more than a workbook does; "
+                "save it as .csv"
+            )
         return "content.xml" in archive.namelist()
 
 
@@ -64,24 +84,17 @@ def _xlsx(path: Path) -> dict[str, list[list[str | None]]]:
     import warnings
 
     import openpyxl
-    from openpyxl.utils.exceptions import InvalidFileException
 
-    try:
-        with warnings.catch_warnings(), path.open("rb") as file:  # openpyxl refuses a path by its suffix
-            warnings.simplefilter("ignore")  # on styles that openpyxl does not know
-            book = openpyxl.load_workbook(file, read_only=True, data_only=True)
-            return {s.title: _filled(s.iter_rows(values_only=True)) for s in book.worksheets}
-    except (zipfile.BadZipFile, InvalidFileException) as error:
-        raise InputError(f"{path}: cannot be read as an Excel workbook ({error}); save it anew as .xlsx") from None
+    with warnings.catch_warnings(), path.open("rb") as file:  # openpyxl refuses a path by its suffix
+        warnings.simplefilter("ignore")  # on styles that openpyxl does not know
+        book = openpyxl.load_workbook(file, read_only=True, data_only=True)
+        return {s.title: _filled(s.iter_rows(values_only=True)) for s in book.worksheets}
 
 
 def _ods(path: Path) -> dict[str, list[list[str | None]]]:
     import pandas as pd
 
-    try:
-        book = pd.read_excel(path, sheet_name=None, header=None, dtype=object, engine="odf", keep_default_na=False)
-    except zipfile.BadZipFile as error:
-        raise InputError(f"{path}: cannot be read as an OpenDocument sheet ({error}); save it anew") from None
+    book = pd.read_excel(path, sheet_name=None, header=None, dtype=object, engine="odf", keep_default_na=False)
     return {str(name): _filled(frame.itertuples(index=False)) for name, frame in book.items()}
 
 

@@ -4,13 +4,14 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TextIO, TypeAlias
 
 import numpy as np
 import pandas as pd
 
 from .. import files
 from ..errors import InputError
+from .formulas import guarded_table
 from .reading import suffix_of
 
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
@@ -27,6 +28,14 @@ def check_suffix(path: Path | None, suffixes: tuple[str, ...], others: tuple[str
         raise InputError(f"--output {path if path else 'is missing'}: use {known}")
 
 
+def write_csv(table: pd.DataFrame, target: Path | TextIO, **how: Any) -> None:
+    """`DataFrame.to_csv`, with an apostrophe before text that a spreadsheet would run as a formula.
+
+    `zoo.tables.read_table` reads it without the apostrophe; numbers are written unchanged.
+    """
+    guarded_table(table).to_csv(target, **how)
+
+
 def write_table(table: pd.DataFrame, path: Path | None, index: bool = True) -> None:
     """Write a table; see `writing`."""
     with writing(path, index) as append:
@@ -37,8 +46,9 @@ def write_table(table: pd.DataFrame, path: Path | None, index: bool = True) -> N
 def writing(path: Path | None, index: bool = True) -> Iterator[Append]:
     """Yield a function that appends rows to a file, which appears under its name if the block succeeds.
 
-    Text stays text: in a sheet the name ``0001`` is a cell of text. An ``.h5ad`` has the columns in ``obs`` and no
-    features. Only text files are written row by row; the rows of others are held until the end.
+    Text stays text: in a sheet the name ``0001`` is a cell of text; for formulas, see `write_csv`. An ``.h5ad`` has the
+    columns in ``obs`` and no features. Only text files are written row by row; the rows of others are held until the
+    end.
 
     Args:
         path: The file, one of `SUFFIXES`; None to print CSV.
@@ -52,7 +62,7 @@ def writing(path: Path | None, index: bool = True) -> Iterator[Append]:
 
         def show(part: pd.DataFrame) -> None:
             nonlocal begun
-            part.to_csv(sys.stdout, index=index, header=not begun)
+            write_csv(part, sys.stdout, index=index, header=not begun)
             begun = True
 
         yield show
@@ -65,7 +75,8 @@ def writing(path: Path | None, index: bool = True) -> Iterator[Append]:
 
             def append(part: pd.DataFrame) -> None:
                 new = not temporary.exists()
-                part.to_csv(temporary, sep=SEPARATORS[suffix], index=index, header=new, mode="a", compression=packed)
+                how = {"sep": SEPARATORS[suffix], "header": new, "mode": "a", "compression": packed}
+                write_csv(part, temporary, index=index, **how)
 
             yield append
         else:

@@ -113,7 +113,7 @@ def test_times_and_events(tables, fails):
         ({"path": "rna.csv", "kind": "tabel"}, "rna: kind 'tabel' is unknown; did you mean table?"),
         ({"path": "rna.csv", "kind": "table", "most_predictive": 3}, "most_predictive is for kind expression"),
         ({"path": "rna.csv", "most_predictive": 1}, "rna: most_predictive must be at least 2, not 1"),
-        ({"path": "rna.csv", "most_predictive": "few"}, "rna: an option is of the wrong type"),
+        ({"path": "rna.csv", "most_predictive": "few"}, "rna: most_predictive must be at least 2, not 'few'"),
         ({"path": "rna.csv", "id": "patiant"}, "rna.csv: no column 'patiant' (given as id); did you mean patient?"),
         ({"path": "rna.csv", "scale": "tpm"}, "scale 'tpm' is unknown"),
         ({"path": "rna.csv", "scale": "beta"}, "is not between 0 and 1; for M-values give the scale log"),

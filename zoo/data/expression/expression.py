@@ -15,7 +15,7 @@ from torch import Tensor
 from ... import files
 from ...encode.expression import SCALES, ExpressionEncoder
 from ...encode.expression_rows import ExpressionRows, check_values, covariate_values, match_genes
-from ...errors import InputError, check_choice, check_range
+from ...errors import InputError, check_choice, check_different, check_range
 from ...spec import Modality, modality_of
 from ...tables import genes as names_of_genes
 from ...tables.reading import BOOKS, listing, read_table, suffix_of
@@ -109,6 +109,7 @@ class ExpressionData(FrameData):
             raise InputError(f"{path}: layer {layer!r} is for .h5ad files")
         if assay is not None and "assays" not in self.card:
             raise InputError(f"{path}: assay {assay!r} is for data sets with several")
+        check_different("covariates", covariates or [])
         about = assay_of(self.card, assay) if "assays" in self.card else self.card
         if "assays" in self.card and "scale" not in about:
             raise InputError(f"assay {assay} of {path} is not expression data: {about['meaning']}")

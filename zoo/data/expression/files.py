@@ -14,8 +14,10 @@ from scipy import sparse
 from ... import files
 from ...encode.expression_rows import as_csr, match_genes
 from ...errors import InputError, suggest
+from ...files import opened
 from ...tables import UNNAMED, read_table
 from ...tables.genes import check_repeated, free_name, measured, names_of
+from ...tables.hdf5 import annotation, compressed, matrix_of, opened_hdf5
 from ...tables.ids import difference
 from ...tables.reading import normalised
 from ..datasets import assay_of, read_dataset, simulated, verified
@@ -132,6 +134,7 @@ def from_anndata(values: Any, obs: pd.DataFrame, names: pd.Index, source: str, n
         source: Name of the file.
         name: Column of ``obs``.
     """
+    _check_shape(values, len(obs), len(names), source)
     if name and name in obs:
         samples = pd.concat([names_of(obs[name]), obs.drop(columns=name)], axis=1)
     else:
@@ -223,12 +226,8 @@ def _one_of(folder: Path, *names: str) -> Path:
 def _read_mtx(folder: Path) -> Expression:
     from scipy.io import mmread
 
-    path = _one_of(folder, "matrix.mtx")
-    tables = [
-        pd.read_csv(_one_of(folder, *names), sep="\t", header=None, dtype=str, keep_default_na=False)
-        for names in (("barcodes.tsv",), ("features.tsv", "genes.tsv"))
-    ]
-    cells, features = tables
+    path = files.regular(_one_of(folder, "matrix.mtx"))
+    cells, features = (_lines(_one_of(folder, *names)) for names in (("barcodes.tsv",), ("features.tsv", "genes.tsv")))
     try:
         values = mmread(path)
     except Exception as error:  # of a damaged file
@@ -243,20 +242,25 @@ def _read_mtx(folder: Path) -> Expression:
 
 
 def _read_10x(path: Path) -> Expression:
-    import h5py
-
     _check_file(path)
-    try:
-        with h5py.File(path, "r") as file:
-            group = file["matrix"]
-            keys = ("barcodes", "features/id", "features/name", "features/feature_type")
-            cells, ids, symbols, kinds = (pd.Series(group[key].asstr()[:]) for key in keys)
-            stored = tuple(group[key][:] for key in ("data", "indices", "indptr"))
-            shape = group["shape"][:][::-1]
-    except Exception as error:  # of a damaged file, or one of another program
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(f"{path}: cannot be read as .h5 of 10x Genomics: {reason}; save it as .h5ad") from None
-    return _of_10x(sparse.csr_matrix(stored, shape=shape), cells, ids, symbols, kinds, str(path))
+    with opened_hdf5(path, ".h5 of 10x Genomics") as file:
+        if "matrix" not in file:
+            raise InputError(f"{path}: there is no group 'matrix', as 10x Genomics writes it; save it as .h5ad")
+        group = file["matrix"]
+        keys = ("barcodes", "features/id", "features/name", "features/feature_type")
+        cells, ids, symbols, kinds = (pd.Series(group[key].asstr()[:]) for key in keys)
+        stored = group["data"][:], group["indices"][:], group["indptr"][:]
+        values = compressed(stored, group["shape"][:][::-1])
+        if not len(ids) == len(symbols) == len(kinds):
+            raise InputError(f"{path}: {len(ids)} ids, {len(symbols)} names and {len(kinds)} kinds of features")
+    _check_shape(values, len(cells), len(ids), str(path))
+    return _of_10x(values, cells, ids, symbols, kinds, str(path))
+
+
+def _check_shape(values: Any, samples: int, features: int, source: str) -> None:
+    if values.shape != (samples, features):
+        size = " x ".join(map(str, values.shape))
+        raise InputError(f"{source}: a matrix of {size} values does not fit {samples} samples and {features} genes")
 
 
 def _of_10x(
@@ -274,8 +278,19 @@ def _of_10x(
     return Expression(matrix, pd.Index(names), pd.DataFrame({UNNAMED: names_of(cells)}), source)
 
 
+def _lines(path: Path) -> pd.DataFrame:
+    """Fields of a file without header, as text."""
+    try:
+        with opened(path) as file:
+            return pd.read_csv(file, sep="\t", header=None, dtype=str, keep_default_na=False)
+    except InputError:
+        raise
+    except ValueError as error:
+        raise InputError(f"{path}: cannot be read: {' '.join(str(error).split())[:200]}") from None
+
+
 def _check_file(path: Path) -> None:
-    if not path.is_file():
+    if not files.regular(path).exists():
         near = [p.name for p in path.parent.glob("*")] if path.parent.is_dir() else []
         raise InputError(f"no file or data set {str(path)!r}; {suggest(path.name, [*near, *files.datasets()])}")
 
@@ -291,45 +306,16 @@ def read_h5ad(path: Path, layer: str | None = None, name: str | None = None) -> 
     Raises:
         InputError: The file or layer does not exist, or the file is damaged.
     """
-    import h5py
-    from anndata.io import read_elem
-
     _check_file(path)
-    try:
-        with h5py.File(path, "r") as file:
-            layers = list(file.get("layers", []))
-            if layer is not None and layer not in layers:
-                known = suggest(layer, layers) if layers else "the file has none"
-                raise InputError(f"{path}: no layer {layer!r}; {known}; leave out --data.layer to read X")
-            if layer is None and "X" not in file:
-                raise InputError(f"{path}: there is no X; give --data.layer, {suggest('', layers)}")
-            values = _stored(file["X" if layer is None else f"layers/{layer}"])
-            if isinstance(file["obs"], h5py.Dataset):  # written before anndata 0.7
-                import anndata
-
-                old = anndata.read_h5ad(path, backed="r")
-                obs, names = old.obs, old.var_names
-            else:
-                obs, names = read_elem(file["obs"]), read_elem(file["var"]).index
-    except InputError:
-        raise
-    except Exception as error:  # h5py and anndata raise anything for a damaged file
-        raise InputError(f"{path}: cannot be read as h5ad: {' '.join(str(error).split())[:200]}") from None
-    return from_anndata(values, obs, names, str(path), name)
-
-
-def _stored(element: Any) -> sparse.csr_matrix:
-    """A matrix of an open HDF5 file, converted to float32 while it is read."""
-    if hasattr(element, "dtype"):
-        return as_csr(element)
-    kind = element.attrs.get("encoding-type") or f"{element.attrs['h5sparse_format']}_matrix"
-    shape = tuple(element.attrs["shape"] if "shape" in element.attrs else element.attrs["h5sparse_shape"])
-    parts = []
-    for name, dtype in (("data", np.float32), ("indices", np.int32), ("indptr", np.int64)):
-        parts.append(np.empty(element[name].shape, dtype=dtype))
-        if parts[-1].size:
-            element[name].read_direct(parts[-1])
-    return as_csr((sparse.csc_matrix if kind.startswith("csc") else sparse.csr_matrix)(tuple(parts), shape=shape))
+    with opened_hdf5(path, "h5ad") as file:
+        layers = list(file.get("layers", []))
+        if layer is not None and layer not in layers:
+            known = suggest(layer, layers) if layers else "the file has none"
+            raise InputError(f"{path}: no layer {layer!r}; {known}; leave out --data.layer to read X")
+        if layer is None and "X" not in file:
+            raise InputError(f"{path}: there is no X; give --data.layer, {suggest('', layers)}")
+        values = matrix_of(file["X" if layer is None else f"layers/{layer}"])
+        return from_anndata(values, *annotation(file, path), str(path), name)
 
 
 def matrix_of_table(

@@ -12,12 +12,14 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from ... import files
 from ...encode.joint import check_names
 from ...errors import InputError, check_choice, check_range, suggest
 from ...files import IMAGES
 from ...registry import JOINT
 from ...tables.columns import check_ids
 from ...tables.genes import check_kind, free_name, genes_are_in_rows, is_text
+from ...tables.hdf5 import matrix_of, opened_hdf5
 from ...tables.reading import normalised, read_table
 from ...tables.values import as_text
 from ..base import Data
@@ -236,7 +238,7 @@ def _read_h5mu(path: Path) -> dict[str, Expression]:
         found = {}
         for name, one in file["mod"].items():
             obs, var = read_elem(one["obs"]), read_elem(one["var"])
-            found[name] = from_anndata(read_elem(one["X"]), obs[[]], var.index, f"{path} ({name})")
+            found[name] = from_anndata(matrix_of(one["X"]), obs[[]], var.index, f"{path} ({name})")
         return found
 
     return _in_h5mu(path, read)
@@ -250,15 +252,9 @@ def read_h5mu_samples(path: Path) -> pd.DataFrame:
 
 
 def _in_h5mu(path: Path, read: Callable[[Any, Any], Read]) -> Read:
-    import h5py
     from anndata.io import read_elem
 
-    if not path.is_file():
+    if not files.regular(path).exists():
         raise InputError(f"no file {str(path)!r}; {suggest(path.name, [p.name for p in path.parent.glob('*')])}")
-    try:
-        with h5py.File(path, "r") as file:
-            return read(file, read_elem)
-    except InputError:
-        raise
-    except Exception as error:  # h5py and anndata raise anything for a damaged file
-        raise InputError(f"{path}: cannot be read as h5mu: {' '.join(str(error).split())[:200]}") from None
+    with opened_hdf5(path, "h5mu") as file:
+        return read(file, read_elem)

@@ -18,6 +18,7 @@ MOST_RATIO = 10_000  # of the sampling rates before and after resampling
 AAMI = {"N": "NLRej", "S": "AaJS", "V": "VE", "F": "F", "Q": "/fQ"}
 COMPRESSED = {"508", "516", "524"}  # formats of WFDB signals, by FLAC
 CLASS_OF = {symbol: name for name, symbols in AAMI.items() for symbol in symbols}
+MOST_TIMES = 1000  # by which the sampling rate is changed
 
 
 def filtered(
@@ -70,6 +71,10 @@ def check_filter(rate: float | None, band: list[float] | None, resample: float |
         return
     if rate is None:
         raise InputError(f"{source}: band and resample need the sampling rate in Hz; give it as --data.sampling_rate")
+    if resample is not None and not rate / MOST_TIMES <= resample <= rate * MOST_TIMES:
+        raise InputError(
+            f"{source}: resample must be within {MOST_TIMES} times the rate of {rate:g} Hz, not {resample:g}"
+        )
     if band is not None and band[1] >= rate / 2:
         raise InputError(f"{source}: band {band} exceeds {rate / 2:g} Hz, the Nyquist frequency at {rate:g} Hz")
 

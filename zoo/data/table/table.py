@@ -9,7 +9,7 @@ import pandas as pd
 from torch import Tensor
 
 from ...encode.table import TableEncoder, days_since, raw_values
-from ...errors import InputError
+from ...errors import InputError, check_different
 from ...spec import DateColumn, Modality, modality_of
 from ...tables import UNNAMED, dates
 from ...tables.columns import leaks, names_samples, types_of
@@ -66,6 +66,12 @@ class TableData(FrameData):
         **shared: Any,
     ) -> None:
         super().__init__(path, target, target_kind, positive, id, **shared)
+        if features is not None and not features:
+            raise InputError("features is empty; name columns, or leave it out to use all")
+        lists = {"features": features, "covariates": covariates, "categorical": categorical}
+        lists |= {f"ordered of {name}": levels for name, levels in (ordered or {}).items()}
+        for name, values in lists.items():
+            check_different(name, values or [])
         self.features = features
         self.covariates = self.card.get("covariates", []) if covariates is None else covariates
         self.categorical, self.dates = categorical or [], dates or {}

@@ -24,6 +24,7 @@ from ...files import replacing
 from ...models import Supervised
 from ...models.predict.cnn1d import CNN1D
 from ...spec import modality_of
+from ...tables.writing import write_csv
 from ..explainers import EXPLAINERS, OF_FASTA, OF_VCF, Request, check_not_survival, examples
 from .attribution import Method, attributed
 from .filters import filter_motifs
@@ -102,7 +103,7 @@ def explain(
             if gap is not None:
                 table["difference"] = gap.difference[rows].repeat_interleave(codes.shape[1]).numpy()
                 table["unexplained"] = gap.unexplained[rows].repeat_interleave(codes.shape[1]).numpy()
-            table.to_csv(path, index=False, mode="a", header=number == 0, float_format="%.5g")
+            write_csv(table, path, index=False, mode="a", header=number == 0, float_format="%.5g")
     return [*files, folder / "contributions.csv"]
 
 
@@ -135,7 +136,7 @@ def explain_variants(model: Supervised, request: Request) -> list[Path]:
         variants = variants[variants["position"] > 0]
     effects = variant_effects(model, variants, Genome(request.genome))
     with replacing(request.folder / "variants.csv") as path:
-        effects.to_csv(path, index=False)
+        write_csv(effects, path, index=False)
     return [request.folder / "variants.csv"]
 
 
@@ -171,7 +172,7 @@ def _motifs(model: CNN1D, background: Source | Data, folder: Path) -> list[Path]
     ]
     table = pd.DataFrame(rows).join(known, on="motif")
     with replacing(folder / "motifs.csv") as path:
-        table.to_csv(path, index=False, float_format="%.4g")
+        write_csv(table, path, index=False, float_format="%.4g")
     write_meme(motifs, folder / "motifs.meme")
     write_jaspar(motifs, folder / "motifs.jaspar")
     shown = motifs[:SHOWN_MOTIFS]

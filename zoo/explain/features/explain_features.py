@@ -13,6 +13,7 @@ from ...files import replacing
 from ...models import Supervised
 from ...report.style import new_figure
 from ...spec import modality_of
+from ...tables.writing import write_csv
 from ...training.tasks import task_of
 from ..explainers import EXPLAINERS, Request
 from .attribution import Method, feature_importance
@@ -79,5 +80,5 @@ def plot_importance(table: pd.DataFrame, title: str, unit: str) -> Figure:
 def _write(table: pd.DataFrame, figure: Figure, folder: Path, stem: str) -> list[Path]:
 
     with replacing(folder / f"{stem}.csv") as path:
-        table.to_csv(path, index=False, float_format="%.5g")
+        write_csv(table, path, index=False, float_format="%.5g")
     return [folder / f"{stem}.csv", save(figure, folder / f"{stem}.png")]

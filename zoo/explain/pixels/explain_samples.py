@@ -21,6 +21,7 @@ from ...latent.probe import evaluating, run
 from ...models import Supervised
 from ...registry import Registry
 from ...spec import modality_of
+from ...tables.writing import write_csv
 from ..completeness import Gap
 from ..dna.mutagenesis import output_names
 from ..explainers import EXPLAINERS, Request, check_not_survival, examples
@@ -144,7 +145,7 @@ def _explain_table(
     figure = condition_figure(shown, titles, "LIME: weight of each condition", model.target["unit"])
     written = [save(figure, folder / "conditions.png"), folder / "conditions.csv"]
     with replacing(written[1]) as path:
-        table.to_csv(path, index=False, float_format="%.5g")
+        write_csv(table, path, index=False, float_format="%.5g")
     return written
 
 
@@ -167,7 +168,7 @@ def _explain_series(
     figure = series_figure(shown, influence[:SHOWN].numpy(), modality, fields, None if maps is None else maps.numpy())
     written = [save(figure, folder / "influence.png"), folder / "influence.csv"]
     with replacing(written[1]) as path:
-        _influence_table(model, x, names, influence, gap).to_csv(path, index=False, float_format="%.6g")
+        write_csv(_influence_table(model, x, names, influence, gap), path, index=False, float_format="%.6g")
     return written
 
 
