@@ -70,7 +70,7 @@ def find(kind: str, name: Any) -> type:
     found = classes.get(short)
     if found is not None and place in ("", found.__module__, _place(found)):
         return found
-    if place and not place.startswith(("zoo.", "lightning.")):
+    if place.split(".")[0] not in ("", "zoo", "lightning") and short not in ("yaml", "yml"):
         raise InputError(
             f"class_path {name!r} is not part of zoo or Lightning; if you trust this code, name its module on the "
             f"command line: --import {place}"
@@ -99,7 +99,7 @@ def import_own(name: str) -> None:
     Raises:
         InputError: There is no such module, it fails, or one of its classes has a name that is taken.
     """
-    if not all(part.isidentifier() for part in name.split(".")):
+    if name.endswith(".py") or not all(part.isidentifier() for part in name.split(".")):
         raise InputError(f"--import {name}: give the name of a module, such as my_module for the file my_module.py")
     if name in imported:
         return
@@ -138,6 +138,8 @@ def plain(annotation: Any) -> Any:
         return annotation
     if origin in (Union, UnionType):
         kept = [part for part in map(plain, parts) if part is not None]
+        if kept == [NoneType]:
+            return Literal[None]  # the option remains, but is always null; jsonargparse does not check a bare NoneType
         return reduce(or_, kept) if kept else None
     if origin in CONTAINERS:
         inner = [part if part is ... else plain(part) for part in parts]

@@ -54,7 +54,8 @@ class Limits(yaml.SafeLoader):
         """The next value; those inside a list or a mapping are composed by further calls."""
         event = self.peek_event()  # type: ignore[no-untyped-call]
         anchor, tag, problem = event.anchor, getattr(event, "tag", None), ""
-        if isinstance(event, yaml.AliasEvent) and anchor in self.anchors:
+        defined = anchor is not None and not isinstance(event, yaml.AliasEvent)
+        if defined and f"*{anchor}" in self.buffer:
             problem = f"aliases such as *{anchor} are not accepted"
         elif self.depth == DEPTH:
             problem = f"more than {DEPTH} levels"
@@ -62,10 +63,9 @@ class Limits(yaml.SafeLoader):
             problem = f"more than {VALUES:,} values"
         if problem:
             raise LimitError(None, None, problem, event.start_mark)
-        if tag is not None:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"tags such as {tag} are not accepted", event.start_mark
-            )
+        if defined or tag is not None:
+            what = f"&{anchor}" if defined else tag
+            raise yaml.composer.ComposerError(None, None, f"{what} before a value is not accepted", event.start_mark)
         self.values += 1
         self.depth += 1
         node = super().compose_node(parent, index)

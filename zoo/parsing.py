@@ -8,8 +8,11 @@ from argparse import SUPPRESS
 from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import replace
+from datetime import timedelta
+from enum import Enum
 from itertools import pairwise
 from pathlib import Path
+from types import NoneType
 from typing import Any, NoReturn
 
 import yaml
@@ -68,23 +71,27 @@ def as_typed(text: str) -> Any:
     return text if empty and "\n" not in text else content
 
 
-def check_classes(content: Any) -> None:
+def check_classes(content: Any, kind: str = "") -> None:
     """Refuse a ``class_path``, at any depth, that does not name a known class, and further arguments of classes.
+
+    Args:
+        content: Values of a recipe or of an option.
+        kind: Kind of the classes, see `classes.known`.
 
     Raises:
         InputError: There is one.
     """
     if isinstance(content, dict):
         for key, value in content.items():
-            match str(key).rpartition(".")[2]:
-                case "class_path":
-                    classes.find("", value)
-                case "dict_kwargs":
-                    raise InputError(f"{key} is not accepted; give options of the class as init_args")
-            check_classes(value)
+            name = str(key).rpartition(".")[2]
+            if name == "class_path":
+                classes.find(kind, value)
+            if name == "dict_kwargs":
+                raise InputError(f"{key} is not accepted; give options of the class as init_args")
+            check_classes(value, {"callbacks": "callback"}.get(name, kind))
     elif isinstance(content, list):
         for value in content:
-            check_classes(value)
+            check_classes(value, kind)
 
 
 def check_words(words: list[str]) -> None:
@@ -118,6 +125,10 @@ EXAMPLES = {"trainer": "max_epochs 20", "early_stopping": "patience 10"}
 set_loader(AS_TYPED, as_typed, exceptions=(yaml.YAMLError,))
 
 
+# Defaults that can be written to a recipe; a class as default means that there is none.
+PLAIN = (str, int, float, NoneType, list, tuple, dict, timedelta, Path, type)
+
+
 class Parser(LightningArgumentParser):
     """Parser that reports an error in one message, without the usage, and reads YAML by `as_typed`."""
 
@@ -143,7 +154,8 @@ class Parser(LightningArgumentParser):
         model and the data, of which `check_words` and `CLI.parse_arguments` check the names.
         """
         if param.annotation not in (Model, Data, inspect.Parameter.empty):
-            if (annotation := classes.plain(param.annotation)) is None:
+            annotation = classes.plain(param.annotation)
+            if annotation is None or not isinstance(param.default, PLAIN):
                 return
             param = replace(param, annotation=annotation)
         super()._add_signature_parameter(container, nested_key, param, *args, **{**kwargs, "sub_configs": False})
@@ -178,6 +190,8 @@ def explain(message: str, given: dict[str, list[str]]) -> str:
     if key and value:
         if literal := re.search(r"Literal\[(.*?)\]", message):
             choices = re.findall(r"'([^']*)'", literal[1])
+            if not choices:
+                return f"{key[1]}: expected null, got {value[1]!r}"
             return f"{key[1]} {value[1]!r} is unknown; {suggest(value[1], choices)}"
         expected = re.findall(r"Expected an? (?:<class ')?([\w.]+)", message)
         kinds = [kind.replace("NoneType", "null") for kind in dict.fromkeys(expected) if kind not in ("path", "dot")]
@@ -390,6 +404,7 @@ class CLI(LightningCLI):
                 )
             try:
                 options = parser.parse_object(given, env=False).as_dict()
+                options = {k: v.value if isinstance(v, Enum) else v for k, v in options.items()}
             except _Refused as error:
                 raise InputError(f"trainer.callbacks: {callback.__name__}: {explain(str(error), {})}") from None
             found.append({"class_path": classes.path_of(callback), "init_args": options})

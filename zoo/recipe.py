@@ -16,7 +16,7 @@ CLASSES = ("model", "data")  # keys that choose a class
 GROUPS = ("trainer", "early_stopping")  # keys with the options of a fixed class
 SWITCHES = ("seed_everything", "ckpt_path", "output", "untrained")
 # Options that a user gives, but a recipe does not: files that are written or resumed, and a registry on the network.
-OWN = ("ckpt_path", "output", "trainer.model_registry", "trainer.plugins")
+OWN = ("ckpt_path", "output", "trainer.model_registry")
 ROOT = "trainer.default_root_dir"
 UNSET = (None, "null", "")
 
