@@ -12,6 +12,7 @@ from lightning.pytorch.callbacks import Callback
 from zoo import classes, files
 from zoo.cli import main
 from zoo.errors import InputError
+from zoo.models import REGISTRY
 from zoo.parsing import CLI
 
 MARK = Path("executed")  # written by any of the code below
@@ -145,6 +146,13 @@ def test_options_choose_no_code(name: str, trap: Path, zoo_fails: Callable[..., 
     assert not MARK.exists()
     assert "evil" not in sys.modules
     assert not Path("runs").exists()
+
+
+def test_help_reads_no_recipe_unchecked(trap: Path, zoo_fails: Callable[..., str]) -> None:
+    Path("r.yaml").write_text(ATTACKS["model"])
+    for words in (["-cr.yaml", "--help"], ["--help", "-c", "r.yaml"], ["--config=r.yaml", "--model.help"]):
+        zoo_fails("fit", *words)
+    assert not MARK.exists()
 
 
 def test_a_file_called_like_a_class_is_not_read(trap: Path) -> None:
@@ -338,7 +346,7 @@ def own(here: Path) -> Iterator[str]:
     Path("my_module.py").write_text(OWN)
     yield "my_module"
     sys.modules.pop("my_module", None)
-    classes.REGISTRY.pop("Wider", None)
+    REGISTRY.pop("Wider", None)
     classes.imported.clear()
     gc.collect()  # classes of the module are found as long as they exist
 

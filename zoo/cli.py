@@ -17,8 +17,8 @@ FILE_OR_NAME is a file of data (table, FASTA, series, .h5ad, a folder of images)
 of a recipe and of its packaged weights. RUN is a run folder such as runs/mlp_pima/1, of which the configuration and the
 best checkpoint are used. 'zoo COMMAND --help' explains a command. Commands that take a recipe accept all options of it:
 --model.lr 0.01 --data.batch_size 64 --trainer.max_epochs 20. 'zoo fit NAME --print_config' prints all options; 'zoo fit
---model.help MLP', 'zoo fit --data.help TableData' and 'zoo fit --help' explain them. Models and callbacks of your own are
-used by name after --import my_module, the one option that runs other code.
+--model.help MLP', 'zoo fit --data.help TableData' and 'zoo fit --help' explain them. '--import my_module' runs a module
+of yours, whose models and callbacks are then used by name; nothing else runs code that is not part of zoo.
 """
 OF_A_RECIPE = (
     "--config NAME_OR_RUN is equivalent. Any option of the recipe can be given as well, such as --model.lr 0.01; after "

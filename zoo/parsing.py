@@ -94,6 +94,9 @@ def check_classes(content: Any, kind: str = "") -> None:
             check_classes(value, kind)
 
 
+EXAMPLES = {"trainer": "max_epochs 20", "early_stopping": "patience 10"}
+
+
 def check_words(words: list[str]) -> None:
     """Refuse options that name code or another file where a class or a group of options is meant.
 
@@ -103,6 +106,8 @@ def check_words(words: list[str]) -> None:
     configs = [word for word in words if word.startswith("-c") or word.partition("=")[0] == "--config"]
     if len(configs) > 1:
         raise InputError(f"one recipe at a time: {' and '.join(configs)}")
+    if configs and configs[0].partition("=")[0] not in ("-c", "--config"):
+        raise InputError(f"no option {configs[0]}; write --config NAME")
     for word, following in pairwise([*words, ""]):
         flag, sign, value = word.partition("=")
         name, value = flag.removeprefix("--").rstrip("+"), value if sign else following
@@ -121,11 +126,8 @@ def check_words(words: list[str]) -> None:
             raise InputError(f"--{name} has no value itself; give its options, such as --{name}.{EXAMPLES[name]}")
 
 
-EXAMPLES = {"trainer": "max_epochs 20", "early_stopping": "patience 10"}
 set_loader(AS_TYPED, as_typed, exceptions=(yaml.YAMLError,))
-
-
-# Defaults that can be written to a recipe; a class as default means that there is none.
+# Defaults that can be written to a recipe; `inspect` marks by a class that there is none.
 PLAIN = (str, int, float, NoneType, list, tuple, dict, timedelta, Path, type)
 
 
