@@ -23,7 +23,8 @@ FILE_OR_NAME is a file of data (table, FASTA, series, .h5ad, a folder of images)
 of a recipe and of its packaged weights. RUN is a run folder such as runs/mlp_pima/1, of which the configuration and the
 best checkpoint are used. 'zoo COMMAND --help' explains a command. Commands that take a recipe accept all options of it:
 --model.lr 0.01 --data.batch_size 64 --trainer.max_epochs 20. 'zoo fit NAME --print_config' prints all options; 'zoo fit
---model.help MLP', 'zoo fit --data.help TableData' and 'zoo fit --help' explain them.
+--model.help MLP', 'zoo fit --data.help TableData' and 'zoo fit --help' explain them. '--import my_module' runs a module
+of yours, whose models and callbacks are then used by name; nothing else runs code that is not part of zoo.
 """
 OF_A_RECIPE = (
     "--config NAME_OR_RUN is equivalent. Any option of the recipe can be given as well, such as --model.lr 0.01; after "
@@ -123,6 +124,7 @@ def dispatch(args: list[str]) -> None:
     known, rest = parser.parse_known_args(args)
     options: dict[str, Any] = vars(known)
     command, takes_recipe = options.pop("command"), options.pop("takes_recipe")
+    modules = options.pop("imports", None)
     if rest and not takes_recipe:
         commands[command].error(f"unknown argument {rest[0]!r}")
     if takes_recipe:
@@ -150,8 +152,11 @@ def dispatch(args: list[str]) -> None:
 
             print(new_model(options["name"], options["data"]))
         case "export":
+            from .classes import import_own
             from .publish import export
 
+            for name in modules:
+                import_own(name)
             places = [export(**options), options["push"]]
             print("\n".join(f'{place}: load it with zoo.load("{place}")' for place in places if place))
         case "fit":
@@ -260,6 +265,14 @@ def _parser() -> tuple[_Parser, dict[str, _Parser]]:
     export = add("export", "RUN --to FOLDER [--push hf:owner/repo]", "write the weights and the card of a run")
     export.add_argument("run", metavar="RUN", help="run folder, after 'zoo test'")
     export.add_argument("--to", required=True, metavar="FOLDER", help="folder to write")
+    export.add_argument(
+        "--import",
+        action="append",
+        default=[],
+        dest="imports",
+        metavar="MODULE",
+        help="module of your own model",
+    )
     export.add_argument("--push", metavar="hf:owner/repo", help="also upload it to the Hugging Face Hub")
     new = add(
         "new",

@@ -11,7 +11,8 @@ import re
 import shutil
 import stat
 import zlib
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -27,6 +28,8 @@ HERE = Path(__file__).parent
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
 TIFF, NIFTI = (".tif", ".tiff"), (".nii", ".nii.gz")
 IMAGES = (*PICTURES, *TIFF, *NIFTI)
+# Limits of a YAML file: 20,000 names of columns are 0.3 MB, and 50,000 values are read in a few seconds.
+YAML_BYTES, VALUES, DEPTH = 1_000_000, 50_000, 20
 BEST, LAST, LAYERS = "checkpoints/best.ckpt", "checkpoints/last.ckpt", "layers.txt"
 STAGE, LOCK = "stage.json", ".lock"
 Stage = Literal["training", "stopped", "reporting", "done", "abandoned"]
@@ -44,10 +47,59 @@ KINDS_OF_FILES = (
 )
 
 
-class Loader(yaml.SafeLoader):
+class LimitError(yaml.composer.ComposerError):
+    """YAML beyond the limits of `Limits`."""
+
+
+class Limits(yaml.SafeLoader):
+    """YAML of plain values: no aliases (which can stand for endless content), no tags, no key twice, bounded size."""
+
+    depth = values = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """The next value; those inside a list or a mapping are composed by further calls."""
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        anchor, tag, problem = event.anchor, getattr(event, "tag", None), ""
+        defined = anchor is not None and not isinstance(event, yaml.AliasEvent)
+        if defined and f"*{anchor}" in self.buffer:
+            problem = f"aliases such as *{anchor} are not accepted"
+        elif self.depth == DEPTH:
+            problem = f"more than {DEPTH} levels"
+        elif self.values == VALUES:
+            problem = f"more than {VALUES:,} values"
+        if problem:
+            raise LimitError(None, None, problem, event.start_mark)
+        if defined or tag is not None:
+            what = f"&{anchor}" if defined else tag
+            raise yaml.composer.ComposerError(None, None, f"{what} before a value is not accepted", event.start_mark)
+        self.values += 1
+        self.depth += 1
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        """Keys and values."""
+        content = super().construct_mapping(node, deep)
+        if len(content) < len(node.value):
+            names = Counter(key.value for key, _ in node.value)
+            twice = next((name for name, count in names.items() if count > 1), "a key")
+            raise yaml.constructor.ConstructorError(None, None, f"{twice!r} is there twice", node.start_mark)
+        return content
+
+
+class Loader(Limits):
     """YAML where ``no``, ``yes``, ``on``, ``off``, dates, ``12:30`` and ``01`` are text, since they may name levels.
 
     Only ``true`` and ``false``, decimal numbers and ``null`` have a type, as in the core schema of YAML 1.2.
+    """
+
+
+class TextLoader(Limits):
+    """YAML whose values are the text as it was typed; only an empty value is null.
+
+    So names stay as they are in lists of text (``[no, yes]``, ``[1, 01, 0.10]``); the parser of options makes numbers,
+    ``true`` and ``null`` of them where an option takes these.
     """
 
 
@@ -60,7 +112,8 @@ TYPES = {
         list("-+.0123456789"),
     ),
 }
-Loader.yaml_implicit_resolvers = {"<": yaml.SafeLoader.yaml_implicit_resolvers["<"]}
+Loader.yaml_implicit_resolvers = {}
+TextLoader.yaml_implicit_resolvers = {"": [("tag:yaml.org,2002:null", re.compile("$"))]}
 for name, (pattern, starts) in TYPES.items():
     Loader.add_implicit_resolver(f"tag:yaml.org,2002:{name}", re.compile(f"(?:{pattern})$"), starts)
 
@@ -181,18 +234,27 @@ def set_stage(folder: Path, stage: Stage) -> None:
         path.write_text(json.dumps({"stage": stage}) + "\n", encoding="utf-8")
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path, loader: type[Limits] = Loader) -> dict[str, Any]:
     """Content of a YAML file that holds a mapping.
 
+    Args:
+        path: The file.
+        loader: `Loader` for values with types, `TextLoader` for text as it was typed.
+
     Raises:
-        InputError: The file is not YAML, or not a mapping.
+        InputError: The file is not YAML of plain values (see `Limits`), is too large, or not a mapping.
     """
+    with regular(path).open("rb") as file:
+        raw = file.read(YAML_BYTES + 1)
+    if len(raw) > YAML_BYTES:
+        raise InputError(f"{path}: larger than {YAML_BYTES / 1e6:g} MB, which no recipe or card is")
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=Loader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        content = yaml.load(raw.decode("utf-8"), Loader=loader)
+    except (yaml.YAMLError, ValueError) as error:
         raise InputError(f"{path}: not readable as YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
-        raise InputError(f"{path}: expected keys and values, found {'nothing' if content is None else repr(content)}")
+        found = "nothing" if content is None else f"{content!r:.60}"
+        raise InputError(f"{path}: expected keys and values, found {found}")
     return content
 
 

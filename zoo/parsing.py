@@ -1,5 +1,6 @@
 """LightningCLI with short class names, recipes by name and one-line error messages."""
 
+import inspect
 import json
 import logging
 import math
@@ -8,7 +9,12 @@ import re
 from argparse import SUPPRESS
 from collections.abc import Iterator
 from contextvars import ContextVar
+from dataclasses import replace
+from datetime import timedelta
+from enum import Enum
+from itertools import pairwise
 from pathlib import Path
+from types import NoneType
 from typing import Any, NoReturn
 
 import yaml
@@ -18,11 +24,11 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback, EarlyStopping
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
-from . import budget, files
+from . import budget, classes, files, recipe
 from .data import Data
-from .data.intake import expand
+from .data.intake import TOP, expand, option_values, plain_yaml
 from .errors import MOST_SEED, InputError, check_range, suggest
-from .models import REGISTRY, Model
+from .models import Model
 from .spec import Modality, Spec, Target
 from .training.profiler import NoProfiler
 
@@ -31,47 +37,100 @@ USAGE = "zoo fit FILE_OR_NAME [--OPTION VALUE ...]"
 DESCRIPTION = """Train on a FILE with the recipe of its kind of data (--target is then --data.target), or by the NAME of
 a recipe or a run (equivalent to --config NAME); results are written to runs/NAME/1, 2, ...
 Options of a model and of a data module: zoo fit --model.help MLP, zoo fit --data.help TableData."""
-TRUSTED = ("zoo.", "lightning.pytorch.")  # import paths that a config file may name
-
-
-def subclasses(base: type) -> list[type]:
-    """All direct and indirect subclasses."""
-    children: list[type] = base.__subclasses__()
-    return [c for child in children for c in (child, *subclasses(child))]
-
-
-KNOWN: dict[str, type] = {**REGISTRY, **{c.__name__: c for c in subclasses(Data)}}
 
 
 class _Refused(BaseException):
     """Carries a message past jsonargparse, which would wrap an ordinary exception in several lines."""
 
 
-class TextLoader(files.Loader):
-    """YAML whose values are the text as it was typed; jsonargparse converts them to the type of each option.
+class _Dumper(yaml.SafeDumper):
+    """YAML without aliases, which a recipe cannot have."""
 
-    So names stay as they are in lists of text (``[no, yes]``, ``[1, 01, 0.10]``), and numbers are numbers where an
-    option takes numbers. Only an empty value is null; ``null`` is, where an option takes it.
-    """
+    def ignore_aliases(self, data: Any) -> bool:
+        """Write a list that occurs twice two times."""
+        return True
 
 
-TextLoader.yaml_implicit_resolvers = {
-    "": [("tag:yaml.org,2002:null", re.compile("$"))],
-    "<": files.Loader.yaml_implicit_resolvers["<"],
-}
 AS_TYPED = "as typed"  # name of this way of reading
 DUMPING: ContextVar[bool] = ContextVar("DUMPING", default=False)
 
 
 def as_typed(text: str) -> Any:
-    """Content of YAML with all values as text, for jsonargparse; what it dumped itself has the types of PyYAML."""
-    content = yaml.load(text, Loader=yaml.SafeLoader if DUMPING.get() else TextLoader)
+    """Content of YAML with all values as text, for jsonargparse; what it dumped itself has the types of PyYAML.
+
+    jsonargparse reads each value of a recipe and of the command line by this function, also text inside of text. It
+    would import what a ``class_path`` names, wherever it stands: so it has to be a known class.
+    """
+    if DUMPING.get():
+        return yaml.load(text, Loader=yaml.SafeLoader)
+    try:
+        content = yaml.load(text, Loader=files.TextLoader)
+        check_classes(content)
+    except (files.LimitError, InputError) as error:
+        raise _Refused(str(error)) from None
     # Text such as "{a, b}" or "a:" has no values, which does not make it a mapping.
     empty = isinstance(content, dict) and content and all(value is None for value in content.values())
     return text if empty and "\n" not in text else content
 
 
+def check_classes(content: Any, kind: str = "") -> None:
+    """Refuse a ``class_path``, at any depth, that does not name a known class, and further arguments of classes.
+
+    Args:
+        content: Values of a recipe or of an option.
+        kind: Kind of the classes, see `classes.known`.
+
+    Raises:
+        InputError: There is one.
+    """
+    if isinstance(content, dict):
+        for key, value in content.items():
+            name = str(key).rpartition(".")[2]
+            if name == "class_path":
+                classes.find(kind, value)
+            if name == "dict_kwargs":
+                raise InputError(f"{key} is not accepted; give options of the class as init_args")
+            check_classes(value, {"callbacks": "callback"}.get(name, kind))
+    elif isinstance(content, list):
+        for value in content:
+            check_classes(value, kind)
+
+
+EXAMPLES = {"trainer": "max_epochs 20", "early_stopping": "patience 10"}
+
+
+def check_words(words: list[str]) -> None:
+    """Refuse options that name code or another file where a class or a group of options is meant.
+
+    Raises:
+        InputError: There is one.
+    """
+    configs = [word for word in words if word.startswith("-c") or word.partition("=")[0] == "--config"]
+    if len(configs) > 1:
+        raise InputError(f"one recipe at a time: {' and '.join(configs)}")
+    if configs and configs[0].partition("=")[0] not in ("-c", "--config"):
+        raise InputError(f"no option {configs[0]}; write --config NAME")
+    for word, following in pairwise([*words, ""]):
+        flag, sign, value = word.partition("=")
+        name, value = flag.removeprefix("--").rstrip("+"), value if sign else following
+        group, _, rest = name.partition(".")
+        parts = name.split(".")
+        if not flag.startswith("--"):
+            continue
+        if group in recipe.CLASSES and rest in ("", "class_path", "help"):
+            block = plain_yaml(value)
+            block = block.get("class_path", "") if isinstance(block, dict) else block
+            if rest != "help" or (block and not value.startswith("-")):
+                classes.find(group, block)
+        elif "class_path" in parts or "dict_kwargs" in parts:
+            raise InputError(f"no option --{name}; classes are chosen by --model, --data and --trainer.callbacks")
+        elif name in recipe.GROUPS:
+            raise InputError(f"--{name} has no value itself; give its options, such as --{name}.{EXAMPLES[name]}")
+
+
 set_loader(AS_TYPED, as_typed, exceptions=(yaml.YAMLError,))
+# Defaults that can be written to a recipe; `inspect` marks by a class that there is none.
+PLAIN = (str, int, float, NoneType, list, tuple, dict, timedelta, Path, type)
 
 
 class Parser(LightningArgumentParser):
@@ -92,13 +151,25 @@ class Parser(LightningArgumentParser):
         """Add options of a class except the spec of a model, which comes from the data."""
         return super().add_subclass_arguments(*args, **{**kwargs, "skip": {"spec"}})
 
+    def _add_signature_parameter(self, container: Any, nested_key: Any, param: Any, *args: Any, **kwargs: Any) -> None:
+        """Add an option of a class, for plain values only: it takes no class, no function and no name of a file of it.
+
+        This is the one place through which jsonargparse adds the options of every class. The two exceptions are the
+        model and the data, of which `check_words` and `CLI.parse_arguments` check the names.
+        """
+        if param.annotation not in (Model, Data, inspect.Parameter.empty):
+            annotation = classes.plain(param.annotation)
+            if annotation is None or not isinstance(param.default, PLAIN):
+                return
+            param = replace(param, annotation=annotation)
+        super()._add_signature_parameter(container, nested_key, param, *args, **{**kwargs, "sub_configs": False})
+
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Raise `_Refused`. Parsers of single classes, which know only their own options, call it as well."""
         raise _Refused(message)
 
 
 GROUPS: dict[str, type] = {"trainer": Trainer, "early_stopping": EarlyStopping}  # groups with a fixed class
-TOP = ["config", "model", "data", "trainer", "early_stopping", "seed_everything", "ckpt_path", "output", "print_config"]
 
 
 def explain(message: str, given: dict[str, list[str]]) -> str:
@@ -109,7 +180,7 @@ def explain(message: str, given: dict[str, list[str]]) -> str:
         given: Classes and options given by the user, see `names_given`.
     """
     if found := re.search(r"import path string: ([\w.]+)", message):
-        return f"no class {found[1]!r}; {suggest(found[1], KNOWN)}"
+        return f"no class {found[1]!r}; {suggest(found[1], classes.known())}"
     if found := re.search(r"Group '(\w+)' does not accept option '([\w.]+)'", message):
         return no_option(f"{found[1]}.{found[2]}", given)
     if found := re.search(r"(?:Option|[Kk]ey) '([\w.]+)\+?' is not (?:accepted|expected)", message):
@@ -123,6 +194,8 @@ def explain(message: str, given: dict[str, list[str]]) -> str:
     if key and value:
         if literal := re.search(r"Literal\[(.*?)\]", message):
             choices = re.findall(r"'([^']*)'", literal[1])
+            if not choices:
+                return f"{key[1]}: expected null, got {value[1]!r}"
             return f"{key[1]} {value[1]!r} is unknown; {suggest(value[1], choices)}"
         expected = re.findall(r"Expected an? (?:<class ')?([\w.]+)", message)
         kinds = [kind.replace("NoneType", "null") for kind in dict.fromkeys(expected) if kind not in ("path", "dot")]
@@ -148,13 +221,13 @@ def options(group: str, given: dict[str, list[str]]) -> list[str]:
     chosen = _class(group, given)
     if chosen is object:
         return []
-    added = LightningArgumentParser().add_class_arguments(chosen, fail_untyped=False, skip={"spec"})
+    added = Parser().add_class_arguments(chosen, fail_untyped=False, skip={"spec"})
     return [name for name in added if "." not in name]
 
 
 def _class(group: str, given: dict[str, list[str]]) -> type:
     """Class of the options of a group; ``object`` if there is none."""
-    return GROUPS.get(group) or KNOWN.get(next(iter(given.get(group, [])), "").rpartition(".")[2], object)
+    return GROUPS.get(group) or classes.known().get(next(iter(given.get(group, [])), "").rpartition(".")[2], object)
 
 
 def names_given(content: dict[str, Any], words: list[str]) -> dict[str, list[str]]:
@@ -182,25 +255,19 @@ def names_given(content: dict[str, Any], words: list[str]) -> dict[str, list[str
     return found
 
 
-def check_class_paths(value: Any, path: Path) -> None:
-    """Refuse a config file that names code outside of zoo and Lightning.
-
-    On the command line, users may name callbacks and loggers of their own.
-
-    Raises:
-        InputError: A ``class_path`` names such code.
-    """
-    if isinstance(value, dict):
-        name = value.get("class_path")
-        if isinstance(name, str) and "." in name and not name.startswith(TRUSTED):
-            raise InputError(
-                f"{path}: class_path {name!r} is not part of zoo or Lightning; give it as a command-line option"
-            )
-        for item in value.values():
-            check_class_paths(item, path)
-    elif isinstance(value, list):
-        for item in value:
-            check_class_paths(item, path)
+def _import(words: list[str]) -> list[str]:
+    """Import the modules named by ``--import``; the other words."""
+    rest, names = [], []
+    following = iter(words)
+    for word in following:
+        flag, sign, value = word.partition("=")
+        if flag == "--import":
+            names.append(value if sign else next(following, ""))
+        else:
+            rest.append(word)
+    for name in names:
+        classes.import_own(name)
+    return rest
 
 
 def _option_of_size(init_args: dict[str, Any], spec: Spec) -> str:
@@ -275,7 +342,8 @@ class CLI(LightningCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Replace the name of a recipe or run by its path, and parse the arguments."""
         request = expand(list(args))
-        words = request.words
+        words = _import(request.words)
+        check_words(words)
         if request.said:
             log.info("%s", request.said)
         for i, word in enumerate(words):
@@ -286,10 +354,10 @@ class CLI(LightningCLI):
                 raise InputError("--config needs the name of a recipe, a file or a run folder")
             name = value or words[i + 1]
             path = files.config(name)
-            content = files.read_yaml(path)
-            check_class_paths(content, path)
+            content = recipe.read_recipe(path)
             self.given = names_given(content, words)
             self.run = files.run_folder(name)
+            self._check_recipe(content, path, words)
             self.recipe = path.stem if self.run is None else self.run.resolve().parent.name
             self.name = request.name if request.name and self.run is None else self.recipe
             words[i : i + (1 if value else 2)] = ["--config", str(path)] if not value else [f"--config={path}"]
@@ -299,7 +367,7 @@ class CLI(LightningCLI):
                 raise InputError(
                     f"--config is missing: name a recipe ({', '.join(files.recipes()[:5])}, ...) or a file"
                 )
-        config = parser.parse_args(words)
+        config = parser.parse_args(words, env=False)
         self.config = config
         for key in ("model", "data"):
             if not config.get(key):
@@ -309,8 +377,46 @@ class CLI(LightningCLI):
             raise InputError(f"seed_everything must be a whole number, not {json.dumps(seed)}")
         check_range("seed_everything", seed, 0, MOST_SEED)
         config.pop("untrained")
+        config.trainer.callbacks = self._callbacks(config.trainer.callbacks)
         self.output = config.pop("output")
         self.ckpt_path = self._checkpoint(config.pop("ckpt_path"))
+
+    def _check_recipe(self, content: dict[str, Any], path: Path, words: list[str]) -> None:
+        """Refuse a recipe that names unknown classes, or places that are the user's to choose."""
+        given = option_values(words)
+        chosen = {
+            key: content.get(key) for key in recipe.CLASSES if key not in given and f"{key}.class_path" not in given
+        }
+        try:
+            for key, block in chosen.items():
+                if block is not None:
+                    classes.find(key, block["class_path"] if isinstance(block, dict) else block)
+            check_classes(content)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
+        recipe.check_places(content, path, self.run, given)
+
+    def _callbacks(self, chosen: Any) -> list[dict[str, Any]] | None:
+        """Callbacks by import path with their options, as the configuration of a run has them."""
+        if chosen is None:
+            return None
+        found = []
+        for block in chosen if isinstance(chosen, list) else [chosen]:
+            block = block if isinstance(block, dict) else {"class_path": block}
+            callback = classes.find("callback", block.get("class_path"))
+            parser, given = Parser(), dict(block.get("init_args") or {})
+            known = parser.add_class_arguments(callback, fail_untyped=False)
+            if unknown := [*(block.keys() - {"class_path", "init_args"}), *(given.keys() - set(known))]:
+                raise InputError(
+                    f"trainer.callbacks: {callback.__name__} has no {unknown[0]!r}; {suggest(unknown[0], known)}"
+                )
+            try:
+                options = parser.parse_object(given, env=False).as_dict()
+                options = {k: v.value if isinstance(v, Enum) else v for k, v in options.items()}
+            except _Refused as error:
+                raise InputError(f"trainer.callbacks: {callback.__name__}: {explain(str(error), {})}") from None
+            found.append({"class_path": classes.path_of(callback), "init_args": options})
+        return found
 
     def _checkpoint(self, path: str | None) -> str | None:
         if path in ("last", "best"):
@@ -328,7 +434,7 @@ class CLI(LightningCLI):
         """The complete configuration, which reproduces the run."""
         content = yaml.safe_load(self.parser.dump(self.config, skip_unset=False))
         content.pop("config", None)
-        return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+        return yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
 
     def make_data(self, **changes: Any) -> Data:
         """The data module, with some of its arguments changed."""
@@ -378,21 +484,18 @@ class CLI(LightningCLI):
 
     def _make(self, key: str, changes: dict[str, Any]) -> Any:
         chosen = self.config[key]
-        classes = {c.__name__: c for c in subclasses(Model if key == "model" else Data)}
-        return classes[chosen.class_path.rpartition(".")[2]](**{**chosen.init_args.as_dict(), **changes})
+        return classes.find(key, chosen.class_path)(**{**chosen.init_args.as_dict(), **changes})
 
     def make_trainer(self, *callbacks: Callback, **changes: Any) -> Trainer:
         """A trainer with the configured callbacks, early stopping, and these callbacks."""
-        parser = LightningArgumentParser()
-        parser.add_lightning_class_args(Trainer, "trainer")
         try:
             _check_steps(self.config.trainer)
-            built = parser.instantiate(Namespace(trainer=self.config.trainer.clone()))
-            arguments = {**built.trainer.as_dict(), **changes}
+            arguments = {**self.config.trainer.as_dict(), **changes}
+            chosen = arguments["callbacks"] or []
+            own = [classes.find("callback", block["class_path"])(**block["init_args"]) for block in chosen]
             stopping = EarlyStopping(**self.config.early_stopping.as_dict())
             arguments["profiler"] = arguments["profiler"] or NoProfiler()
-            arguments["callbacks"] = [*(arguments["callbacks"] or []), stopping, *callbacks]
-            return Trainer(**arguments)
+            return Trainer(**{**arguments, "callbacks": [*own, stopping, *callbacks]})
         except InputError:
             raise
         except (ValueError, TypeError, ImportError, MisconfigurationException) as error:

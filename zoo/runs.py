@@ -151,15 +151,13 @@ def _run_trainer(trainer: Trainer, model: Model, data: Data, ckpt_path: str | No
         raise (Terminated if terminated else KeyboardInterrupt) from None
     except MisconfigurationException as error:
         raise InputError(f"trainer: {' '.join(str(error).split())}") from None
-    except ValueError as error:
-        if "val_check_interval" in str(error):  # of more batches than there are
-            raise InputError(f"trainer: {' '.join(str(error).split())[:200]}") from None
-        raise
     except RuntimeError as error:
         if "Early stopping conditioned on metric" in str(error):
             raise InputError(f"early_stopping.monitor: {' '.join(str(error).split())}") from None
         raise
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        if "val_check_interval" in str(error):  # of more batches than there are
+            raise InputError(f"trainer: {' '.join(str(error).split())[:200]}") from None
         if trainer._checkpoint_connector._loaded_checkpoint and not isinstance(error, InputError):  # while it restores
             raise InputError(f"checkpoint {ckpt_path} is damaged: {error}; resume from another") from None
         raise

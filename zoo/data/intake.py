@@ -14,6 +14,7 @@ import yaml
 
 from .. import files
 from ..errors import InputError, suggest
+from ..recipe import read_recipe
 from .sequence.fasta import SUFFIXES as FASTA
 
 TEXT = (".csv", ".tsv", ".txt", ".tab")
@@ -23,7 +24,10 @@ SUFFIXES = (
     ".gct", ".bed", ".ts", ".arff", ".npy", ".npz", ".h5ad", ".h5", ".mtx", ".h5mu",
 )  # fmt: skip
 # Options of the command line that are not those of a group.
-TOP = ("config", "model", "data", "trainer", "early_stopping", "seed_everything", "ckpt_path", "output", "print_config")
+TOP = (
+    "config", "model", "data", "trainer", "early_stopping", "seed_everything", "ckpt_path", "output", "print_config",
+    "import",
+)  # fmt: skip
 # Options that only one data module has.
 TELLING = {
     "record": "SeriesData",
@@ -462,9 +466,10 @@ def names_of(text: str) -> list[str]:
 def plain_yaml(text: str) -> Any:
     """A value of the command line in which every scalar stays text."""
     try:
-        return yaml.load(text, Loader=yaml.BaseLoader)
+        value = yaml.load(text, Loader=files.TextLoader)
     except yaml.YAMLError:
         return text
+    return "" if value is None else value
 
 
 def check_request(words: list[str]) -> None:
@@ -479,9 +484,9 @@ def check_request(words: list[str]) -> None:
     given = option_values(words)
     if not (config := given.get("config") or given.get("c")):
         return
-    block = files.read_yaml(files.config(config)).get("data") or {}
-    block = block if isinstance(block, dict) else {"class_path": str(block)}
-    own = block.get("init_args") or {}
+    block = read_recipe(files.config(config)).get("data") or {}
+    block = block if isinstance(block, dict) else {"class_path": block}
+    own = block.get("init_args", {})
     path = given.get("data.path") or own.get("path")
     if path is None:
         raise InputError(
