@@ -37,7 +37,7 @@ def test_names_on_the_command_line_are_text(here: Path) -> None:
     }
     assert options["categorical"] == NAMES
     assert options["ordered"] == {"1": NAMES, "no": ["low", "high"]}
-    assert options["missing"] == {"1": [0.0, -9.5]}
+    assert options["missing"] == {"1": ["0", "-9.5"]}
     assert options["batch_size"] == 16
     assert of_data("--config=mlp_pima", "--data.target=null")["target"] is None
 
