@@ -248,11 +248,10 @@ def head(path: Path, sheet: str | None = None) -> dict[str, list[str]]:
         raise
     except (ValueError, OSError, EOFError) as error:
         raise InputError(f"{path}: cannot be read: {' '.join(str(error).split())[:200]}") from None
-    columns = {
-        name or f"column {at + 1}": [str(cell).strip() for cell in column if cell is not None]
-        for at, (name, column) in enumerate(zip(names, cells, strict=True))
-    }
-    return {name: values for (name, values), known in zip(columns.items(), names, strict=True) if known or values}
+    # A repeated name is reported by the reader of the whole table.
+    texts = ([str(cell).strip() for cell in column if cell is not None] for column in cells)
+    columns = zip(names, texts, strict=True)
+    return {name or f"column {at}": values for at, (name, values) in enumerate(columns, 1) if name or values}
 
 
 def _first_cells(path: Path, sheet: str | None) -> tuple[list[str], list[list[Any]]]:
