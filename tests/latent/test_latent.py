@@ -155,7 +155,9 @@ def test_unusable_layer(model, data, layer, message):
 def test_other_features_or_levels(model, data, tmp_path):
     with pytest.raises(InputError, match=r"feature 2 is 'pressure', the model expects 'glucose'; call data.conform"):
         embed(model, TableData("pima", features=[name for name in data.samples.columns[:8] if name != "glucose"]))
-    frame = pd.DataFrame({"colour": list("rgb" * 20), "size": [1.5 * i for i in range(60)], "y": [0.5 * i for i in range(60)]})
+    frame = pd.DataFrame(
+        {"colour": list("rgb" * 20), "size": [1.5 * i for i in range(60)], "y": [0.5 * i for i in range(60)]}
+    )
     frame.to_csv(tmp_path / "a.csv", index=False)
     frame.replace("r", "x").to_csv(tmp_path / "b.csv", index=False)
     a, b = (TableData(str(tmp_path / name), target="y") for name in ("a.csv", "b.csv"))
