@@ -110,7 +110,7 @@ def _facts(run: Path) -> dict[str, Any]:
     facts = files.read_facts(run)
     scores = _table(run, "scores.csv", ("model", "split", "metric"), "test")
     if "test" not in set(scores["split"]):
-        raise InputError(f"{run} was not tested; run 'zoo test --config {run}' before the export")
+        raise InputError(f"{run} was not tested; run 'zoo test {run}' before the export")
     nested: dict[str, Any] = {}
     for model, split, metric, value in scores.itertuples(index=False):
         nested.setdefault(model, {}).setdefault(split, {})[metric] = None if pd.isna(value) else round(value, 6)

@@ -112,9 +112,7 @@ def train(args: list[str], show: bool = True) -> Run:
         evaluation = evaluate(model, data, ("train", "validation"))
         write_report(evaluation, title, folder, show)
         files.set_stage(folder, "done")
-    log.info(
-        "written to %s; after all settings are fixed, score the test rows with: zoo test --config %s", folder, folder
-    )
+    log.info("written to %s; after all settings are fixed, score the test rows with: zoo test %s", folder, folder)
     return Run(folder, model, data, evaluation)
 
 

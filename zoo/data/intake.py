@@ -18,6 +18,7 @@ from ..recipe import read_recipe
 from .sequence.fasta import SUFFIXES as FASTA
 
 TEXT = (".csv", ".tsv", ".txt", ".tab")
+SHORTEST = 10  # fewest fields of a file without a header that is taken as series, as in the UCR archive
 TABLES = (*TEXT, ".xlsx", ".xlsm", ".ods", ".parquet", ".pq", ".feather", ".arrow")
 SUFFIXES = (
     *TABLES, *FASTA, *files.PICTURES, *files.TIFF, *files.NIFTI,
@@ -150,7 +151,12 @@ def intake(path: str, options: Mapping[str, str] | None = None) -> Intake:
 
         others = "other kinds are FASTA, .bed, images, .npz, series (.ts, .arff, .npy) and .h5mu"
         raise InputError(f"{path}: unknown kind of file {suffix or '(no suffix)'}; {hint_for(suffix)}; {others}")
-    if chosen is None and suffix in TEXT and headerless(file) is not None:
+    if chosen is None and suffix in TEXT and (shape := headerless(file)) is not None:
+        if len(shape.names) < SHORTEST:
+            raise InputError(
+                f"{path}: line {shape.above + 1} holds values where names of columns are expected; add a header (if "
+                "each row is a label and a series: --data SeriesData)"
+            )
         return Intake(path, "SeriesData")  # as in the UCR archive
     named = [given[role] for role in ("target", "event") if role in given]
     found = kind_of_table(head(file, given.get("sheet")), file, named)

@@ -2,7 +2,6 @@
 
 import logging
 import re
-import unicodedata
 import warnings
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -11,11 +10,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..errors import InputError
+from ..errors import InputError, counted
 from . import dates as in_text
 from .numbers import MISSING, is_number, missing_word
 from .reading import listing
-from .values import as_text, is_code
+from .values import alike, as_text, is_code
 
 log = logging.getLogger("zoo")
 FEW = 20  # different texts that a column of categories may have in any case
@@ -224,15 +223,6 @@ def _are_dates(column: pd.Series) -> bool:
     return bool(in_text.parse(pd.Series(column.unique()).map(str), "%Y%m%d").notna().all())
 
 
-def alike(levels: pd.Index) -> pd.Series:
-    """Spelling of levels in which case, blanks, signs between words and invisible characters do not matter."""
-    plain = [
-        "".join(sign for sign in unicodedata.normalize("NFKC", level) if unicodedata.category(sign) != "Cf").lower()
-        for level in levels
-    ]
-    return pd.Series(plain, levels, dtype=object).str.replace(r"[\s_-]+", " ", regex=True)
-
-
 def _doubt_levels(counts: pd.Series, name: str, types: Types, missing: Mapping[str, Collection[Any]]) -> None:
     """Doubts on levels that are alike or may mean a missing value."""
     plain = alike(counts.index)
@@ -315,14 +305,17 @@ def _stand_ins(frame: pd.DataFrame, types: Types, missing: Mapping[str, Collecti
     values = frame[columns].to_numpy(dtype=np.float64)
     for number in STAND_INS:
         hits = (values == number).sum(0)
-        for at in np.flatnonzero(hits >= 2):
+        for at in np.flatnonzero(hits >= (1 if number < -9 else 2)):
             rest = values[:, at][(values[:, at] != number) & ~np.isnan(values[:, at])]
             if len(rest) < 3 or not (number > rest.max() + np.ptp(rest) or number < min(rest.min() - np.ptp(rest), 0)):
                 continue
             name = columns[at]
+            if hits[at] == 1 and rest.min() < 0:
+                continue
             types.doubts.append(
-                f"column {name!r}: {number} occurs {hits[at]} times, far from all other values ({rest.min():g} to "
-                f"{rest.max():g}); if it means a missing value: --data.missing '{{{name}: [{number}]}}'"
+                f"column {name!r}: {number} occurs {counted(int(hits[at]), 'time')}, far from all other "
+                f"values ({rest.min():g} to {rest.max():g}); if it means a missing value: "
+                f"--data.missing '{{{name}: [{number}]}}'"
             )
 
 

@@ -12,7 +12,7 @@ from ..errors import InputError
 from .numbers import BLANKS, COMMA, GROUPS, NUMBER, POINTS, missing_word, plain
 
 MOST_NOTES = 5  # columns of which an example is given
-FEWEST = 5  # different values with three digits after the point from which these may be thousands
+FEWEST = 3  # different values with three digits after the point from which these may be thousands
 Cells: TypeAlias = Any  # pyarrow array of the text of a column, without blanks at the ends, null where empty
 
 
@@ -78,7 +78,8 @@ def read_variants(
     uncertain = stated is None and (separator == ";" or any(o is not False for o in own.values()))
     pointed = [name for name, cells in plain_numbers.items() if _has_point(cells)] if uncertain else []
     grouped = [name for name in pointed if _all_match(plain_numbers[name], rf"{POINTS.pattern}|\d{{1,3}}")]
-    whole = stated if stated is not None else True if True in own.values() else False if pointed > grouped else None
+    decimal_points = len(pointed) > len(grouped)
+    whole = stated if stated is not None else True if True in own.values() else False if decimal_points else None
     values, taken, notes = {}, {}, []
     for name, found in texts.items():
         commas = [text for text in found if "," in text]
@@ -88,6 +89,11 @@ def read_variants(
         comma = own[name] if own[name] is not None and commas else whole
         if commas and comma is None:
             raise InputError(_unclear(name, commas[0], ",", source))
+        points = [t for t in found if comma and "." in t and NUMBER.fullmatch(t) and not POINTS.fullmatch(t)]
+        if commas and points:
+            raise InputError(
+                f"{source}: column {name!r}: {commas[0]} and {points[0]} have different decimal signs; correct one"
+            )
         known = {text: plain(text, bool(comma)) for text in found}
         percent = sum(text.endswith("%") for text in found)
         if percent not in (0, len(found)):

@@ -9,7 +9,7 @@ import pandas as pd
 from ..errors import InputError, check_choice, need_scikit_survival
 from ..spec import Target
 from .numbers import is_number, missing_word
-from .values import as_text, natural_order, numbers
+from .values import alike, as_text, natural_order, numbers
 
 log = logging.getLogger("zoo")
 MOST_CLASSES = 10  # different integers up to which they are classes
@@ -176,10 +176,14 @@ def _classes(frame: pd.DataFrame, name: str, positive: str | None, unit: str, ev
     if positive is not None and positive not in classes:
         raise InputError(f"positive class {positive!r} does not occur in {name!r}; its classes: {', '.join(classes)}")
     counts = text.value_counts()
+    similar = alike(pd.Index(classes))
+    if counts.min() < 2 and (similar == similar[str(counts.idxmin())]).sum() > 1:
+        same = " and ".join(map(repr, similar.index[similar == similar[str(counts.idxmin())]]))
+        raise InputError(f"target {name!r}: the classes {same} differ in case or blanks only; correct them")
     if counts.min() < 2:
         raise InputError(
             f"target {name!r}: class {counts.idxmin()!r} has one sample; remove it, merge it with another class, "
-            "or set target_kind to 'regression' if these are numbers"
+            "or give --data.target_kind regression if these are numbers"
         )
     if len(classes) == 2:
         chosen, known = (positive, True) if positive is not None else positive_of(classes)
@@ -204,9 +208,8 @@ def _classes(frame: pd.DataFrame, name: str, positive: str | None, unit: str, ev
             name,
             unsure[0],
         )
-    similar = pd.Series(classes).str.lower().str.replace(r"\s+", " ", regex=True)
     if similar.duplicated().any():
-        twice = [c for c, low in zip(classes, similar, strict=True) if low == similar[similar.duplicated()].iloc[0]]
+        twice = similar.index[similar == similar[similar.duplicated()].iloc[0]]
         log.warning(
             "target %r: the classes %s differ in case or blanks only; correct them if they are one class",
             name,

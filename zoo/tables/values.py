@@ -1,5 +1,6 @@
 """Values of columns in any type: text of levels, numbers, codes of levels; the same in training and prediction."""
 
+import unicodedata
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -39,6 +40,15 @@ def _of_float(value: float) -> str:
 
 def _of_any(value: Any) -> str:
     return _of_float(value) if isinstance(value, float) else str(value).strip()
+
+
+def alike(levels: pd.Index) -> pd.Series:
+    """Spelling of levels in which case, blanks, signs between words and invisible characters do not matter."""
+    plain = [
+        "".join(sign for sign in unicodedata.normalize("NFKC", level) if unicodedata.category(sign) != "Cf").lower()
+        for level in levels
+    ]
+    return pd.Series(plain, levels, dtype=object).str.replace(r"[\s_-]+", " ", regex=True)
 
 
 def is_code(text: str) -> bool:
