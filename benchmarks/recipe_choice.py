@@ -171,7 +171,7 @@ def without_test_rows(recipe: str, folder: str) -> list[str]:
         frame = frame.join(pd.DataFrame(x, index=frame.index).add_prefix("t"))
         options += [f"--data.group={data.group}"] if data.group else []
     frame.to_csv(table, index=False)
-    options += [f"--data.missing={data.missing}"] if isinstance(data, TableData) and data.missing else []
+    options += [f"--data.missing={data.missing_values}"] if isinstance(data, TableData) and data.missing_values else []
     return options + ([f"--data.positive={data.positive}"] if data.positive else [])
 
 

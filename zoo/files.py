@@ -430,15 +430,16 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def filling(folder: Path) -> Iterator[Path]:
-    """A temporary folder beside ``folder``; if the block succeeds, its files are moved there.
+    """A temporary folder beside ``folder``, or in it if it exists; if the block succeeds, its files are moved there.
 
     Raises:
         NotWritableError: The files cannot be written.
     """
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    place, name = (folder, "files") if folder.is_dir() else (folder.parent, folder.name)
+    temporary = place / f".{name}.{os.getpid()}.tmp"
     with _told(folder, temporary):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        remove_leftovers(folder.parent.glob(f".{glob.escape(folder.name)}.*.tmp"))
+        place.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(place.glob(f".{glob.escape(name)}.*.tmp"))
         try:
             temporary.mkdir()
             yield temporary

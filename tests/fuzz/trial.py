@@ -109,7 +109,7 @@ def kind_of(status: int, hang: bool, text: str, left: list[str], lost: list[str]
         return "out of memory" if memory else "traceback"
     if status < 0:
         return "crash"
-    if any(".tmp" in name or Path(name).name.startswith(".") for name in left):
+    if any(".tmp" in name or (Path(name).name.startswith(".") and Path(name).name != ".lock") for name in left):
         return "half-written"
     if status == 0:
         return "ok"

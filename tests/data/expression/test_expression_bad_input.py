@@ -103,7 +103,7 @@ def test_bad_input_gives_a_one_line_error(cells, h5ad, here, message):
     assert "broken.h5ad: cannot be read as h5ad" in fails("broken.h5ad")
     cells.var_names = [*cells.var_names[:-1], "gene3"]
     cells.write_h5ad("twice.h5ad")
-    assert "gene 'gene3' occurs more than once (1 repeated names: gene3)" in fails("twice.h5ad")
+    assert "gene 'gene3' occurs more than once (1 repeated name: gene3)" in fails("twice.h5ad")
     cells[:, :1].write_h5ad("one.h5ad")
     assert ": 1 genes (columns of numbers), at least 2 are needed" in fails("one.h5ad")
     flat = np.ones((120, 30), np.float32)

@@ -19,6 +19,7 @@ from zoo.cli import main
 from zoo.data import ImageData
 from zoo.data.image.mask_files import MaskFiles
 from zoo.encode.image_file import Notes, read_image, write_mask
+from zoo.errors import InputError
 
 ORIENTATION = 0x0112
 Message = Callable[[Callable[[], object]], str]
@@ -352,7 +353,7 @@ def test_masks_are_written_all_or_none(here: Path, pixels: np.ndarray, monkeypat
         path.touch()
 
     monkeypatch.setattr("zoo.data.image.mask_files.write_mask", fail)
-    with pytest.raises(OSError, match="no space"):
+    with pytest.raises(InputError, match="no space"):
         planned.write([np.zeros((12, 16), np.uint8)] * 3, {"kind": "", "name": "", "classes": ["a", "b"], "unit": ""})
     assert [path.name for path in here.iterdir()] == ["cells"]
 
