@@ -77,13 +77,13 @@ def show(name: str) -> str:
     recipes = [*files.recipes(), *files.generic_recipes()]
     if name not in recipes and run is None:
         raise InputError(f"no recipe, data set or run {name!r}; {suggest(name, [*recipes, *files.datasets()])}")
-    text = files.config(name).read_text(encoding="utf-8")
+    text = files.config(name).read_text(encoding="utf-8", errors="replace")
     card = files.HERE / "pretrained" / name / "README.md"
     if card.is_file():
         return text + "\n" + card.read_text(encoding="utf-8").split("---\n", 2)[2]
     if run is not None:
         path = run / files.LAYERS
-        return text + "\n" + path.read_text(encoding="utf-8") if path.is_file() else text
+        return text + "\n" + path.read_text(encoding="utf-8", errors="replace") if path.is_file() else text
     if name in files.generic_recipes():
         return f"{text}\nThe sizes of the layers depend on your file: zoo fit FILE --config {name}"
     return f"{text}\n{_layers(name)}"

@@ -55,6 +55,8 @@ def export(run: str | Path, to: str | Path, push: str | None = None) -> Path:
         raise InputError(f"no run folder {str(run)!r}; train with 'zoo fit' first")
     if target.exists() and not (target / CARD).is_file() and (target.is_file() or any(target.iterdir())):
         raise InputError(f"{target} exists and is not a folder of weights; choose another")
+    if target.is_symlink() and not target.exists():
+        raise InputError(f"{target} is a link to nothing; choose another")
     if push is not None and not push.startswith("hf:"):
         raise InputError(f"--push takes hf:owner/repo, not {push!r}")
     model = from_checkpoint(folder / files.BEST)

@@ -241,6 +241,11 @@ def test_backslashes_before_quotes(here: Path) -> None:
     assert read('a,b\n"C:\\data\\",1\nc,2\n')["a"].tolist() == ["C:\\data\\", "c"]
 
 
+def test_line_breaks_within_names_are_blanks(here: Path) -> None:
+    frame = read('"body\nmass\nindex",b\n21.5,2\n30,4\n')
+    assert frame.to_dict("list") == {"body mass index": [21.5, 30.0], "b": [2, 4]}
+
+
 def test_line_breaks_within_quotes(here: Path) -> None:
     frame = read('a,b\n1,"5"" nail"\n3,"x\ny"\n')
     assert frame["b"].tolist() == ['5" nail', "x\ny"]

@@ -235,7 +235,8 @@ def _layout(lines: list[str], encoding: str, notes: list[str], path: Path) -> Sh
     rows = rows[:-1] if len(rows) > LINES // 2 else rows  # the last may be cut in a quoted field
     header, rows = [unguarded(spelled(name)) for name in rows[0]], rows[1:]
     rows = [row for row in rows if not (row and row[0].startswith("#") and len(row) != len(header))]
-    above = start + 1 + sum("\n" in name for name in header)
+    above = start + 1 + sum(name.count("\n") for name in header)
+    header = [re.sub(r"\s*\n\s*", " ", name) for name in header]  # a line break within a cell of a spreadsheet
     names = _names(header, rows, separator, body[0], notes, path, start + 1)
     return Shape(encoding, separator, above, names, notes, quote, escapes)
 

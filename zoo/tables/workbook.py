@@ -75,6 +75,8 @@ def _what(path: Path) -> str:
         return "an Excel file of the old kind, or one with a password; save it anew as .xlsx, without a password"
     if begin.lstrip().startswith(b"<"):
         return "a web page or XML, not a workbook; open it in a spreadsheet program and save it as .xlsx"
+    if begin.startswith(b"%PDF"):
+        return "a PDF, not a workbook; export its table as .csv"
     if b"\0" in begin or not begin.strip():
         return "a damaged or empty workbook; save it anew as .xlsx"
     return "text, not a workbook; rename it to .csv"
