@@ -120,6 +120,11 @@ OUTSIDE = {
         "new.csv: column 'dose': all 30 values",
         "far outside the range of the training data (",
     ),
+    "far on both sides": (
+        {"dose": lambda c: pd.Series(np.where(np.arange(len(c)) % 2, "-4000", "4000"), c.index)},
+        "new.csv: column 'dose': all 30 values (-4000 to 4000)",
+        "far outside the range of the training data (",
+    ),
     "another spelling": (
         {"code": lambda c: "C" + c},
         "new.csv: column 'code': none of its levels occurs in the training data: 'C0",
